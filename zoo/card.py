@@ -1,0 +1,145 @@
+"""Cards: what a plugin says of itself, checked when it is loaded and shown by `zoo info`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from zoo.config import Config
+
+TrainsOn = Literal["grey", "bits", "real"]
+Latent = Literal["real", "bits", "index"]
+Samples = Literal["means", "draws"]
+Direction = Literal["lower", "higher", "none"]
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+class Training(Config):
+    """How a model likes to be trained. Never how long: the budget is the same for every contestant."""
+
+    optimiser: Annotated[Literal["adam", "adamw", "sgd"], Field(description="update rule")] = "adam"
+    learning_rate: Annotated[float, Field(gt=0, description="step size at its highest")] = 1e-3
+    batch_size: Annotated[int, Field(gt=0, description="examples per step")] = 128
+    schedule: Annotated[
+        Literal["constant", "linear", "cosine"],
+        Field(description="how the step size falls to 0 over the budget; constant: it does not"),
+    ] = "constant"
+    warmup: Annotated[float, Field(ge=0, lt=1, description="share of the budget over which the step size rises")] = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of sgd")] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
+    clip: Annotated[float, Field(ge=0, description="largest norm of the gradient; 0: no limit")] = 0.0
+    average: Annotated[
+        float, Field(ge=0, lt=1, description="decay of the averaged weights, bias-corrected; 0: the last weights")
+    ] = 0.0
+    patience: Annotated[
+        int, Field(ge=0, description="stop after so many epochs without a better validation loss; 0: never")
+    ] = 0
+
+
+class NoOptions(Config):
+    """The options of a model that has none."""
+
+
+def _check_name(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(f"the name of a {kind} is lower-case words joined by hyphens (a-z, 0-9), got {name!r}")
+
+
+def _check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{key} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a model plugin is.
+
+    Args:
+        name: what users type; the name of the entry point.
+        summary: one line for `zoo list`.
+        config: the model's `zoo.Config`; its defaults are a run that works.
+        trains_on: what [0, 1] data are shown as during training: `grey` as they are, `bits` drawn anew each
+            epoch; `real` for a model of continuous data. A function of the config where a config decides it.
+            Data that are bits or real-valued are shown as they are.
+        latent: what a draw of the code is: `real`, `bits`, `index`, or None without a code.
+        samples: what `sample` returns on [0, 1] data: `means` or `draws`.
+        options: the `zoo.Config` of sampling and likelihood: what can change without retraining.
+        training: the optimiser's settings that suit the model.
+        paper: where the equations stand ("arXiv:1312.6114").
+    """
+
+    name: str
+    summary: str
+    config: type[Config]
+    trains_on: TrainsOn | Callable[[Config], TrainsOn]
+    latent: Latent | None
+    samples: Samples
+    options: type[Config] = NoOptions
+    training: Training = field(default_factory=Training)
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("model", self.name)
+        _check_choice("latent", self.latent, (*get_args(Latent), None))
+        _check_choice("samples", self.samples, get_args(Samples))
+        if not callable(self.trains_on):
+            _check_choice("trains_on (or what the function of the config returns)", self.trains_on, get_args(TrainsOn))
+        for key in ("config", "options"):
+            value = getattr(self, key)
+            if not (isinstance(value, type) and issubclass(value, Config)):
+                raise TypeError(f"{key} must be a subclass of zoo.Config, got {value!r}")
+        if not isinstance(self.training, Training):
+            raise TypeError(f"training must be a zoo.Training, got {self.training!r}")
+
+    def shown(self, config: Config) -> TrainsOn:
+        """What [0, 1] data are shown as to a model with this config."""
+        return self.trains_on(config) if callable(self.trains_on) else self.trains_on
+
+
+@dataclass(frozen=True, kw_only=True)
+class DensityCard:
+    """What a latent density is; `accepts` lists the kinds of code that it is a density of."""
+
+    name: str
+    summary: str
+    accepts: tuple[Latent, ...] = ("real",)
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("latent density", self.name)
+        if not self.accepts or any(kind not in get_args(Latent) for kind in self.accepts):
+            raise ValueError(f"accepts must list some of {', '.join(get_args(Latent))}, got {self.accepts!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetCard:
+    """What a data set is; `argument` describes what may follow the colon ("the side n, 2 to 4"), "" for nothing."""
+
+    name: str
+    summary: str
+    argument: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("data set", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricCard:
+    """What a figure of the table is: its column title, its direction, one line that explains it, its paper."""
+
+    name: str
+    title: str
+    summary: str
+    direction: Direction
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("metric", self.name)
+        if self.direction not in get_args(Direction):
+            raise ValueError(f"direction must be one of {', '.join(get_args(Direction))}, got {self.direction!r}")

@@ -1,0 +1,35 @@
+"""`LogProb`: log-likelihoods with what they are, so that a bound never passes for a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["exact", "lower", "upper", "estimate"]
+
+
+@dataclass(frozen=True)
+class LogProb:
+    """log p(x) of N examples.
+
+    Args:
+        nats: one value per example, shape (N,).
+        kind: `exact`; a `lower` or `upper` bound (in expectation); or an `estimate`.
+        stderr: standard error of the mean over the examples that the method itself adds, in nats. An error
+            that all examples share (of log Z) does not shrink with N, hence it is given and not computed.
+        method: how it was found, for the table's notes ("enumeration of 2^9 states", "IWAE, k = 500").
+    """
+
+    nats: Tensor
+    kind: Kind
+    stderr: float = 0.0
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
+        if self.nats.ndim != 1:
+            raise ValueError(f"nats must have shape (N,), one value per example, got {tuple(self.nats.shape)}")

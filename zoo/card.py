@@ -97,8 +97,14 @@ class Card:
             raise TypeError(f"training must be a zoo.Training, got {self.training!r}")
 
     def shown(self, config: Config) -> TrainsOn:
-        """What [0, 1] data are shown as to a model with this config."""
-        return self.trains_on(config) if callable(self.trains_on) else self.trains_on
+        """What [0, 1] data are shown as to a model with this config.
+
+        Raises:
+            ValueError: if the card's function of the config returns anything else.
+        """
+        shown = self.trains_on(config) if callable(self.trains_on) else self.trains_on
+        _check_choice("trains_on (or what the function of the config returns)", shown, get_args(TrainsOn))
+        return shown
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,7 @@ def _sentences(cls: type[Config], error: ValidationError) -> list[str]:
             keys = ", ".join(cls.model_fields) or "none"
             sentences.append(f"no key {key!r}.{did_you_mean(key, cls.model_fields)} Known: {keys}")
         elif item["loc"]:
-            rule = item["msg"].replace("Input should be", "must be", 1)
+            rule = item["msg"].replace("Input should be", "must be", 1).removeprefix("Value error, ")
             sentences.append(f"{key} {rule}, got {item['input']!r}")
         else:
             sentences.append(item["msg"].removeprefix("Value error, "))

@@ -1,0 +1,71 @@
+"""Shared fixtures: throw-away distributions, installed for the length of one test."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+INDEPENDENT_PIXELS = Path(__file__).with_name("independent_pixels.py").read_text(encoding="utf-8")
+
+Install = Callable[..., str]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder on sys.path; what was imported from it is forgotten after the test."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(f"{folder}/"):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def distribution(site: Path) -> Install:
+    """Install a throw-away distribution of one module, and return the module's name.
+
+    distribution(
+        name="zoo-pixels",              # of the distribution
+        source=INDEPENDENT_PIXELS,      # of its module
+        then="",                        # lines after it: what the test breaks
+        entry="pixels",                 # name of the entry point
+        target="IndependentPixels",     # what it names in the module
+        group="zoo.models",
+        requires=("genzoo",),           # its Requires-Dist lines
+        version="1.0",
+    )
+    """
+    numbers = itertools.count(1)
+
+    def install(
+        name: str = "zoo-pixels",
+        *,
+        source: str = INDEPENDENT_PIXELS,
+        then: str = "",
+        entry: str = "pixels",
+        target: str = "IndependentPixels",
+        group: str = "zoo.models",
+        requires: tuple[str, ...] = ("genzoo",),
+        version: str = "1.0",
+    ) -> str:
+        module = f"throw_away_{next(numbers)}"
+        (site / f"{module}.py").write_text(f"{source}\n{then}\n", encoding="utf-8")
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        headers = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {name} for a test"]
+        headers += [f"Requires-Dist: {line}" for line in requires]
+        (info / "METADATA").write_text("\n".join([*headers, "", "Requires-Dist: genzoo>=99 in the description"]))
+        (info / "entry_points.txt").write_text(f"[{group}]\n{entry} = {module}:{target}\n")
+        (info / "RECORD").write_text("".join(f"{path},,\n" for path in (f"{module}.py", f"{info.name}/METADATA")))
+        importlib.invalidate_caches()
+        return module
+
+    return install

@@ -1,0 +1,107 @@
+"""The catalogue is checked by hand, so every rule has a file that breaks it."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from zoo.catalogue import SHIPPED, DefaultComparison, read_catalogue
+from zoo.contestant import parse_contestant
+from zoo.errors import ConfigError
+from zoo.hookspecs import GROUPS
+
+COMPARE = '[compare]\ncontestants = ["made"]\ndata = "digits"\nseeds = 3\n'
+MADE = """[[plugin]]
+name = "made"
+group = "zoo.models"
+package = "zoo-made"
+entry_point = "zoo_made.plugin:MADE"
+summary = "masked autoencoder"
+tier = "community"
+requires_core = ">=0.1"
+requires_python = ">=3.11"
+licence = "MIT"
+"""
+
+
+def _read(tmp_path, text):
+    path = tmp_path / "registry.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_catalogue(path)
+
+
+def test_a_catalogue_is_read_whole(tmp_path):
+    catalogue = _read(tmp_path, f'schema = 1\n{COMPARE}{MADE}likelihood = true\npaper = "arXiv:1502.03509"\n')
+    (made,) = catalogue.entries
+    assert (made.name, made.package, made.entry_point) == ("made", "zoo-made", "zoo_made.plugin:MADE")
+    assert (made.likelihood, made.paper, made.latent) == (True, "arXiv:1502.03509", "")
+    assert catalogue.compare == DefaultComparison(["made"], "digits", 3)
+    assert catalogue.find("made") is made
+    assert catalogue.find("made", "zoo.densities") is None
+    assert catalogue.find("zoo-made") is None
+
+
+def test_a_catalogue_may_list_no_plugin(tmp_path):
+    assert _read(tmp_path, f"schema = 1\n{COMPARE}").entries == ()
+
+
+def test_one_name_may_stand_in_two_groups(tmp_path):
+    catalogue = _read(tmp_path, f"schema = 1\n{COMPARE}{MADE}{MADE.replace('zoo.models', 'zoo.densities')}")
+    assert [entry.group for entry in catalogue.entries] == ["zoo.models", "zoo.densities"]
+    assert catalogue.find("made", "zoo.densities") is catalogue.entries[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("schema = ", "must be TOML"),
+        (COMPARE + MADE, r"must have schema = 1, got None"),
+        (f"schema = 2\n{COMPARE}", r"must have schema = 1, got 2; update zoo"),
+        (f"schema = 1\nplugins = []\n{COMPARE}", "has unknown keys: plugins"),
+        (f"schema = 1\nplugin = 3\n{COMPARE}", r"must list its plugins as \[\[plugin\]\]"),
+        (f"schema = 1\nplugin = [3]\n{COMPARE}", "plugin 1 of .* must be a table"),
+        (f"schema = 1\n{COMPARE}{MADE}{MADE}", "lists twice: made"),
+        (f"schema = 1\n{COMPARE}{MADE}{MADE.replace('made', 'nade')}licenze = ''", "plugin 2 .* unknown key 'licenze'"),
+        (f"schema = 1\n{COMPARE}{MADE}licenze = ''", "unknown key 'licenze'. Did you mean 'licence'"),
+        (f"schema = 1\n{COMPARE}{MADE}likelihood = 1", "likelihood in plugin 1 .* must be a bool, got 1"),
+        (f"schema = 1\n{COMPARE}{MADE}paper = 3", "paper in plugin 1 .* must be a str, got 3"),
+        (f"schema = 1\n{COMPARE}[[plugin]]\nname = 'made'", "plugin 1 .* is incomplete: .*'group', 'package'"),
+        ("schema = 1\n", r"\[compare\] of .* is incomplete: .*'contestants', 'data', and 'seeds'"),
+        (f"schema = 1\n{COMPARE.replace('3', 'true')}", r"seeds in \[compare\] .* must be a int, got True"),
+        (f"schema = 1\n{COMPARE.replace('3', '0')}", "needs a list of contestants and 1 seed at least"),
+        ("schema = 1\n" + COMPARE.replace('["made"]', "[]"), "needs a list of contestants"),
+        ("schema = 1\n" + COMPARE.replace('["made"]', "[1]"), "needs a list of contestants"),
+    ],
+)
+def test_a_wrong_catalogue_is_refused_naming_the_place(tmp_path, text, match):
+    with pytest.raises(ConfigError, match=match) as caught:
+        _read(tmp_path, text)
+    assert str(tmp_path / "registry.toml") in str(caught.value)
+
+
+def test_a_catalogue_of_other_bytes_or_of_none_is_refused(tmp_path):
+    path = tmp_path / "registry.toml"
+    with pytest.raises(ConfigError, match="Cannot read the catalogue .*: No such file"):
+        read_catalogue(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="must be TOML: .*utf-8"):
+        read_catalogue(path)
+
+
+def test_the_shipped_catalogue_names_known_groups_and_its_comparison_is_made_of_its_models():
+    catalogue = read_catalogue()
+    assert {entry.group for entry in catalogue.entries} <= set(GROUPS)
+    models = {entry.name for entry in catalogue.entries if entry.group == "zoo.models"}
+    assert {parse_contestant(text).model for text in catalogue.compare.contestants} <= models
+
+
+def test_the_shipped_catalogue_says_of_each_plugin_in_the_tree_what_its_own_metadata_say():
+    catalogue = read_catalogue()
+    for pyproject in SHIPPED.resolve().parent.glob("plugins/*/pyproject.toml"):
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+        for name, value in project["entry-points"]["zoo.models"].items():
+            entry = catalogue.find(name)
+            assert (entry.package, entry.entry_point) == (project["name"], value)
+            assert f"genzoo{entry.requires_core}" in project["dependencies"]
+            assert (entry.requires_python, entry.licence) == (project["requires-python"], project["license"])

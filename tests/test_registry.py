@@ -1,0 +1,280 @@
+"""How a name becomes a plugin, and what is said when it does not."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+import zoo
+from zoo.plugins import Candidate
+
+CATALOGUE = """
+schema = 1
+[compare]
+contestants = ["pixels"]
+data = "digits"
+seeds = 1
+[[plugin]]
+name = "pixels"
+group = "zoo.models"
+package = "zoo-pixels"
+entry_point = "throw_away_1:IndependentPixels"
+summary = "coins, says the catalogue"
+tier = "official"
+requires_core = ">=0.1"
+requires_python = ">=3.11"
+licence = "MIT"
+paper = "folklore"
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    path = tmp_path / "registry.toml"
+    path.write_text(CATALOGUE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def pixels(distribution):
+    """The class of a plugin that is not installed under its name."""
+    module = distribution(entry="elsewhere")
+    return importlib.import_module(module).IndependentPixels
+
+
+def _listing(registry, name):
+    return next(each for each in registry.list_models() if each.name == name)
+
+
+# Registered in this process
+
+
+def test_a_registered_class_or_instance_is_found_in_its_registry_only(pixels):
+    for plugin in (pixels, pixels()):
+        registry, other = zoo.Registry(), zoo.Registry()
+        loaded = registry.register(plugin)
+        assert registry.plugin("pixels") is registry.find("pixels") is loaded
+        assert registry.registered() == [loaded]
+        assert "pixels" in registry.names()
+        with pytest.raises(zoo.ConfigError, match="No model named 'pixels'"):
+            other.plugin("pixels")
+
+
+def test_registering_a_name_again_replaces_it(pixels):
+    registry = zoo.Registry()
+    registry.register(pixels)
+    second = registry.register(pixels)
+    assert registry.registered() == [second]
+
+
+def test_an_installed_name_cannot_be_registered(distribution):
+    module = distribution()
+    plugin = importlib.import_module(module).IndependentPixels
+    with pytest.raises(
+        zoo.PluginError, match=r"A model named 'pixels' is installed \(zoo-pixels/pixels\); choose another"
+    ):
+        zoo.Registry().register(plugin)
+    assert zoo.Registry(entry_points=False).register(plugin).card.name == "pixels"
+
+
+def test_what_breaks_the_contract_cannot_be_registered(pixels):
+    class Half(pixels):
+        def sample(self, n): ...
+
+    class Sized(pixels):
+        def __init__(self, size): ...
+
+    registry = zoo.Registry()
+    for plugin, reason in (
+        (Half, "Cannot register Half: its 'sample' lacks the decorator @zoo.hookimpl, .*; add it.$"),
+        (Half(), "Cannot register Half: its 'sample' lacks"),
+        (Sized, "Cannot register Sized: its class Sized wants constructor arguments"),
+        (object(), "Cannot register object: its 'card' must be a zoo.Card, got None"),
+    ):
+        with pytest.raises(zoo.PluginError, match=reason):
+            registry.register(plugin)
+    assert registry.registered() == []
+
+
+def test_an_unknown_group_is_refused_with_the_nearest(pixels):
+    registry = zoo.Registry()
+    match = "No plugin group 'zoo.model'. Did you mean 'zoo.models'. Groups: zoo.models, zoo.densities"
+    for act in (lambda: registry.register(pixels, "zoo.model"), lambda: registry.candidates("zoo.model")):
+        with pytest.raises(zoo.ConfigError, match=match):
+            act()
+
+
+# Installed
+
+
+def test_finding_imports_nothing_and_loading_does(distribution):
+    module = distribution()
+    registry = zoo.Registry()
+    found = registry.find("pixels")
+    assert isinstance(found, Candidate)
+    assert registry.find("zoo-pixels/pixels") is found
+    assert module not in sys.modules
+    assert registry.plugin("pixels") is found.load()
+    assert module in sys.modules
+
+
+def test_candidates_are_sorted_and_names_are_of_installed_and_registered_plugins(distribution, pixels):
+    distribution("zoo-b", entry="zebra")
+    distribution("zoo-a", entry="zebra")
+    distribution("zoo-c", entry="aardvark")
+    registry = zoo.Registry()
+    registry.register(pixels)
+    mine = {"aardvark", "elsewhere", "pixels", "zebra"}
+    candidates = [each.qualified for each in registry.candidates() if each.name in mine]
+    assert candidates == ["zoo-c/aardvark", "zoo-pixels/elsewhere", "zoo-a/zebra", "zoo-b/zebra"]
+    assert [name for name in registry.names() if name in mine] == sorted(mine)
+
+
+def test_a_registry_without_entry_points_sees_nothing_installed(distribution, catalogue):
+    distribution()
+    registry = zoo.Registry(catalogue=catalogue, entry_points=False)
+    assert registry.names() == registry.names("zoo.datasets") == []
+    assert _listing(registry, "pixels").status == "available"
+
+
+def test_an_install_in_this_process_shows_after_refresh(distribution):
+    registry = zoo.Registry()
+    assert "pixels" not in registry.names()
+    distribution()
+    assert "pixels" not in registry.names()
+    registry.refresh()
+    assert "pixels" in registry.names()
+
+
+# Unknown names
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_the_installed_and_the_catalogue(catalogue, pixels):
+    registry = zoo.Registry(catalogue=catalogue, entry_points=False)
+    with pytest.raises(zoo.ConfigError) as caught:
+        registry.plugin("pixel")
+    assert str(caught.value) == (
+        "No model named 'pixel' is installed. Did you mean 'pixels'? In the catalogue: pixels (pip install zoo-pixels)."
+    )
+    with pytest.raises(zoo.ConfigError) as caught:
+        registry.plugin("pixels")
+    assert str(caught.value) == (
+        "No model named 'pixels' is installed. In the catalogue: pixels (pip install zoo-pixels)."
+    )
+    registry.register(pixels)
+    with pytest.raises(zoo.ConfigError) as caught:
+        registry.plugin("q")
+    assert str(caught.value) == "No model named 'q' is installed. Installed: pixels."
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("zoo.models", "model"),
+        ("zoo.densities", "latent density"),
+        ("zoo.datasets", "data set"),
+        ("zoo.metrics", "metric"),
+    ],
+)
+def test_what_is_missing_is_called_by_its_kind(group, kind):
+    with pytest.raises(zoo.ConfigError, match=f"^No {kind} named 'q' is installed"):
+        zoo.Registry(entry_points=False).plugin("q", group)
+
+
+# Listings
+
+
+def test_a_listing_takes_the_catalogues_summary_for_its_own_package_only(distribution, catalogue):
+    distribution()
+    listing = _listing(zoo.Registry(catalogue=catalogue), "pixels")
+    assert (listing.status, listing.distribution, listing.version) == ("installed", "zoo-pixels", "1.0")
+    assert listing.summary == "coins, says the catalogue"
+
+
+def test_a_stranger_with_a_catalogued_name_is_listed_with_its_own_summary(distribution, catalogue):
+    distribution("zoo-stranger")
+    registry = zoo.Registry(catalogue=catalogue)
+    assert _listing(registry, "pixels").summary == "zoo-stranger for a test"
+    assert registry.info("pixels")["tier"] == "third party"
+
+
+def test_every_status_of_a_listing(distribution, catalogue, pixels):
+    registry = zoo.Registry(catalogue=catalogue)
+    assert _listing(registry, "pixels").status == "available"
+    registry.register(pixels)
+    distribution("zoo-old", entry="old", requires=("genzoo>99",))
+    distribution("zoo-bad", entry="bad", then="1 / 0")
+    distribution("zoo-a", entry="twice")
+    distribution("zoo-b", entry="twice", requires=("genzoo>99",))
+    registry.refresh()
+    with pytest.raises(zoo.PluginError, match="ZeroDivisionError"):
+        registry.plugin("bad")
+    names = ("pixels", "elsewhere", "old", "bad", "twice")
+    listed = [(each.name, each.status) for each in registry.list_models() if each.name in names]
+    assert set(listed) == {
+        ("bad", "broken"),
+        ("elsewhere", "installed"),
+        ("old", "incompatible"),
+        ("pixels", "available"),
+        ("pixels", "registered"),
+        ("twice", "ambiguous"),
+        ("twice", "incompatible"),
+    }
+    assert _listing(registry, "bad").reason == "ZeroDivisionError: division by zero"
+
+
+# Info
+
+
+def test_info_of_a_catalogued_model_says_how_to_install_it(catalogue):
+    facts = zoo.Registry(catalogue=catalogue, entry_points=False).info("pixels")
+    assert (facts["status"], facts["install"]) == ("available", "pip install zoo-pixels")
+    assert (facts["summary"], facts["paper"]) == ("coins, says the catalogue", "folklore")
+
+
+@pytest.mark.parametrize("name", ["pixels", "zoo-pixels/pixels"])
+def test_info_of_an_installed_model_is_its_card_with_every_setting(distribution, catalogue, name):
+    distribution()
+    facts = zoo.Registry(catalogue=catalogue).info(name)
+    training = facts.pop("training")
+    assert facts == {
+        "name": "pixels",
+        "summary": "every pixel a coin of its own",
+        "status": "installed",
+        "distribution": "zoo-pixels",
+        "version": "1.0",
+        "tier": "official",
+        "paper": "",
+        "trains_on": "bits",
+        "latent": None,
+        "samples": "means",
+        "likelihood": True,
+        "config": [
+            {
+                "name": "smoothing",
+                "type": "float",
+                "default": 1.0,
+                "bounds": "> 0, <= 10",
+                "description": "pseudo-count of each value",
+            }
+        ],
+        "options": [],
+    }
+    rows = {row["name"]: (row["type"], row["default"], row["bounds"]) for row in training}
+    assert rows["optimiser"] == ("adam | adamw | sgd", "adam", "")
+    assert rows["average"] == ("float", 0.0, ">= 0, < 1")
+
+
+def test_info_of_a_registered_model(pixels):
+    registry = zoo.Registry(entry_points=False)
+    registry.register(pixels)
+    assert registry.info("pixels")["status"] == "registered"
+
+
+def test_info_of_two_models_with_one_name_is_refused(distribution):
+    distribution()
+    distribution("zoo-rival")
+    with pytest.raises(zoo.PluginError, match="Two distributions have a model named 'pixels'; say which: zoo-pixels/"):
+        zoo.Registry().info("pixels")

@@ -1,0 +1,16 @@
+"""The default registry behind `zoo.list_models()`, `zoo.train()` and the others."""
+
+from __future__ import annotations
+
+from zoo.registry import Registry
+
+default = Registry()
+
+list_models = default.list_models
+info = default.info
+create = default.create
+train = default.train
+load = default.load
+compare = default.compare
+register = default.register
+refresh = default.refresh

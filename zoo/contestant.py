@@ -1,0 +1,76 @@
+"""Contestants: `NAME[@DENSITY][:KEY=VALUE,…]`, what a user types to say which model, how set, with which density."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.errors import ConfigError
+
+_GRAMMAR = re.compile(
+    r"(?P<model>(?:[\w.-]+/)?[\w-]+)(?:@(?P<density>(?:[\w.-]+/)?[\w-]+))?(?::(?P<settings>.+))?", re.ASCII
+)
+_QUOTED_OR_BARE = re.compile(
+    r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<equals>=\s*)(?P<word>[A-Za-z][\w-]*)(?=\s*(?:,|$))""", re.ASCII
+)
+_EXAMPLE = "Write NAME[@DENSITY][:KEY=VALUE,…], for example vae@gmm:latent_dim=8,train.learning_rate=0.002"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A parsed contestant.
+
+    Attributes:
+        text: as it was typed; its label in tables.
+        model: name of a model, `distribution/name` where it needs to be said.
+        density: name of a latent density, or None.
+        config, training, options: settings of the model, of `train.` and of `sample.`.
+    """
+
+    text: str
+    model: str
+    density: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_contestant(text: str) -> Contestant:
+    """Parse a contestant; values are TOML, and a bare word is a string (`likelihood=gaussian`).
+
+    Raises:
+        ConfigError: if it does not follow the grammar.
+    """
+    match = _GRAMMAR.fullmatch(text)
+    if match is None:
+        raise ConfigError(f"{text!r} is no contestant. {_EXAMPLE}.")
+    settings = _settings(match["settings"], text) if match["settings"] else {}
+    groups = {key: settings.pop(key, {}) for key in ("train", "sample")}
+    for key, values in (*groups.items(), ("", settings)):
+        nested = (
+            [name for name, value in values.items() if isinstance(value, dict)] if isinstance(values, dict) else [key]
+        )
+        if nested:
+            raise ConfigError(f"{nested[0]!r} in {text!r} is no prefix of a setting; there are 'train.' and 'sample.'.")
+    return Contestant(text, match["model"], match["density"], settings, groups["train"], groups["sample"])
+
+
+def _settings(source: str, text: str) -> dict[str, Any]:
+    """KEY=VALUE,… as a dictionary; a dotted key becomes a nested one."""
+    quoted = _QUOTED_OR_BARE.sub(_with_quotes, source)
+    if mark := re.search(r"[#{}]", _QUOTED_OR_BARE.sub("", quoted)):  # a comment, or the end of the table
+        raise ConfigError(f"The settings of {text!r} cannot be read: {mark[0]!r} stands outside quotes. {_EXAMPLE}.")
+    try:
+        settings: dict[str, Any] = tomllib.loads(f"settings = {{{quoted}}}")["settings"]
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"The settings of {text!r} cannot be read: {error}. {_EXAMPLE}.") from None
+    return settings
+
+
+def _with_quotes(match: re.Match[str]) -> str:
+    """A bare word as a TOML string; what is quoted already, `true` and `false` as they are."""
+    if match["quoted"] or match["word"] in ("true", "false"):
+        return match[0]
+    return f'{match["equals"]}"{match["word"]}"'

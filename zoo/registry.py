@@ -1,0 +1,253 @@
+"""`Registry`: which plugins there are, and how a name becomes one. Imports neither torch nor any plugin."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.catalogue import SHIPPED, Catalogue, Entry, read_catalogue
+from zoo.contestant import Contestant, parse_contestant
+from zoo.errors import ConfigError, PluginError, did_you_mean
+from zoo.hookspecs import GROUPS
+from zoo.plugins import Candidate, Plugin, discover, instantiate
+
+if TYPE_CHECKING:
+    from zoo.comparison import Comparison
+    from zoo.model import Model
+    from zoo.training import Progress
+
+_KIND = {"zoo.models": "model", "zoo.densities": "latent density", "zoo.datasets": "data set", "zoo.metrics": "metric"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One line of `zoo list`: what is known of a plugin without importing it.
+
+    Attributes:
+        status: `installed`, `registered` (in this process), `available` (in the catalogue only), `blocked`,
+            `incompatible`, `broken`, or `ambiguous` (two distributions have this name: use the qualified one).
+    """
+
+    name: str
+    status: str
+    distribution: str
+    version: str
+    summary: str
+    reason: str = ""
+
+
+class Registry:
+    """An isolated registry: the plugins of the installed distributions, and those registered in this process.
+
+    Args:
+        catalogue: a `registry.toml`; the shipped one by default.
+        entry_points: whether to look at installed distributions at all.
+    """
+
+    def __init__(self, *, catalogue: Path = SHIPPED, entry_points: bool = True) -> None:
+        self.catalogue: Catalogue = read_catalogue(catalogue)
+        self._entry_points = entry_points
+        self._registered: dict[tuple[str, str], Plugin] = {}
+        self._found: dict[str, list[Candidate]] = {}
+
+    def refresh(self) -> None:
+        """Look again at what is installed: after an install or uninstall in this process."""
+        importlib.invalidate_caches()
+        self._found.clear()
+
+    def register(self, plugin: object, group: str = "zoo.models") -> Plugin:
+        """Add a plugin object (or its class) to this registry only; registering its name again replaces it.
+
+        Raises:
+            ConfigError: if there is no such group.
+            PluginError: if it breaks the contract, or an installed plugin has its name.
+        """
+        _check_group(group)
+        cls = plugin if isinstance(plugin, type) else type(plugin)
+        try:
+            loaded = Plugin(instantiate(cls) if plugin is cls else plugin, group)
+        except PluginError as error:
+            raise PluginError(f"Cannot register {cls.__name__}: {error}.") from None
+        name = loaded.card.name
+        if installed := self._named(name, group):
+            raise PluginError(
+                f"A {_KIND[group]} named {name!r} is installed ({installed[0].qualified}); choose another name."
+            )
+        self._registered[group, name] = loaded
+        return loaded
+
+    def registered(self, group: str = "zoo.models") -> list[Plugin]:
+        """The plugins registered in this process."""
+        return [plugin for (of, _), plugin in sorted(self._registered.items()) if of == group]
+
+    def candidates(self, group: str = "zoo.models") -> list[Candidate]:
+        """The installed plugins of a group, each with its state, sorted by name."""
+        _check_group(group)
+        if group not in self._found:
+            found = discover(group) if self._entry_points else []
+            self._found[group] = sorted(found, key=lambda candidate: (candidate.name, candidate.distribution))
+        return self._found[group]
+
+    def plugin(self, name: str, group: str = "zoo.models") -> Plugin:
+        """Load a plugin by its name, or by `distribution/name`.
+
+        Raises:
+            ConfigError: if nothing has this name; with the nearest one, and what the catalogue offers.
+            PluginError: if it is blocked, incompatible or broken, or two distributions have this name.
+        """
+        found = self.find(name, group)
+        return found.load() if isinstance(found, Candidate) else found
+
+    def find(self, name: str, group: str = "zoo.models") -> Plugin | Candidate:
+        """The one plugin of this name, not imported; raises as `plugin` does for an unknown or ambiguous name."""
+        if registered := self._registered.get((group, name)):
+            return registered
+        named = self._named(name, group)
+        if not named:
+            raise ConfigError(self._unknown(name, group))
+        if len(named) > 1:
+            both = " or ".join(candidate.qualified for candidate in named)
+            raise PluginError(f"Two distributions have a {_KIND[group]} named {name!r}; say which: {both}.")
+        return named[0]
+
+    def names(self, group: str = "zoo.models") -> list[str]:
+        """Every name that `plugin` takes in this group."""
+        installed = {candidate.name for candidate in self.candidates(group)}
+        return sorted(installed | {plugin.card.name for plugin in self.registered(group)})
+
+    def list_models(self) -> list[Listing]:
+        """Every model that is installed, registered, or in the catalogue, without importing one."""
+        listings = [_registered_listing(plugin) for plugin in self.registered()]
+        candidates = self.candidates()
+        names = [candidate.name for candidate in candidates]
+        for candidate in candidates:
+            listings.append(self._installed_listing(candidate, ambiguous=names.count(candidate.name) > 1))
+        for entry in self.catalogue.entries:
+            if entry.group == "zoo.models" and entry.name not in names:
+                listings.append(Listing(entry.name, "available", entry.package, "", entry.summary))
+        return sorted(listings, key=lambda listing: (listing.name, listing.distribution))
+
+    def info(self, name: str) -> dict[str, Any]:
+        """What is known of a model as plain values; it is imported if it is installed."""
+        installed = (("zoo.models", name) in self._registered) or self._named(name, "zoo.models")
+        if not installed and (entry := self.catalogue.find(name)):
+            return _catalogue_info(entry)
+        plugin = self.plugin(name)
+        from zoo.describe import describe_model
+
+        return describe_model(plugin, self.catalogue.find(plugin.card.name))
+
+    def create(self, contestant: str, data: Any = "digits", *, seed: int = 0, **config: Any) -> Model:
+        """Build an untrained model for some data.
+
+        Args:
+            contestant: `vae` or `vae:latent_dim=8`; a density (`@gmm`) needs a trained model.
+            data: a name, array, tensor or `zoo.Data`, as for `zoo.load_data`; or a `zoo.DataSpec`.
+            seed: of the initial weights.
+            **config: further settings of the model.
+        """
+        from zoo.data import DataSpec, load_data
+        from zoo.training import create
+
+        parsed = _contestant(contestant, config)
+        spec = data if isinstance(data, DataSpec) else load_data(data, registry=self).spec
+        return create(self, parsed, spec, seed)
+
+    def train(
+        self,
+        contestant: str,
+        data: Any = "digits",
+        *,
+        seed: int = 0,
+        epochs: float | None = None,
+        steps: int | None = None,
+        seconds: float | None = None,
+        folder: str | Path | None = None,
+        progress: Progress | None = None,
+        **config: Any,
+    ) -> Model:
+        """Train a model, fit its latent density if it has one, and return it.
+
+        Args:
+            contestant: `NAME[@DENSITY][:KEY=VALUE,…]`.
+            data: a name, array, tensor or `zoo.Data`.
+            seed: of everything random in the training.
+            epochs, steps, seconds: the budget, one of them; by default the data set's number of epochs.
+            folder: a run folder to write (`model.safetensors`, `metrics.jsonl`, `run.json`); None writes nothing.
+            progress: called with the `zoo.training.Report` of each epoch.
+            **config: further settings of the model.
+        """
+        from zoo.training import Amount, train
+
+        amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
+        parsed, run = _contestant(contestant, config), None if folder is None else Path(folder)
+        return train(self, parsed, data, seed=seed, amount=amount, folder=run, progress=progress)
+
+    def load(self, path: str | Path) -> Model:
+        """Load a trained model from a run folder or a `.safetensors` file.
+
+        Raises:
+            CheckpointError: if it is missing, damaged or does not fit its plugin.
+        """
+        from zoo.checkpoint import load_model
+
+        return load_model(Path(path), self)
+
+    def compare(self, contestants: Iterable[str] = (), data: Any = None, **settings: Any) -> Comparison:
+        """Train contestants over seeds and compare how each one generates; see `zoo.comparison.compare`."""
+        from zoo.comparison import compare
+
+        return compare(self, list(contestants), data, **settings)
+
+    def _named(self, name: str, group: str) -> list[Candidate]:
+        return [candidate for candidate in self.candidates(group) if name in (candidate.name, candidate.qualified)]
+
+    def _unknown(self, name: str, group: str) -> str:
+        known = self.names(group)
+        catalogued = [entry for entry in self.catalogue.entries if entry.group == group and entry.name not in known]
+        names = [*known, *(entry.name for entry in catalogued)]
+        near = did_you_mean(name, [each for each in names if each != name])
+        sentence = f"No {_KIND[group]} named {name!r} is installed.{near}"
+        if known:
+            sentence += f" Installed: {', '.join(known)}."
+        if catalogued:
+            offers = (f"{entry.name} (pip install {entry.package})" for entry in catalogued)
+            sentence += f" In the catalogue: {', '.join(offers)}."
+        return sentence
+
+    def _installed_listing(self, candidate: Candidate, *, ambiguous: bool) -> Listing:
+        status = {"discovered": "installed", "loaded": "installed"}.get(candidate.state, candidate.state)
+        entry = self.catalogue.find(candidate.name)
+        official = entry is not None and entry.package == candidate.distribution
+        return Listing(
+            candidate.name,
+            "ambiguous" if ambiguous and status == "installed" else status,
+            candidate.distribution,
+            candidate.version,
+            entry.summary if entry and official else candidate.summary,
+            f"use {candidate.qualified}" if ambiguous else candidate.reason,
+        )
+
+
+def _check_group(group: str) -> None:
+    if group not in GROUPS:
+        raise ConfigError(f"No plugin group {group!r}.{did_you_mean(group, GROUPS)} Groups: {', '.join(GROUPS)}.")
+
+
+def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
+    """The parsed contestant with further settings of the model, which win over those in the text."""
+    parsed = parse_contestant(text)
+    parsed.config.update(config)
+    return parsed
+
+
+def _registered_listing(plugin: Plugin) -> Listing:
+    return Listing(plugin.card.name, "registered", "", "", plugin.card.summary)
+
+
+def _catalogue_info(entry: Entry) -> dict[str, Any]:
+    facts = {key: value for key, value in vars(entry).items() if key not in ("group", "entry_point")}
+    return facts | {"status": "available", "install": f"pip install {entry.package}"}

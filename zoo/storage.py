@@ -1,0 +1,94 @@
+"""Files that are either old or new and always whole, and folders that are always one's own. Imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from zoo.errors import ZooError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a kill or a full disk leaves the old one or the new one, whole.
+
+    Temporary file in the same folder, permissions as `open` would give them, flush and fsync, rename, fsync of
+    the folder.
+
+    Raises:
+        ZooError: if it cannot be written; the old file, if there was one, is untouched.
+    """
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ZooError(
+            f"Cannot write {path}: {error.strerror or error}. Free the disk or choose another place."
+        ) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
+def new_folder(parent: Path, stem: str) -> Path:
+    """Make and return `parent/stem-N` with the N after the highest there is; two processes never get the same one.
+
+    Raises:
+        ZooError: if no folder can be made there.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((_number(path.name, stem) for path in parent.iterdir()), default=0)
+        while True:
+            folder = parent / f"{stem}-{number}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+    except OSError as error:
+        raise ZooError(
+            f"Cannot make a folder in {parent}: {error.strerror or error}. Choose another with --out."
+        ) from error
+
+
+def cache_folder() -> Path:
+    """Where things are kept that can be made again: `ZOO_CACHE`, or the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("ZOO_CACHE")
+    return Path(given) if given else user_cache_path("genzoo")
+
+
+def _number(name: str, stem: str) -> int:
+    """N of a folder named stem-N, 0 of any other."""
+    head, _, tail = name.rpartition("-")
+    return int(tail) if head == stem and tail.isdecimal() else 0
+
+
+def _umask() -> int:
+    """The process's umask; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

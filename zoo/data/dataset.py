@@ -1,0 +1,195 @@
+"""`Data`: the three splits of a data set in the user's units, with what makes a result reproducible."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from zoo.data.spec import DataSpec, Support
+from zoo.errors import DataError
+from zoo.randomness import generator
+from zoo.storage import write_atomically
+
+SPLIT_SEED = 0
+SPLITS = ("train", "valid", "test")
+
+_SHARES = (0.5, 0.1)  # of train and valid; the test split is the rest: it has to be large to compare samples with
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set, split.
+
+    Args:
+        name: what it is called in tables; the name that `--data` takes where there is one.
+        spec: shape and support of one example.
+        train, valid, test: float32, shape (N, *spec.shape), in the user's units.
+        train_labels, valid_labels, test_labels: int64 classes, shape (N,), or None.
+        epochs: the budget of a comparison that names none.
+        enumerated: whether every split holds each pattern of the data's distribution exactly once.
+    """
+
+    name: str
+    spec: DataSpec
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+    train_labels: Tensor | None = None
+    valid_labels: Tensor | None = None
+    test_labels: Tensor | None = None
+    epochs: int = 100
+    enumerated: bool = False
+
+    def __post_init__(self) -> None:
+        for split in SPLITS:
+            x, labels = getattr(self, split), getattr(self, f"{split}_labels")
+            if x.dtype != torch.float32 or x.shape[1:] != self.spec.shape:
+                raise ValueError(
+                    f"{split} must be float32 of shape (N, *{self.spec.shape}), got {x.dtype} {tuple(x.shape)}"
+                )
+            if len(x) == 0:
+                raise ValueError(f"{split} must hold one example at least")
+            if labels is not None and labels.shape != (len(x),):
+                raise ValueError(f"{split}_labels must have shape ({len(x)},), got {tuple(labels.shape)}")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        labels: Any = None,
+        *,
+        name: str = "array",
+        support: Support | None = None,
+        epochs: int = 100,
+        split_seed: int = SPLIT_SEED,
+    ) -> Self:
+        """Split an array or tensor of examples, 50 % train, 10 % valid, 40 % test, by a fixed permutation.
+
+        Args:
+            x: shape (N, *shape), numbers; N at least 10.
+            labels: whole numbers, shape (N,), or None.
+            name: for the tables.
+            support: declared; None finds it: `bits` if all values are 0 or 1, `unit` if all lie in [0, 1], else `real`.
+            epochs: the budget of a comparison that names none.
+            split_seed: of the permutation; never the training seed.
+
+        Raises:
+            DataError: for values that are not finite or outside the declared support, or labels that do not match.
+        """
+        values = _numbers(x, name)
+        if values.ndim < 2 or len(values) < 10:
+            raise DataError(f"{name} must have shape (N, …) with N at least 10, got {tuple(values.shape)}.")
+        spec = DataSpec(tuple(values.shape[1:]), _support(values, support, name))
+        classes = None if labels is None else _classes(labels, len(values), name)
+        order = torch.randperm(len(values), generator=generator(split_seed, "split"))
+        sizes = [round(share * len(values) + 1e-9) for share in _SHARES]
+        parts = order.split([*sizes, len(values) - sum(sizes)])
+        train, valid, test = (values[part] for part in parts)
+        labels = [None if classes is None else classes[part] for part in parts]
+        return cls(name, spec, train, valid, test, labels[0], labels[1], labels[2], epochs)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the content: shape, support, and every split with its labels."""
+        digest = hashlib.sha256(f"{self.spec.shape} {self.spec.support}".encode())
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    @cached_property
+    def standardisation(self) -> tuple[Tensor, Tensor] | None:
+        """(offset, scale) of the training split for real-valued data, each of shape `spec.shape`; None otherwise.
+
+        A value that never changes has scale 1.
+        """
+        if self.spec.support != "real":
+            return None
+        offset, scale = self.train.double().mean(0), self.train.double().std(0, correction=0)
+        return offset.float(), torch.where(scale > 1e-12 * (1 + offset.abs()), scale, 1.0).float()
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """(x - offset) / scale for real-valued data; bits and grey values as they are."""
+        if self.standardisation is None:
+            return x
+        offset, scale = self.standardisation
+        return (x - offset) / scale
+
+    def save(self, path: Path) -> None:
+        """Write everything to one safetensors file, for `open`."""
+        facts = {
+            "name": self.name,
+            "shape": self.spec.shape,
+            "support": self.spec.support,
+            "epochs": self.epochs,
+            "enumerated": self.enumerated,
+            "sha256": self.sha256,
+        }
+        tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may be one tensor
+        write_atomically(path, save(tensors, {"zoo": json.dumps(facts)}))
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Memory-map what `save` wrote: processes that open the same file share one copy."""
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["zoo"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+        spec = DataSpec(tuple(facts["shape"]), facts["support"])
+        data = cls(name=facts["name"], spec=spec, epochs=facts["epochs"], enumerated=facts["enumerated"], **tensors)
+        data.__dict__["sha256"] = facts["sha256"]
+        return data
+
+    def _tensors(self) -> dict[str, Tensor]:
+        names = [*SPLITS, *(f"{split}_labels" for split in SPLITS)]
+        return {name: getattr(self, name).contiguous() for name in names if getattr(self, name) is not None}
+
+
+def _numbers(x: Any, name: str) -> Tensor:
+    """x as a finite float32 tensor."""
+    try:
+        values = x.detach().cpu() if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements=["C", "W"]))
+    except TypeError:
+        raise DataError(f"{name} must hold numbers, got {np.asarray(x).dtype}.") from None
+    if values.is_complex():
+        raise DataError(f"{name} must hold real numbers, got {values.dtype}.")
+    values = values.to(torch.float32)
+    if not torch.isfinite(values).all():
+        raise DataError(f"{name} must hold finite numbers, got nan or infinity; remove or fill those examples first.")
+    return values
+
+
+def _support(values: Tensor, declared: Support | None, name: str) -> Support:
+    """The support of the values, after checking that a declared one holds."""
+    low, high = values.min().item(), values.max().item()
+    in_unit = low >= 0 and high <= 1
+    in_bits = in_unit and bool(((values == 0) | (values == 1)).all())
+    found: Support = "bits" if in_bits else "unit" if in_unit else "real"
+    if declared is None:
+        return found
+    if (declared == "bits" and not in_bits) or (declared == "unit" and not in_unit):
+        rule = "0 or 1" if declared == "bits" else "in [0, 1]"
+        raise DataError(
+            f"{name} is declared as {declared}, so its values must be {rule}, got values in [{low:g}, {high:g}]; "
+            "rescale them, or declare support='real'."
+        )
+    return declared
+
+
+def _classes(labels: Any, count: int, name: str) -> Tensor:
+    """Labels as int64, shape (count,)."""
+    given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if given.shape != (count,):
+        raise DataError(f"The labels of {name} must have shape ({count},), one per example, got {given.shape}.")
+    if not np.issubdtype(given.dtype, np.number) or not np.array_equal(given, np.round(given)):
+        raise DataError(f"The labels of {name} must be whole numbers, got {given.dtype}.")
+    return torch.from_numpy(given.astype(np.int64))

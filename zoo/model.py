@@ -1,0 +1,233 @@
+"""`zoo.Model`: what people hold. A plugin, its module, its config, the data's shape, and a latent density or none.
+
+It takes and returns values in the user's units: real-valued data are standardised on the way in and restored on the
+way out. Everything that a plugin returns is checked here, where its name can still be said.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from zoo.boundary import checked
+from zoo.config import Config
+from zoo.data import DataSpec
+from zoo.errors import ConfigError, Unsupported
+from zoo.hookspecs import LatentDensity
+from zoo.likelihood import LogProb
+from zoo.plugins import Plugin
+from zoo.randomness import generator
+
+BLOCK = 4096  # examples per hook call: memory stays bounded, whatever n is
+
+
+@dataclass(frozen=True)
+class Density(LatentDensity):
+    """A latent density fitted to draws of a model's codes.
+
+    Attributes:
+        plugin: of group `zoo.densities`.
+        state: what its `fit` returned.
+        latent: shape of one code, which the density sees flat.
+    """
+
+    plugin: Plugin
+    state: dict[str, Tensor]
+    latent: tuple[int, ...]
+
+    def sample(self, n: int, generator: Generator) -> Tensor:
+        """Draw n codes, float64, shape (n, D)."""
+        z = self.plugin.hooks.sample(state=self.state, n=n, generator=generator)
+        return checked(z, self.plugin, "sample", (n, *self.codes))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats for codes of shape (B, D) or (B, *latent), shape (B,)."""
+        flat = z.reshape(len(z), -1).double()
+        return checked(self.plugin.hooks.log_prob(state=self.state, z=flat), self.plugin, "log_prob", (len(z),))
+
+    @property
+    def codes(self) -> tuple[int]:
+        """Shape of one flat code."""
+        return (int(torch.tensor(self.latent).prod()),)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model that can be used: `encode`, `decode`, `reconstruct`, `sample`, `log_prob`, `save`.
+
+    Attributes:
+        plugin: of group `zoo.models`; every hook goes through it.
+        module: the torch module that it built.
+        config: the settings that it was built from.
+        spec: shape and support of one example.
+        density: the attached latent density, or None for the model's own distribution.
+        standardisation: (offset, scale) of real-valued data, each of shape `spec.shape`, or None.
+        options: settings of sampling and likelihood that differ from the card's.
+        protocol: where it comes from: data, seed, budget, versions; plain values, saved with it.
+    """
+
+    plugin: Plugin
+    module: nn.Module
+    config: Config
+    spec: DataSpec
+    density: Density | None = None
+    standardisation: tuple[Tensor, Tensor] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """`vae`, or `vae@gmm` with a latent density."""
+        name = str(self.plugin.card.name)
+        return f"{name}@{self.density.plugin.card.name}" if self.density else name
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained values, those of the latent density not counted."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def encode(self, x: Tensor, *, seed: int | None = None) -> Tensor:
+        """Codes of x, shape (B, *latent): the mean code, or with a seed one draw each.
+
+        Args:
+            x: examples in the data's units, shape (B, *spec.shape).
+            seed: of the draws; None gives means.
+        """
+        draws = None if seed is None else generator(seed, "encode")
+        return torch.cat([self._encode(self._standardise(block), draws) for block in self._blocks(x)])
+
+    def decode(self, z: Tensor, *, seed: int | None = None) -> Tensor:
+        """E[x|z] in the data's units, shape (B, *spec.shape).
+
+        Args:
+            z: codes, shape (B, *latent).
+            seed: of draws from p(x|z), for real-valued data; None gives means.
+        """
+        if seed is not None and self.spec.support != "real":
+            raise ConfigError(
+                "Only real-valued data have draws from p(x|z); draw bits from the means with zoo.bernoulli."
+            )
+        draws = None if seed is None else generator(seed, "decode")
+        return torch.cat([self._restore(self._decode(block, draws)) for block in z.split(BLOCK)])
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """decode(encode(x)) with mean codes, shape (B, *spec.shape)."""
+        return self.decode(self.encode(x))
+
+    def sample(self, n: int, *, seed: int | None = None, **options: Any) -> Tensor:
+        """Generate n examples in the data's units, shape (n, *spec.shape).
+
+        On [0, 1] data they are means or draws, as the card says; with a latent density, means of decoded draws of it.
+        On real-valued data they are draws, observation noise included.
+
+        Args:
+            n: how many, 1 or more.
+            seed: the same seed gives the same samples; None takes a fresh one.
+            **options: settings of the card's sampling options, for this call.
+
+        Raises:
+            Unsupported: by a model that cannot generate; it says why.
+        """
+        if n < 1:
+            raise ConfigError(f"The number of samples must be 1 or more, got {n}.")
+        draws = generator(secrets.randbits(62) if seed is None else seed, "sample")
+        chosen = self._options(options)
+        sizes = [BLOCK] * (n // BLOCK) + ([n % BLOCK] if n % BLOCK else [])
+        return torch.cat([self._restore(self._sample(size, draws, chosen)) for size in sizes])
+
+    def log_prob(self, x: Tensor, *, seed: int = 0, **options: Any) -> tuple[LogProb, ...]:
+        """log p(x) in nats per example, each answer with its kind; several make a bracket.
+
+        Densities of real-valued data are those of the standardised values.
+
+        Args:
+            x: examples, shape (N, *spec.shape); bits for [0, 1] data, since a grey value has no likelihood there.
+            seed: of whatever the method draws.
+            **options: settings of the card's options, for this call.
+
+        Raises:
+            Unsupported: by a model without a likelihood; it says why.
+        """
+        if not self.plugin.implements("log_prob"):
+            raise Unsupported(f"{self.plugin.card.name} has no likelihood: its plugin offers no log_prob.")
+        if self.density and not self.plugin.names("log_prob", "prior"):
+            raise Unsupported(
+                f"{self.name} has no likelihood: {self.plugin.card.name} has none under another latent density."
+            )
+        self._check_examples(x)
+        if self.spec.support == "unit" and bool(((x != 0) & (x != 1)).any()):
+            raise ConfigError("log_prob takes bits for [0, 1] data, got grey values; draw them with zoo.bernoulli(x).")
+        with torch.no_grad():
+            answer = self.plugin.hooks.log_prob(
+                model=self.module,
+                x=self._standardise(x),
+                generator=generator(seed, "log_prob"),
+                options=self._options(options),
+                prior=self.density,
+            )
+        for bound in answer:
+            checked(bound.nats, self.plugin, "log_prob", (len(x),))
+        return tuple(answer)
+
+    def with_density(self, density: Density) -> Model:
+        """The same model under another latent density."""
+        return replace(self, density=density)
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything that `zoo.load` needs to one `.safetensors` file, and return its path."""
+        from zoo.checkpoint import save_model
+
+        return save_model(self, Path(path))
+
+    def _encode(self, x: Tensor, draws: Generator | None) -> Tensor:
+        """Codes of a block of standardised examples."""
+        with torch.no_grad():
+            z = self.plugin.hooks.encode(model=self.module, x=x, generator=draws)
+        return checked(z, self.plugin, "encode", (len(x), ...))
+
+    def _decode(self, z: Tensor, draws: Generator | None) -> Tensor:
+        """Standardised examples of a block of codes."""
+        with torch.no_grad():
+            x = self.plugin.hooks.decode(model=self.module, z=z.to(torch.float32), generator=draws)
+        return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support)
+
+    def _sample(self, n: int, draws: Generator, options: Config) -> Tensor:
+        """A block of standardised samples."""
+        if self.density is not None:
+            z = self.density.sample(n, draws).reshape(n, *self.density.latent)
+            return self._decode(z, draws if self.spec.support == "real" else None)
+        with torch.no_grad():
+            x = self.plugin.hooks.sample(model=self.module, n=n, generator=draws, options=options)
+        return checked(x, self.plugin, "sample", (n, *self.spec.shape), self.spec.support)
+
+    def _options(self, changes: Mapping[str, Any]) -> Config:
+        card = self.plugin.card
+        options: Config = card.options.parse({**self.options, **changes}, f"the sampling of {card.name}")
+        return options
+
+    def _blocks(self, x: Tensor) -> Iterator[Tensor]:
+        self._check_examples(x)
+        yield from x.split(BLOCK)
+
+    def _check_examples(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x must be a tensor, got {type(x).__name__}")
+        if x.shape[1:] != self.spec.shape or len(x) == 0:
+            raise ValueError(f"x must have shape (B, {', '.join(map(str, self.spec.shape))}), got {tuple(x.shape)}")
+        low, high = x.min().item(), x.max().item()
+        if self.spec.support != "real" and not (low >= 0 and high <= 1):
+            raise ValueError(
+                f"x must be in [0, 1], got values in [{low:g}, {high:g}]; divide by 255 or load it with zoo.load_data"
+            )
+
+    def _standardise(self, x: Tensor) -> Tensor:
+        return x if self.standardisation is None else (x - self.standardisation[0]) / self.standardisation[1]
+
+    def _restore(self, x: Tensor) -> Tensor:
+        return x if self.standardisation is None else x * self.standardisation[1] + self.standardisation[0]

@@ -1,0 +1,160 @@
+"""The trainer: one loop for every model with a `loss`. Data in one tensor, indexed by a permutation per epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from zoo.card import Training
+from zoo.errors import PluginError
+from zoo.plugins import Plugin
+from zoo.randomness import bernoulli, generator
+from zoo.training.average import Average
+from zoo.training.budget import Budget, Step
+
+
+def run(
+    plugin: Plugin,
+    module: nn.Module,
+    settings: Training,
+    budget: Budget,
+    seed: int,
+    train: Callable[[Tensor], Tensor],
+    count: int,
+    valid: Tensor,
+    *,
+    bits: bool,
+) -> None:
+    """Minimise the plugin's `loss` until the budget is used or early stopping ends it.
+
+    Args:
+        plugin, module: what is trained.
+        settings: of the optimiser.
+        budget: the meter.
+        seed: of the cell; the permutation is a pure function of (seed, epoch).
+        train: from a tensor of indices to the examples, shape (B, *data.shape).
+        count: number of training examples.
+        valid: the validation split, for early stopping.
+        bits: whether the model is shown bits, drawn anew each epoch from the examples as probabilities.
+    """
+    draws = generator(seed, "training")
+    optimiser = _optimiser(settings, module)
+    average = Average(module, settings.average) if settings.average else None
+    stopping = _EarlyStopping(settings.patience, module) if settings.patience else None
+    loss, step = plugin.hooks.loss, Step()
+    module.train()
+    while not budget.exhausted:
+        order = torch.randperm(count, generator=generator(seed, f"epoch {budget.epoch}"))
+        for index in order.split(settings.batch_size):
+            step.index, step.epoch, step.progress = budget.index, budget.epoch, budget.progress
+            budget.learning_rate = _set_rate(optimiser, settings, step.progress)
+            x = train(index)
+            losses = loss(model=module, x=bernoulli(x, draws) if bits else x, generator=draws, step=step)
+            if step.index == 0:
+                _check_losses(losses, plugin)
+            optimiser.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+            if settings.clip:
+                nn.utils.clip_grad_norm_(module.parameters(), settings.clip)
+            optimiser.step()
+            if average:
+                average.update()
+            budget.step(module, **losses)
+            if budget.exhausted:
+                break
+        if stopping:
+            with average.applied() if average else contextlib.nullcontext():
+                value = _validate(plugin, module, valid, step, seed, settings.batch_size, bits=bits)
+                budget.stopped = stopping.update(value)
+            budget.flush(valid_loss=value)
+    budget.flush()
+    if stopping:
+        stopping.restore()
+    elif average:
+        average.keep()
+
+
+class _EarlyStopping:
+    """Keeps the best weights, and says when `patience` epochs have brought no better validation loss."""
+
+    def __init__(self, patience: int, module: nn.Module) -> None:
+        self._patience = patience
+        self._module = module
+        self._best = math.inf
+        self._waited = 0
+        self._weights: dict[str, Tensor] = {}
+
+    def update(self, value: float) -> bool:
+        """Take one more validation loss, with its weights in the module; True to stop."""
+        if value < self._best:
+            self._best, self._waited = value, 0
+            self._weights = {key: tensor.clone() for key, tensor in self._module.state_dict().items()}
+        else:
+            self._waited += 1
+        return self._waited >= self._patience
+
+    def restore(self) -> None:
+        """Put the best weights into the module."""
+        if self._weights:
+            self._module.load_state_dict(self._weights)
+
+
+def _validate(
+    plugin: Plugin, module: nn.Module, valid: Tensor, step: Step, seed: int, size: int, *, bits: bool
+) -> float:
+    """Mean `loss` over the validation split in evaluation mode; the same draws at every epoch."""
+    draws: Generator = generator(seed, "validation")
+    total = 0.0
+    module.eval()
+    with torch.no_grad():
+        for x in valid.split(size):
+            shown = bernoulli(x, draws) if bits else x
+            total += plugin.hooks.loss(model=module, x=shown, generator=draws, step=step)["loss"].item() * len(x)
+    module.train()
+    return total / len(valid)
+
+
+def _check_losses(losses: Any, plugin: Plugin) -> None:
+    """The answer of `loss`, checked once: afterwards only its finiteness is."""
+    where = f"The hook 'loss' of {plugin.source}"
+    if not isinstance(losses, dict) or "loss" not in losses:
+        raise PluginError(f"{where} must return a dictionary with the key 'loss', got {losses!r:.80}.")
+    for name, value in losses.items():
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise PluginError(f"{where} must return scalars, got {name} = {value!r:.80}.")
+    if not losses["loss"].requires_grad:
+        raise PluginError(f"{where} must return a 'loss' that depends on the parameters, got one without a gradient.")
+
+
+def _optimiser(settings: Training, module: nn.Module) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=True)
+    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=rate, weight_decay=decay, fused=True)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, settings: Training, progress: float) -> float:
+    """Set and return the step size at this share of the budget."""
+    rate = settings.learning_rate * schedule(settings, progress)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def schedule(settings: Training, progress: float) -> float:
+    """The factor of the step size at `progress` in [0, 1]: a linear warm-up, then the card's schedule down to 0."""
+    if progress < settings.warmup:
+        return progress / settings.warmup
+    rest = (progress - settings.warmup) / (1 - settings.warmup)
+    if settings.schedule == "linear":
+        return 1 - rest
+    if settings.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * rest))
+    return 1.0

@@ -1,0 +1,148 @@
+"""The pool: what each job returns, and what a bad one costs the others."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from zoo.engine.pool import Job, Pool
+from zoo.errors import DataError
+
+# The tasks live here and are found by name in the children, as the zoo's own are.
+HERE = "engine_tasks"
+
+TASKS = """
+import os, signal, sys, time
+from zoo.errors import DataError
+def double(*, x, emit): emit({"seen": x}); return 2 * x
+def noisy(*, emit):
+    print("to stdout"); print("to stderr", file=sys.stderr); os.system("echo from a child"); return "quiet"
+def refuse(*, emit): raise DataError("the data are wrong")
+def crash(*, emit): return 1 / 0
+def leave(*, emit): sys.exit(3)
+def die(*, emit): os.kill(os.getpid(), signal.SIGKILL)
+def vanish(*, emit): os._exit(7)
+def hang(*, emit): time.sleep(60)
+def threads(*, emit):
+    import torch
+    return [torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]]
+def draw(*, seed, emit):
+    import torch
+    from zoo.randomness import scoped_randomness
+    with scoped_randomness(seed):
+        x = torch.randn(50, 50)
+        return (x @ x).sum().item().hex()
+"""
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / f"{HERE}.py").write_text(TASKS)
+    sys.path.insert(0, str(folder))
+    yield lambda name, **arguments: Job(name, f"{HERE}:{name}", arguments)
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="module")
+def forked(tasks):
+    with Pool(2, "fork") as pool:
+        yield pool
+
+
+def test_results_come_in_the_order_of_the_jobs_and_events_with_their_job(forked, tasks):
+    events = []
+    outcomes = forked.run([tasks("double", x=x) for x in range(7)], lambda job, event: events.append((job, event)))
+    assert [outcome.result for outcome in outcomes] == [0, 2, 4, 6, 8, 10, 12]
+    assert sorted(event["seen"] for _, event in events if "seen" in event) == list(range(7))
+    assert all(job.arguments["x"] == event["seen"] for job, event in events if "seen" in event)
+    assert sum("ended" in event for _, event in events) == 7
+
+
+def test_a_bad_job_costs_itself_alone_and_says_how_it_ended(forked, tasks):
+    names = ["refuse", "crash", "leave", "die", "vanish", "noisy"]
+    outcomes = dict(zip(names, forked.run([tasks(name) for name in names]), strict=True))
+    assert (outcomes["refuse"].reason, outcomes["refuse"].exit_code) == ("the data are wrong", DataError.exit_code)
+    assert outcomes["refuse"].traceback == ""
+    assert outcomes["crash"].reason == "ZeroDivisionError: division by zero"
+    assert "return 1 / 0" in outcomes["crash"].traceback
+    assert outcomes["leave"].reason == "something called sys.exit(3)"
+    assert outcomes["die"].reason.startswith("its process was killed by SIGKILL")
+    assert outcomes["vanish"].reason == "its process ended with exit code 7 and no result"
+    assert outcomes["noisy"].result == "quiet"
+
+
+def test_what_a_job_prints_goes_to_its_log(forked, tasks, tmp_path):
+    job = Job("noisy", f"{HERE}:noisy", {}, log=tmp_path / "output.log")
+    assert forked.run([job])[0].result == "quiet"
+    assert set((tmp_path / "output.log").read_text().splitlines()) == {"to stdout", "to stderr", "from a child"}
+
+
+def test_a_job_computes_on_one_thread(forked, tasks):
+    assert forked.run([tasks("threads")])[0].result == [1, "1"]
+
+
+def test_a_hanging_job_is_stopped_at_its_timeout_and_the_others_finish(tasks):
+    with Pool(2, "fork", timeout=2.0) as pool:
+        pool.run([tasks("double", x=1)])  # the server is warm now
+        began = time.monotonic()
+        hung, fine = pool.run([tasks("hang"), tasks("double", x=4)])
+    assert hung.reason == "it ran longer than 2 s"
+    assert fine.result == 8
+    assert time.monotonic() - began < 10
+
+
+def test_forked_and_spawned_jobs_compute_the_same(forked, tasks):
+    jobs = [tasks("draw", seed=seed) for seed in (0, 1)]
+    with Pool(2, "spawn") as pool:
+        spawned = [outcome.result for outcome in pool.run([*jobs, tasks("die")])]
+    assert spawned[:2] == [outcome.result for outcome in forked.run(jobs)]
+    assert spawned[0] != spawned[1]
+    assert spawned[2] is None
+
+
+def test_an_inline_job_runs_in_this_process_and_its_failure_is_an_outcome(forked, tasks):
+    job = Job("here", "zoo.engine.worker:failure", {}, inline=True)
+    outcome = forked.run([tasks("double", x=2), job])[1]
+    assert outcome.reason.startswith("TypeError")
+
+
+def test_no_process_is_left_when_the_pool_closes_or_its_owner_is_killed(tasks, tmp_path):
+    script = f'''
+import sys, os
+sys.path.insert(0, {str(next(path for path in sys.path if os.path.exists(os.path.join(path, HERE + ".py"))))!r})
+from zoo.engine.pool import Pool, Job
+with Pool(1, "fork") as pool:
+    pool.run([Job("double", "{HERE}:double", {{"x": 1}})])
+    print(pool._server.pid, flush=True)
+    pool.run([Job("hang", "{HERE}:hang", {{}})])
+'''
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    server = int(owner.stdout.readline())
+    time.sleep(0.5)
+    children = [
+        int(pid)
+        for pid in subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(server)], capture_output=True, text=True
+        ).stdout.split()
+    ]
+    assert children
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    owner.stdout.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(_alive(pid) for pid in [server, *children]):
+        time.sleep(0.05)
+    assert not any(_alive(pid) for pid in [server, *children])
+
+
+def _alive(pid):
+    """Whether a process runs; one that nobody has reaped is gone all the same."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

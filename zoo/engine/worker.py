@@ -1,0 +1,74 @@
+"""Inside a job's process: call the task, send events and the result as JSON lines, keep stray output out of them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def call(task: str, arguments: dict[str, Any], emit: Emit) -> Any:
+    """Run the task `module:function` of the zoo with JSON arguments; it returns JSON."""
+    module, _, function = task.partition(":")
+    return getattr(importlib.import_module(module), function)(**arguments, emit=emit)
+
+
+def perform(job: dict[str, Any], channel: int) -> None:
+    """Run a job and send its events, then one `done` or `failed` message, to the file descriptor `channel`."""
+    sys.path[:] = job["sys_path"]
+
+    def send(kind: str, value: Any) -> None:
+        line = json.dumps({"id": job["id"], kind: value}).encode() + b"\n"
+        while line:
+            line = line[os.write(channel, line) :]
+
+    try:
+        result = call(job["task"], job["arguments"], lambda event: send("event", event))
+    except (Exception, SystemExit) as error:
+        send("failed", failure(error))
+    else:
+        send("done", result)
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """A failure as plain values: its reason in a sentence, its exit code, and a traceback unless it was expected."""
+    if isinstance(error, ZooError):
+        return {"reason": str(error), "kind": type(error).__name__, "exit_code": error.exit_code, "traceback": ""}
+    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, SystemExit):
+        reason = f"something called sys.exit({error.code!r})"
+    return {"reason": reason, "kind": type(error).__name__, "exit_code": 1, "traceback": traceback.format_exc()}
+
+
+def redirect_output(log: str | None) -> None:
+    """Send what the process prints to a log file, or to nowhere, and give it an empty standard input."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    for source, standard in ((empty, 0), (target, 1), (target, 2)):
+        os.dup2(source, standard)
+    os.close(target)
+    os.close(empty)
+
+
+def main() -> None:
+    """A job in a fresh process (`python -m zoo.engine.worker`): its description on standard input."""
+    job = json.loads(sys.stdin.readline())
+    channel = os.dup(1)
+    Path(job["log"] or os.devnull).touch()
+    redirect_output(job["log"])
+    perform(job, channel)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""p(z) = Σₖ πₖ N(z; mₖ, Cₖ), Cₖ = Lₖ Lₖᵀ: a full-covariance Gaussian mixture, fitted to the codes by EM.
+
+The number of components is the one with the highest held-out likelihood: of a random 10,000 codes at most, four
+fifths are fitted with 1, 2, 5, 10, … components until the likelihood of the last fifth falls. The chosen mixture then
+takes up to five EM passes over all the codes. There are never more components than different codes. Each Cₖ has the
+ridge ε I with ε = 1e-6 · (the codes' mean variance) + 1e-12, so that dead units and repeated codes leave it a density.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Generator, Tensor
+
+import zoo
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture as Mixture
+
+_CANDIDATES = (1, 2, 5, 10, 20, 50)
+_SELECTION = 10_000  # codes that choose the number of components
+_PASSES, _FINAL_PASSES = 30, 5
+
+
+class GaussianMixture:
+    """`NAME@gmm`."""
+
+    card = zoo.DensityCard(
+        name="gmm",
+        summary="a full-covariance Gaussian mixture, its size chosen by held-out likelihood",
+        paper="arXiv:1903.12436",
+    )
+
+    @zoo.hookimpl
+    def fit(self, codes: Tensor, generator: Generator) -> dict[str, Tensor]:
+        """π, shape (K,), m, shape (K, D), and L, shape (K, D, D), of codes of shape (N, D), N ≥ 3.
+
+        Some 0.1 s for 899 codes of 16 dimensions, 3 to 13 s for 50,000 of 32, on one thread.
+        """
+        seed = int(torch.randint(2**31, (), generator=generator))
+        codes = codes[torch.randperm(len(codes), generator=generator)]
+        ridge = 1e-6 * codes.var(0, correction=0).mean().item() + 1e-12
+        chosen = _choose(codes[:_SELECTION], ridge, seed)
+        mixture = _em(codes, chosen.n_components, ridge, seed, _FINAL_PASSES, start=chosen)
+        return {
+            "weights": torch.from_numpy(mixture.weights_),
+            "means": torch.from_numpy(mixture.means_),
+            "cholesky": torch.linalg.cholesky(torch.from_numpy(mixture.covariances_)),
+        }
+
+    @zoo.hookimpl
+    def sample(self, state: dict[str, Tensor], n: int, generator: Generator) -> Tensor:
+        """k ~ π, z = mₖ + Lₖ ε with ε ~ N(0, I), shape (n, D)."""
+        m = state["means"]
+        component = torch.multinomial(state["weights"], n, replacement=True, generator=generator)
+        z = torch.randn(n, m.shape[1], generator=generator, dtype=m.dtype)
+        for k, L in enumerate(state["cholesky"]):
+            z[component == k] = m[k] + z[component == k] @ L.T
+        return z
+
+    @zoo.hookimpl
+    def log_prob(self, state: dict[str, Tensor], z: Tensor) -> Tensor:
+        """log p(z) = log Σₖ πₖ N(z; mₖ, Cₖ) in nats, z of shape (B, D), shape (B,)."""
+        if z.shape[1] != state["means"].shape[1]:
+            raise ValueError(f"z must have {state['means'].shape[1]} columns, got shape {tuple(z.shape)}")
+        components = [_log_normal(z, m, L) for m, L in zip(state["means"], state["cholesky"], strict=True)]
+        return torch.logsumexp(state["weights"].log() + torch.stack(components, dim=1), dim=1)
+
+
+def _log_normal(z: Tensor, m: Tensor, L: Tensor) -> Tensor:
+    """log N(z; m, L Lᵀ) in nats, shape (B,)."""
+    white: Tensor = torch.linalg.solve_triangular(L, (z - m).T, upper=False)  # (D, B)
+    return -0.5 * white.square().sum(0) - L.diagonal().log().sum() - 0.5 * len(m) * math.log(2 * math.pi)
+
+
+def _choose(codes: Tensor, ridge: float, seed: int) -> Mixture:
+    """The mixture of four fifths of the codes that gives the last fifth the highest likelihood."""
+    held_out = max(1, len(codes) // 5)
+    judges, fitted = codes[:held_out], codes[held_out:]
+    most = len(fitted.unique(dim=0))
+    best, best_score = None, -math.inf
+    for K in _CANDIDATES:
+        if best and most < K:
+            break
+        mixture = _em(fitted, K, ridge, seed, _PASSES)
+        score = mixture.score(judges.numpy())  # mean log-likelihood in nats
+        if score <= best_score:
+            break
+        best, best_score = mixture, score
+    return best
+
+
+def _em(codes: Tensor, K: int, ridge: float, seed: int, passes: int, start: Mixture | None = None) -> Mixture:
+    """So many EM passes at most over the codes, from k-means or from another mixture."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture as Mixture  # here: sampling from a loaded state needs no scikit-learn
+
+    mixture = Mixture(
+        K,
+        reg_covar=ridge,
+        max_iter=passes,
+        random_state=seed,
+        weights_init=start and start.weights_,
+        means_init=start and start.means_,
+        precisions_init=start and start.precisions_,
+    )
+    with warnings.catch_warnings():
+        # EM is cut short on purpose: what counts is the likelihood of codes that it has not seen.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return mixture.fit(codes.numpy())

@@ -1,0 +1,102 @@
+"""`Evaluation` and `Measurement`: what a metric is given for one contestant and seed, and what it answers.
+
+Samples of [0, 1] data are compared as bits: one draw from each returned mean, against one draw from each grey test
+image. A model that returns means and one that returns draws then answer the same question. The draws have fixed seeds
+of their own, so that the training seed never moves the yardstick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.errors import Unsupported
+from zoo.metrics.reference import reference_split
+from zoo.randomness import bernoulli, generator
+
+if TYPE_CHECKING:
+    from zoo.data import Data
+    from zoo.metrics.features import FeatureSpace
+    from zoo.model import Model
+
+BITS_SEED = 0  # of the bits that samples and test images are compared as, two streams; never a training seed
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure for one trained contestant.
+
+    Args:
+        value: in the unit that the metric's card states.
+        kind: of a likelihood: `exact`, `lower`, `upper` or `estimate`; "" for a figure that is what it is.
+        stderr: standard error that the measuring itself adds, None where none is known.
+        note: for the foot of the table.
+    """
+
+    value: float
+    kind: str = ""
+    stderr: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a metric is given.
+
+    Args:
+        model: the trained contestant, or None for bare samples (the `real` row, samples from outside).
+        data: all three splits, in the user's units.
+        generated: samples, shape (N, *shape), in the user's units, as the model returned them: means or draws; or the
+            `zoo.Unsupported` with which it refused to generate.
+        features: the frozen feature space of these data.
+
+    Raises:
+        ValueError: for samples of another shape, not finite, or outside [0, 1] where the data are inside.
+    """
+
+    model: Model | None
+    data: Data
+    generated: Tensor | Unsupported
+    features: FeatureSpace
+
+    def __post_init__(self) -> None:
+        if isinstance(self.generated, Unsupported):
+            return
+        shape, x = self.data.spec.shape, self.generated
+        if x.shape[1:] != shape or len(x) == 0:
+            raise ValueError(f"samples must have shape (N, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
+        if not torch.isfinite(x).all():
+            raise ValueError("samples must be finite, got nan or infinity")
+        if self.data.spec.support != "real" and (x.min() < 0 or x.max() > 1):
+            raise ValueError(f"samples must be in [0, 1], got values in [{x.min():g}, {x.max():g}]; divide by 255")
+
+    @property
+    def samples(self) -> Tensor:
+        """The samples; raises the model's `zoo.Unsupported` where there are none."""
+        if isinstance(self.generated, Unsupported):
+            raise self.generated
+        return self.generated
+
+    @cached_property
+    def reference(self) -> Tensor:
+        """Real test images, shape (N, *shape), in the user's units."""
+        return reference_split(self.data).images
+
+    @cached_property
+    def sample_bits(self) -> Tensor:
+        """The samples as they are compared: one draw of bits from each mean; real-valued samples standardised."""
+        return self._compared(self.samples, "bits of the samples")
+
+    @cached_property
+    def reference_bits(self) -> Tensor:
+        """The reference as it is compared: one draw of bits from each image; real-valued images standardised."""
+        return self._compared(self.reference, "bits of the reference")
+
+    def _compared(self, x: Tensor, purpose: str) -> Tensor:
+        if self.data.spec.support == "real":
+            return self.data.standardise(x)
+        return bernoulli(x, generator(BITS_SEED, purpose))

@@ -1,0 +1,25 @@
+"""1/m Σᵢ ‖xᵢ - decode(encode(xᵢ))‖²: how much of a test image survives its code. It says nothing about generating."""
+
+from __future__ import annotations
+
+import zoo
+
+
+class Reconstruction:
+    """The reconstruction error, the same for everyone: grey test images, mean codes, whatever the model trained on."""
+
+    card = zoo.MetricCard(
+        name="reconstruction",
+        title="reconstruction error",
+        summary="squared error of decode(encode(x)), summed over an image's values, mean over the test images",
+        direction="lower",
+    )
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> float:
+        """1/m Σᵢ Σⱼ (x̂ᵢⱼ - xᵢⱼ)² over the m test images; real-valued data in standardised units."""
+        if evaluation.model is None:
+            raise zoo.Unsupported("bare samples have no encoder")
+        x, standardise = evaluation.data.test, evaluation.data.standardise
+        error = standardise(evaluation.model.reconstruct(x)) - standardise(x)
+        return error.double().square().flatten(1).sum(1).mean().item()

@@ -1,0 +1,51 @@
+"""Which real images samples are compared with, and which real images nobody trained on show what is reachable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo.randomness import generator
+
+if TYPE_CHECKING:
+    from zoo.data import Data
+
+REFERENCE_SEED = 0  # halves the test split; never a training seed
+
+_ENUMERATED_SAMPLES = 10_000  # few patterns, cheap models: the share of valid ones is known to half a per cent
+
+
+class Reference(NamedTuple):
+    """What every contestant of one data set is compared with.
+
+    Attributes:
+        images: real images of the test split, shape (N, *shape), in the user's units.
+        real: other real images that nobody trained on, shape (N, *shape): the `real` row and the floor.
+        n_samples: how many samples each contestant draws: N, or 10,000 on enumerated data.
+        description: one sentence for the protocol.
+    """
+
+    images: Tensor
+    real: Tensor
+    n_samples: int
+    description: str
+
+
+def reference_split(data: Data) -> Reference:
+    """Test split against validation split where that is as large; otherwise the test split, halved by a fixed seed.
+
+    The Fréchet distance falls with the number of images on either side, so everyone gets the same number N: the
+    contestants, the floor and the `real` row.
+    """
+    N = len(data.test)
+    if data.enumerated:
+        return Reference(data.test, data.valid, _ENUMERATED_SAMPLES, f"all {N:,} patterns, each once in every split")
+    if len(data.valid) >= N:
+        return Reference(data.test, data.valid[:N], N, f"{N:,} test images; real: {N:,} validation images")
+    half = N // 2
+    order = torch.randperm(N, generator=generator(REFERENCE_SEED, "reference split"))
+    first, second = data.test[order[:half]], data.test[order[half : 2 * half]]
+    sentence = f"{half:,} test images; real: {half:,} other test images (halved by seed {REFERENCE_SEED})"
+    return Reference(first, second, half, sentence)

@@ -25,7 +25,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("features") / "not made yet"
+    return tmp_path_factory.mktemp("features")
 
 
 @pytest.fixture(scope="module")

@@ -64,12 +64,21 @@ def new_folder(parent: Path, stem: str) -> Path:
         ) from error
 
 
-def cache_folder() -> Path:
-    """Where things are kept that can be made again: `ZOO_CACHE`, or the user's cache folder."""
+def cache_folder(*parts: str) -> Path:
+    """A folder, made if need be, for things that can be made again: in `ZOO_CACHE`, or in the user's cache folder.
+
+    Raises:
+        ZooError: if it cannot be made.
+    """
     from platformdirs import user_cache_path
 
     given = os.environ.get("ZOO_CACHE")
-    return Path(given) if given else user_cache_path("genzoo")
+    folder = (Path(given) if given else user_cache_path("genzoo")).joinpath(*parts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZooError(f"Cannot make {folder}: {error.strerror or error}. Choose another with ZOO_CACHE.") from None
+    return folder
 
 
 def _number(name: str, stem: str) -> int:

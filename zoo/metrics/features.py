@@ -70,7 +70,6 @@ def feature_space(data: Data, folder: Path) -> FeatureSpace:
     Raises:
         ZooError: if the file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"features-v{_VERSION}-{data.sha256[:16]}.safetensors"
     with scoped_randomness(derive_seed(FEATURE_SEED, "features")):
         found = _read(path, data)

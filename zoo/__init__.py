@@ -19,7 +19,7 @@ from zoo.errors import (
     Unsupported,
     ZooError,
 )
-from zoo.hookspecs import hookimpl
+from zoo.hookspecs import LatentDensity, hookimpl
 
 if TYPE_CHECKING:
     from zoo.api import compare, create, info, list_models, load, refresh, register, train
@@ -65,6 +65,7 @@ __all__ = [
     "DensityCard",
     "DivergedError",
     "Evaluation",
+    "LatentDensity",
     "LogProb",
     "Measurement",
     "MetricCard",

@@ -1,0 +1,228 @@
+"""The variational autoencoder: p(x, z) = p(z) p(x|z), and a recognition model q(z|x) trained with it.
+
+    p(z)   = N(0, I)                                  z (D,)
+    p(x|z) = Bernoulli(x; sigmoid(o(z)))              bits, x (V,); o is the decoder, a multilayer perceptron
+           = N(x; o(z), σ² I)                         real data; σ is learned, one scalar for all V values
+           = N(x; sigmoid(o(z)), σ² I)                data in [0, 1] with likelihood = "gaussian"
+    q(z|x) = N(z; μ(x), diag σ_q²(x))                 the encoder, a multilayer perceptron
+
+    ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))                     ≤ log p(x)
+    L_k(x)  = E_q[log 1/k Σ_i w_i],  w_i = p(x, z_i) / q(z_i|x)       ≤ log p(x); L_1 = ELBO, nondecreasing in k
+
+All are in nats and per example, shape (B,); the mean over the batch is taken in `objective` alone, which with k = 1 is
+
+    mean_B E_q[log p(x|z)] − β Σ_j max(λ, mean_B KL_j),   KL_j = KL(q(z_j|x) ‖ p(z_j)), λ the free bits, in nats.
+
+Kingma & Welling (2014), arXiv:1312.6114. β: Higgins et al. (2017), beta-VAE. Its warm-up: Bowman et al. (2016),
+arXiv:1511.06349. Free bits: Kingma et al. (2016), arXiv:1606.04934. L_k: Burda et al. (2016), arXiv:1509.00519.
+The learned σ: Rybkin et al. (2021), arXiv:2006.13202.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Generator, Tensor, nn
+
+import zoo
+
+_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+# The smallest standard deviations, so that no density grows without bound: of q(z|x), where p(z) has 1, and of p(x|z),
+# where real data are standardised and grey values lie in [0, 1].
+_SIGMA_Q_MIN = 1e-4
+_SIGMA_MIN = 1e-2
+
+# Values of the widest layer that the streamed bound holds at once: 4 MiB in single precision.
+_BLOCK = 2**20
+
+
+class VAEConfig(zoo.Config):
+    """What a VAE is built from. The defaults were chosen on the validation split of the digits."""
+
+    hidden: Annotated[
+        tuple[Annotated[int, Field(gt=0)], ...],
+        Field(description="widths of the encoder's hidden layers, the decoder's in reverse; () is a linear VAE"),
+    ] = (512,)
+    latent_dim: Annotated[int, Field(gt=0, description="D, the number of values in z")] = 16
+    activation: Annotated[
+        Literal["relu", "silu", "tanh", "sigmoid"], Field(description="activation of the hidden layers")
+    ] = "relu"
+    likelihood: Annotated[
+        Literal["auto", "bernoulli", "gaussian"],
+        Field(description="p(x|z); auto: bernoulli for data in [0, 1], gaussian for real data"),
+    ] = "auto"
+    beta: Annotated[float, Field(ge=0, description="β, the weight of the KL term; 1 is the ELBO")] = 1.0
+    warmup: Annotated[
+        float, Field(ge=0, le=1, description="share of the budget over which the KL's weight rises from 0 to β")
+    ] = 0.0
+    free_bits: Annotated[
+        float, Field(ge=0, description="λ, nats per latent dimension whose KL costs no more than λ (batch mean)")
+    ] = 0.0
+    k: Annotated[int, Field(gt=0, description="draws of z in the importance-weighted objective; 1 is the ELBO")] = 1
+
+    @model_validator(mode="after")
+    def _importance_weights_need_the_plain_bound(self) -> Self:
+        if self.k > 1 and (self.beta, self.warmup, self.free_bits) != (1, 0, 0):
+            raise ValueError(
+                f"k above 1 needs beta = 1, warmup = 0 and free_bits = 0, since L_k has no KL term to weigh, got "
+                f"k = {self.k}, beta = {self.beta}, warmup = {self.warmup}, free_bits = {self.free_bits}"
+            )
+        return self
+
+
+class VAE(nn.Module):
+    """p(z) p(x|z) and q(z|x), for examples of `data.shape`, flattened inside.
+
+    Raises:
+        zoo.Unsupported: for a Bernoulli likelihood of real data.
+    """
+
+    def __init__(self, config: VAEConfig, data: zoo.DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = data.shape
+        self.real = data.support == "real"
+        self.gaussian = config.likelihood == "gaussian" or (config.likelihood == "auto" and self.real)
+        if self.real and not self.gaussian:
+            raise zoo.Unsupported("a Bernoulli likelihood is one of bits, not of real data; use likelihood=gaussian")
+        up = (data.size, *config.hidden)
+        down = (config.latent_dim, *reversed(config.hidden))
+        self.encoder = nn.Sequential(*_layers(up, config.activation), nn.Linear(up[-1], 2 * config.latent_dim))
+        self.decoder = nn.Sequential(*_layers(down, config.activation))
+        self.output = nn.Linear(down[-1], data.size)
+        if self.gaussian:
+            self.s = nn.Parameter(torch.zeros(()))
+        self.widest = max(*up, config.latent_dim)
+
+    @property
+    def sigma(self) -> Tensor:
+        """σ of p(x|z) = N(x; ·, σ² I), shape (); for the Gaussian likelihood only."""
+        return _SIGMA_MIN + F.softplus(self.s)
+
+    def initialise(self, train: Tensor) -> None:
+        """Start p(x|z) at the mean of the training split (N, *shape) and σ at the spread around that mean.
+
+        Means in [0, 1] are clipped to [0.01, 0.99] before their log-odds are taken.
+        """
+        x = train.flatten(1)
+        mean = x.mean(0)
+        with torch.no_grad():
+            self.output.bias.copy_(mean if self.real else mean.logit(0.01))
+            if self.gaussian:
+                sigma = (x - mean).square().mean().sqrt()
+                self.s.copy_(_softplus_inverse((sigma - _SIGMA_MIN).clamp(min=_SIGMA_MIN)))
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """μ and σ_q of q(z|x): (B, *shape) -> twice (B, D)."""
+        mu, raw = self.encoder(x.flatten(1)).chunk(2, dim=-1)
+        return mu, _SIGMA_Q_MIN + F.softplus(raw)
+
+    def mean(self, z: Tensor) -> Tensor:
+        """E[x|z], flat: (…, D) -> (…, V), in [0, 1] unless the data are real."""
+        o: Tensor = self.output(self.decoder(z))
+        return o if self.real else o.sigmoid()
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z): x (B, *shape), z (…, B, D) -> (…, B)."""
+        if self.gaussian:
+            return log_normal(x.flatten(1), self.mean(z), self.sigma)
+        o: Tensor = self.output(self.decoder(z))
+        return (x.flatten(1) * o - F.softplus(o)).sum(-1)
+
+    def objective(self, x: Tensor, beta: float, generator: Generator) -> dict[str, Tensor]:
+        """Minus the objective for the batch x (B, *shape), and its parts: scalars, in nats.
+
+        `kl` is Σ_j mean_B KL_j, in closed form; `nll` is −log p(x|z), its mean over the batch and the k draws of z.
+        """
+        k = self.config.k
+        mu, sigma_q = self.posterior(x)
+        z = draw(mu.expand(k, -1, -1), sigma_q, generator)  # (k, B, D)
+        log_likelihood = self.log_likelihood(x, z)  # (k, B)
+        kl = kl_to_standard_normal(mu, sigma_q).mean(0)  # (D,)
+        if k == 1:
+            objective = log_likelihood.mean() - beta * kl.clamp(min=self.config.free_bits).sum()
+        else:
+            log_w = log_likelihood + log_standard_normal(z) - log_normal(z, mu, sigma_q)
+            objective = (log_w.logsumexp(0) - math.log(k)).mean()
+        return {"loss": -objective, "kl": kl.sum(), "nll": -log_likelihood.mean()}
+
+    def decode(self, z: Tensor, generator: Generator | None) -> Tensor:
+        """E[x|z], (B, D) -> (B, *shape); given a generator, for real data, a draw from p(x|z)."""
+        x = self.mean(z)
+        if self.real and generator is not None:
+            x = draw(x, self.sigma, generator)
+        return x.reshape(-1, *self.shape)
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: Generator) -> Tensor:
+        """x for n draws of z ~ N(0, I): the mean of p(x|z) in [0, 1], a draw of it for real data; (n, *shape)."""
+        zeros = self.output.bias.new_zeros(n, self.config.latent_dim)
+        return self.decode(draw(zeros, torch.ones_like(zeros), generator), generator)
+
+    @torch.no_grad()
+    def importance_weighted_bound(
+        self, x: Tensor, k: int, generator: Generator, log_prior: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """log 1/k Σ_i p(x|z_i) p(z_i) / q(z_i|x), z_i ~ q(z|x), with k draws for each x; float64, shape (N,).
+
+        Its expectation is L_k(x) ≤ log p(x). Examples and draws go through in blocks, under a running logsumexp.
+
+        Args:
+            x: examples as the likelihood has them, bits or real values, shape (N, *shape).
+            k: draws of z for each example.
+            generator: where the draws come from.
+            log_prior: log p(z) of codes (B, D), float64, shape (B,).
+        """
+        rows = max(1, _BLOCK // self.widest)
+        draws = min(k, rows)
+        bounds = []
+        for block in x.split(max(1, rows // draws)):
+            mu, sigma_q = self.posterior(block)
+            total = torch.full((len(block),), -math.inf, dtype=torch.float64, device=x.device)
+            for start in range(0, k, draws):
+                z = draw(mu.expand(min(draws, k - start), -1, -1), sigma_q, generator)
+                log_w = (self.log_likelihood(block, z) - log_normal(z, mu, sigma_q)).double()  # (≤ draws, B)
+                log_w += log_prior(z.double().flatten(0, 1)).view_as(log_w)
+                total = total.logaddexp(log_w.logsumexp(0))
+            bounds.append(total - math.log(k))
+        return torch.cat(bounds)
+
+
+def draw(mu: Tensor, sigma: Tensor, generator: Generator) -> Tensor:
+    """μ + σ ε with ε ~ N(0, I), in μ's shape."""
+    return mu + sigma * torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
+
+
+def log_normal(x: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
+    """log N(x; μ, diag σ²) in nats, summed over the last dimension: (…, D) -> (…)."""
+    return -(((x - mu) / sigma).square() / 2 + sigma.log() + math.log(2 * math.pi) / 2).sum(-1)
+
+
+def log_standard_normal(z: Tensor) -> Tensor:
+    """log N(z; 0, I) in nats: (…, D) -> (…)."""
+    return -(z.square() / 2 + math.log(2 * math.pi) / 2).sum(-1)
+
+
+def kl_to_standard_normal(mu: Tensor, sigma: Tensor) -> Tensor:
+    """KL(N(μ_j, σ_j²) ‖ N(0, 1)) = (μ_j² + σ_j² − 1) / 2 − log σ_j in nats, for each j, in μ's shape."""
+    return (mu.square() + sigma.square() - 1) / 2 - sigma.log()
+
+
+def _softplus_inverse(y: Tensor) -> Tensor:
+    """s with log(1 + e^s) = y > 0."""
+    return y + (-(-y).expm1()).log()
+
+
+def _layers(widths: tuple[int, ...], activation: str) -> list[nn.Module]:
+    """An affine map and the activation from each width to the next; one width makes no layer."""
+    layers: list[nn.Module] = []
+    for below, above in pairwise(widths):
+        layers += [nn.Linear(below, above), _ACTIVATIONS[activation]()]
+    return layers

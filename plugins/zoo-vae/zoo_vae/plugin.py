@@ -1,0 +1,89 @@
+"""The VAE's hooks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Generator, Tensor
+
+import zoo
+from zoo_vae.model import VAE, VAEConfig, draw, log_standard_normal
+
+
+class VAEOptions(zoo.Config):
+    """What a VAE's likelihood can be asked with, without retraining."""
+
+    k: Annotated[int, Field(gt=0, description="draws of z for each example in the bound on log p(x)")] = 500
+
+
+def _trains_on(config: zoo.Config) -> Literal["grey", "bits"]:
+    """Bits for a likelihood of bits, grey values for a density of grey values."""
+    assert isinstance(config, VAEConfig)
+    return "grey" if config.likelihood == "gaussian" else "bits"
+
+
+class VAEPlugin:
+    """max E_q[log p(x|z)] − β KL(q(z|x) ‖ p(z)), or the importance-weighted bound L_k."""
+
+    card = zoo.Card(
+        name="vae",
+        summary="variational autoencoder: a decoder with a distribution over its codes, trained by the ELBO or L_k",
+        config=VAEConfig,
+        options=VAEOptions,
+        trains_on=_trains_on,
+        latent="real",
+        samples="means",
+        training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
+        paper="arXiv:1312.6114",
+    )
+
+    @zoo.hookimpl
+    def build(self, config: VAEConfig, data: zoo.DataSpec) -> VAE:
+        """Return a `VAE` with the likelihood that the config and the data's support ask for."""
+        return VAE(config, data)
+
+    @zoo.hookimpl
+    def initialise(self, model: VAE, train: Tensor) -> None:
+        """Start p(x|z) at the mean of the training split."""
+        model.initialise(train)
+
+    @zoo.hookimpl
+    def loss(self, model: VAE, x: Tensor, generator: Generator, step: zoo.Step) -> dict[str, Tensor]:
+        """Return minus the objective of a batch; the KL's weight rises in training only, and is β in evaluation."""
+        beta, warmup = model.config.beta, model.config.warmup
+        if model.training and step.progress < warmup:
+            beta *= step.progress / warmup
+        return model.objective(x, beta, generator)
+
+    @zoo.hookimpl
+    def encode(self, model: VAE, x: Tensor, generator: Generator | None) -> Tensor:
+        """Return μ(x), the mean of q(z|x), or a draw from q(z|x); shape (B, latent_dim)."""
+        mu, sigma_q = model.posterior(x)
+        return mu if generator is None else draw(mu, sigma_q, generator)
+
+    @zoo.hookimpl
+    def decode(self, model: VAE, z: Tensor, generator: Generator | None) -> Tensor:
+        """Return E[x|z], shape (B, *data.shape); for real data and with a generator, a draw of p(x|z)."""
+        return model.decode(z, generator)
+
+    @zoo.hookimpl
+    def sample(self, model: VAE, n: int, generator: Generator) -> Tensor:
+        """Decode n draws of z ~ N(0, I), shape (n, *data.shape): means in [0, 1], draws of p(x|z) for real data."""
+        return model.sample(n, generator)
+
+    @zoo.hookimpl
+    def log_prob(
+        self, model: VAE, x: Tensor, generator: Generator, options: VAEOptions, prior: zoo.LatentDensity | None
+    ) -> tuple[zoo.LogProb, ...]:
+        """Return the importance-weighted lower bound on log p(x), under N(0, I) or the attached latent density."""
+        if model.gaussian and not model.real:
+            raise zoo.Unsupported(
+                "likelihoods of data in [0, 1] are those of bits, and a Gaussian likelihood gives a density of grey "
+                "values instead; use likelihood=bernoulli"
+            )
+        log_prior = log_standard_normal if prior is None else prior.log_prob
+        nats = model.importance_weighted_bound(x, options.k, generator, log_prior)
+        # Each example has draws of its own, so the noise of the method is part of the spread over the examples;
+        # stderr is for an error that all of them share, and there is none.
+        return (zoo.LogProb(nats, "lower", method=f"importance-weighted bound, k = {options.k}"),)

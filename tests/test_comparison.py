@@ -1,0 +1,215 @@
+"""The grid and its table: the same numbers however it is run, and nothing hidden."""
+
+import json
+import math
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+import zoo
+from zoo.comparison.interval import mean_interval
+from zoo.registry import Registry
+
+
+class PixelsConfig(zoo.Config):
+    fail: bool = False
+
+
+class PixelsPlugin:
+    """Independent pixels, in this process alone."""
+
+    card = zoo.Card(
+        name="pixels", summary="independent pixels", config=PixelsConfig, trains_on="bits", latent=None, samples="means"
+    )
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        module = nn.Module()
+        module.register_buffer("p", torch.full(data.shape, 0.5))
+        module.fail = config.fail
+        return module
+
+    @zoo.hookimpl
+    def fit(self, model, train, generator):
+        if model.fail:
+            raise RuntimeError("no luck")
+        model.p.copy_(train.mean(0))
+
+    @zoo.hookimpl
+    def encode(self, model, x):
+        raise zoo.Unsupported("no code")
+
+    @zoo.hookimpl
+    def decode(self, model, z):
+        raise zoo.Unsupported("no code")
+
+    @zoo.hookimpl
+    def sample(self, model, n):
+        return model.p.expand(n, *model.p.shape)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """One feature network for all tests of the session, outside the user's cache."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def registry():
+    registry = Registry()
+    registry.register(PixelsPlugin)
+    return registry
+
+
+def weights(comparison):
+    """Every model file of a comparison by its place in the folder."""
+    return {file.relative_to(comparison.path): file.read_bytes() for file in comparison.path.rglob("*.safetensors")}
+
+
+def figures(comparison):
+    return [(cell["seed"], cell["metrics"]) for row in comparison.rows for cell in row["cells"]]
+
+
+def test_the_interval_is_student_s():
+    mean, half_width = mean_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert half_width == pytest.approx(4.302652729749464 / math.sqrt(3))  # t(0.975; 2) from tables
+    assert mean_interval([7.0]) == (7.0, None)
+
+
+def test_models_and_figures_are_the_same_whatever_the_jobs_and_the_start_method(tmp_path):
+    contestants = ["rbm:sample.steps=5", "vae@gmm"]
+    runs = [
+        zoo.compare(contestants, seeds=2, steps=5, out=tmp_path / name, jobs=jobs, method=method)
+        for name, jobs, method in (("one", 1, "fork"), ("two", 2, "fork"), ("spawned", 2, "spawn"))
+    ]
+    assert len(weights(runs[0])) == 4
+    for other in runs[1:]:
+        assert weights(other) == weights(runs[0])
+        assert figures(other) == figures(runs[0])
+
+
+def test_every_cell_of_another_seed_starts_from_other_weights(tmp_path):
+    contestants = [f"{name}:train.learning_rate=1e-30" for name in ("rbm", "ae", "vae")]
+    comparison = zoo.compare(contestants, seeds=3, steps=1, out=tmp_path)
+    for row in comparison.rows:
+        states = [
+            torch.cat([each.flatten() for each in zoo.load(folder).module.parameters()])
+            for folder in sorted((comparison.path / row["folder"]).iterdir())
+        ]
+        assert len(states) == 3
+        for first, second in ((0, 1), (0, 2), (1, 2)):
+            assert not torch.equal(states[first], states[second])
+
+
+def test_contestants_of_equal_settings_share_one_training(tmp_path):
+    comparison = zoo.compare(["ae@normal", "ae@gmm", "ae:tied=false", "vae"], seeds=1, steps=2, out=tmp_path)
+    assert [row["folder"] for row in comparison.rows] == ["ae", "ae", "ae", "vae"]
+    seconds = [row["train_seconds"] for row in comparison.rows]
+    assert seconds[0] == seconds[1] == seconds[2]
+
+
+def test_the_result_says_how_it_was_found(tmp_path):
+    comparison = zoo.compare(["vae"], seeds=[3, 5], steps=2, out=tmp_path)
+    protocol = comparison.results["protocol"]
+    assert protocol["seeds"] == [3, 5]
+    assert protocol["budget"] == {"value": 2, "unit": "steps"}
+    assert protocol["data"]["sizes"] == [899, 180, 718]
+    assert protocol["samples"] == 359
+    assert protocol["versions"]["torch"] == torch.__version__
+    assert json.loads((comparison.path / "results.json").read_text()) == comparison.results
+    reopened = zoo.Comparison.open(comparison.path)
+    assert str(reopened) == str(comparison)
+    assert "359 samples each" in str(comparison)
+    assert (comparison.path / "samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_registered_here_stands_beside_installed_ones_and_is_marked(registry, tmp_path):
+    comparison = registry.compare(["pixels", "vae"], seeds=1, steps=2, out=tmp_path)
+    assert comparison.results["protocol"]["in_process"] == ["pixels"]
+    assert "mean" in comparison.rows[0]["summary"]["frechet"]
+    assert comparison.rows[0]["summary"]["reconstruction"]["unsupported"] == "no code"
+
+
+def test_a_model_without_samples_is_shown_with_its_reason(tmp_path):
+    comparison = zoo.compare(["ae", "ae@normal"], seeds=1, steps=2, out=tmp_path)
+    summary = comparison.rows[0]["summary"]
+    assert "no distribution" in summary["frechet"]["unsupported"]
+    assert summary["reconstruction"]["mean"] == comparison.rows[1]["summary"]["reconstruction"]["mean"]
+    assert "n/a, ae: " in str(comparison)
+
+
+def test_a_failed_cell_is_shown_and_costs_no_other(registry, tmp_path):
+    comparison = registry.compare(["pixels:fail=true", "vae"], seeds=2, steps=2, out=tmp_path)
+    assert comparison.failed == [f"pixels:fail=true seed {seed}: RuntimeError: no luck" for seed in (0, 1)]
+    assert comparison.rows[0]["summary"]["frechet"] == {"unsupported": "RuntimeError: no luck"}
+    assert comparison.rows[1]["summary"]["frechet"]["n"] == 2
+    assert "2 of 2 seeds failed" in str(comparison)
+
+
+def test_bars_and_stripes_are_scored_by_exact_likelihood_and_valid_patterns(tmp_path):
+    comparison = zoo.compare(["rbm:hidden=8"], "bars-and-stripes:3", seeds=1, epochs=20, out=tmp_path)
+    summary = comparison.rows[0]["summary"]
+    assert summary["likelihood"]["kind"] == "exact"
+    assert summary["likelihood"]["mean"] < -math.log(14)
+    assert 0 <= summary["valid-patterns"]["mean"] <= 1
+    assert comparison.results["real"]["valid-patterns"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "data"])
+def test_data_of_one_s_own_can_be_compared_on(kind, tmp_path):
+    x = torch.rand(200, 4, 4, generator=torch.Generator().manual_seed(0))
+    data = {"array": x.numpy(), "tensor": x, "data": zoo.Data.from_arrays(x)}[kind]
+    comparison = zoo.compare(["vae"], data, seeds=1, steps=2, out=tmp_path)
+    assert comparison.results["protocol"]["data"]["sha256"] == zoo.Data.from_arrays(x).sha256
+    assert "mean" in comparison.rows[0]["summary"]["frechet"]
+
+
+@pytest.mark.parametrize(
+    ("contestants", "settings", "error", "message"),
+    [
+        (["vea"], {}, zoo.ConfigError, "Did you mean 'vae'"),
+        (["vae@gnm"], {}, zoo.ConfigError, "Did you mean 'gmm'"),
+        (["vae", "vae"], {}, zoo.ConfigError, "got vae twice"),
+        (["vae:latent_dim=0"], {}, zoo.ConfigError, "latent_dim must be greater than 0"),
+        (["rbm@gmm"], {}, zoo.ConfigError, "density over 'real' codes"),
+        (["vae"], {"data": "digts"}, zoo.ConfigError, "Did you mean 'digits'"),
+        (["vae"], {"seeds": 0}, zoo.ConfigError, "seeds must be how many"),
+        (["vae"], {"seeds": [1, 1]}, zoo.ConfigError, "seeds must be how many"),
+        (["vae"], {"epochs": 0}, zoo.ConfigError, "finite number above 0"),
+        (["vae"], {"epochs": 1, "steps": 1}, zoo.ConfigError, "keep one"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused_before_any_training(tmp_path, contestants, settings, error, message):
+    with pytest.raises(error, match=message):
+        zoo.compare(contestants, out=tmp_path, **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+SCRIPT = """
+import zoo
+comparison = zoo.compare(["vae"], seeds=2, steps=1, out={out!r})
+print("rows:", len(comparison.rows), "failed:", comparison.failed)
+"""
+
+
+@pytest.mark.parametrize("how", ["script", "standard input", "notebook"])
+def test_compare_works_without_a_main_guard(how, tmp_path):
+    source = textwrap.dedent(SCRIPT.format(out=str(tmp_path)))
+    if how == "notebook":
+        import nbformat
+        from nbclient import NotebookClient
+
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        NotebookClient(notebook, timeout=100).execute()
+        printed = "".join(output.get("text", "") for output in notebook.cells[0].outputs)
+    elif how == "script":
+        (tmp_path / "script.py").write_text(source)
+        printed = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True).stdout
+    else:
+        printed = subprocess.run([sys.executable], input=source, capture_output=True, text=True).stdout
+    assert printed.strip().endswith("rows: 1 failed: []")

@@ -1,0 +1,1 @@
+"""What a comparison looks like: the table and the picture of samples."""

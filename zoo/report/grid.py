@@ -1,0 +1,107 @@
+"""Pictures: images in a grid, and a comparison as one row of samples per contestant. Imports no torch."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from zoo.comparison.names import slug
+from zoo.errors import ConfigError
+from zoo.storage import write_atomically
+
+if TYPE_CHECKING:
+    from zoo.comparison.result import Comparison
+
+Pixels = NDArray[np.uint8]
+
+_SIDE = 56  # pixels of a sample's longer side, at least
+_GAP = 4
+_WHITE = 255
+
+
+def as_pixels(images: NDArray[Any]) -> Pixels:
+    """Images as bytes, shape (N, H, W, 3).
+
+    Args:
+        images: shape (N, H, W) or (N, C, H, W) with C 1 or 3, values in [0, 1]; what lies outside is clipped.
+
+    Raises:
+        ConfigError: for any other shape, which is no picture.
+    """
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ConfigError(
+            f"A picture needs examples of shape (H, W), (1, H, W) or (3, H, W), got {images.shape[1:]}; "
+            "write .npy or .npz."
+        )
+    colours = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images
+    return np.asarray(np.rint(np.clip(colours, 0, 1) * 255), dtype=np.uint8).transpose(0, 2, 3, 1)
+
+
+def tile(pixels: Pixels, columns: int) -> Image.Image:
+    """Images of shape (N, H, W, 3) in rows of `columns`, each enlarged to a visible size, on white."""
+    count, height, width, _ = pixels.shape
+    scale = max(1, -(-_SIDE // max(height, width)))
+    rows = -(-count // columns)
+    sheet = Image.new("RGB", (_offset(columns, width * scale), _offset(rows, height * scale)), (_WHITE,) * 3)
+    for number, each in enumerate(pixels):
+        picture = Image.fromarray(each).resize((width * scale, height * scale), Image.Resampling.NEAREST)
+        sheet.paste(picture, (_offset(number % columns, width * scale), _offset(number // columns, height * scale)))
+    return sheet
+
+
+def write_png(image: Image.Image, path: Path) -> None:
+    """Write a picture atomically."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    write_atomically(path, buffer.getvalue())
+
+
+def save_grid(comparison: Comparison) -> Path | None:
+    """Write `samples.png`: real test images, then a row of samples per contestant, of its first seed.
+
+    Returns:
+        Its path; None for data that are no images.
+    """
+    shown: list[tuple[str, Pixels]] = []
+    files = [("real", comparison.path / "real.samples.npy")]
+    for row in comparison.rows:
+        done = [cell for cell in row["cells"] if "failed" not in cell]
+        if done:
+            folder = comparison.path / row["folder"] / f"seed-{done[0]['seed']}"
+            files.append((row["contestant"], folder / f"{slug(row['contestant'])}.samples.npy"))
+    for label, file in files:
+        if file.exists():
+            try:
+                shown.append((label, as_pixels(np.load(file, allow_pickle=False))))
+            except ConfigError:
+                return None
+    path = comparison.path / "samples.png"
+    write_png(_labelled(shown), path)
+    return path
+
+
+def _labelled(rows: list[tuple[str, Pixels]]) -> Image.Image:
+    """Rows of images with their labels on the left."""
+    strips = [(label, tile(pixels, len(pixels))) for label, pixels in rows]
+    font = ImageFont.load_default(size=16)
+    margin = 16 + max(int(font.getlength(label)) for label, _ in strips)
+    width = margin + max(strip.width for _, strip in strips)
+    sheet = Image.new("RGB", (width, sum(strip.height for _, strip in strips)), (_WHITE,) * 3)
+    pen, top = ImageDraw.Draw(sheet), 0
+    for label, strip in strips:
+        pen.text((8, top + strip.height // 2), label, fill=(0, 0, 0), font=font, anchor="lm")
+        sheet.paste(strip, (margin, top))
+        top += strip.height
+    return sheet
+
+
+def _offset(number: int, side: int) -> int:
+    """Where the image of this number begins."""
+    return _GAP + number * (side + _GAP)

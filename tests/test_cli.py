@@ -1,0 +1,140 @@
+"""The command line: what each command writes and prints, and how it ends when it cannot."""
+
+import json
+
+import numpy as np
+import pytest
+
+from zoo.cli import COMMANDS, run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder with a small VAE under a mixture, trained through the command line."""
+    out = tmp_path_factory.mktemp("runs")
+    assert run(["train", "vae@gmm:latent_dim=2,hidden=[16]", "--steps", "20", "--out", str(out)]) == 0
+    return out / "vae@gmm-digits-1"
+
+
+def said(capsys):
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_every_command_has_help_with_an_example(capsys):
+    for name in COMMANDS:
+        assert run([name, "--help"]) == 0
+        out, _ = said(capsys)
+        assert "Example: zoo" in out
+        assert f"zoo {name}" in out.split("Example:")[1]
+
+
+def test_every_command_that_prints_a_result_takes_json(capsys):
+    for name in COMMANDS:
+        run([name, "--help"])
+        assert "--json" in said(capsys)[0]
+
+
+def test_train_writes_a_run_folder_of_its_own_each_time(trained, capsys):
+    assert sorted(path.name for path in trained.iterdir()) == ["metrics.jsonl", "model.safetensors", "run.json"]
+    run(["train", "vae@gmm:latent_dim=2,hidden=[16]", "--steps", "1", "--out", str(trained.parent), "--json"])
+    out, _ = said(capsys)
+    assert json.loads(out)["run"].endswith("vae@gmm-digits-2")
+
+
+@pytest.mark.parametrize("suffix", ["png", "npy", "npz"])
+def test_sample_writes_pictures_and_arrays(trained, tmp_path, capsys, suffix):
+    output = tmp_path / f"samples.{suffix}"
+    assert run(["sample", str(trained), "-n", "9", "-o", str(output)]) == 0
+    if suffix == "png":
+        assert output.read_bytes().startswith(b"\x89PNG")
+    else:
+        content = np.load(output)
+        x = content["samples"] if suffix == "npz" else content
+        assert x.shape == (9, 8, 8)
+        assert 0 <= x.min() <= x.max() <= 1
+
+
+def test_the_same_seed_writes_the_same_samples(trained, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(["sample", str(trained), "-n", "3", "--seed", str(seed), "-o", str(tmp_path / f"{name}.npy")])
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_decode_of_encode_is_the_reconstruction(trained, tmp_path):
+    import zoo
+
+    assert run(["encode", str(trained), "--split", "valid", "-o", str(tmp_path / "z.npy")]) == 0
+    assert run(["decode", str(trained), str(tmp_path / "z.npy"), "-o", str(tmp_path / "x.npy")]) == 0
+    assert np.load(tmp_path / "z.npy").shape == (180, 2)
+    expected = zoo.load(trained).reconstruct(zoo.load_data("digits").valid)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), expected.numpy())
+
+
+def test_info_shows_every_setting_with_its_bounds(capsys):
+    assert run(["info", "vae", "--json"]) == 0
+    facts = json.loads(said(capsys)[0])
+    assert {row["name"] for row in facts["config"]} >= {"latent_dim", "hidden", "beta"}
+    assert all(row["description"] for key in ("config", "training", "options") for row in facts[key])
+    assert run(["info", "vae"]) == 0
+    assert "latent_dim" in said(capsys)[0]
+
+
+def test_plugins_shows_all_groups(capsys):
+    assert run(["plugins", "--json"]) == 0
+    groups = {row["group"] for row in json.loads(said(capsys)[0])}
+    assert groups == {"zoo.models", "zoo.densities", "zoo.datasets", "zoo.metrics"}
+
+
+def test_doctor_loads_every_plugin(capsys):
+    assert run(["doctor", "--json"]) == 0
+    diagnosis = json.loads(said(capsys)[0])
+    assert {row["state"] for row in diagnosis["plugins"]} == {"loaded"}
+    assert {"rbm", "ae", "vae", "gmm", "digits", "frechet"} <= {row["name"] for row in diagnosis["plugins"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["trian"], 2, "Did you mean 'train'"),
+        (["train"], 2, "Missing argument"),
+        (["train", "vea"], 2, "Did you mean 'vae'"),
+        (["train", "vae:"], 2, "is no contestant"),
+        (["train", "vae:latent_dim=two"], 2, "latent_dim must be a valid integer, got 'two'"),
+        (["train", "vae", "--data", "digts"], 2, "Did you mean 'digits'"),
+        (["train", "vae", "--epochs", "0"], 2, "finite number above 0"),
+        (["train", "vae", "--epochs", "1", "--steps", "1"], 2, "keep one"),
+        (["info", "vea"], 2, "Did you mean 'vae'"),
+        (["sample", "no-such-run", "-o", "x.npy"], 5, "Cannot read no-such-run"),
+        (["sample", "no-such-run", "-o", "x.gif"], 2, "must end in .png"),
+        (["sample", "no-such-run", "-o", "nowhere/x.npy"], 2, "does not exist; make it first"),
+        (["sample", "RUN", "-n", "0", "-o", "x.npy"], 2, "not in the range"),
+        (["sample", "RUN", "--set", "steps=3", "-o", "x.npy"], 2, "no key 'steps'"),
+        (["decode", "RUN", "no-codes.npy", "-o", "x.npy"], 4, "Cannot read no-codes.npy"),
+        (["encode", "RUN", "--data", "bars-and-stripes:3", "-o", "z.npy"], 4, "was trained on examples of shape"),
+        (["compare", "vae", "vae"], 2, "twice"),
+    ],
+)
+def test_what_cannot_be_done_says_so_with_its_exit_code(
+    trained, tmp_path, monkeypatch, capsys, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert run([str(trained) if word == "RUN" else word for word in arguments]) == code
+    out, err = said(capsys)
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not list(tmp_path.glob("**/*.safetensors"))
+
+
+def test_an_autoencoder_says_why_it_cannot_sample(tmp_path, capsys):
+    assert run(["train", "ae", "--steps", "1", "--out", str(tmp_path)]) == 0
+    assert run(["sample", str(tmp_path / "ae-digits-1"), "-o", str(tmp_path / "x.npy")]) == 2
+    assert "ae@gmm" in said(capsys)[1]
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert run(["--debug", "info", "vea"]) == 2
+    assert "Traceback" in said(capsys)[1]

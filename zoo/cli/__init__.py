@@ -1,0 +1,110 @@
+"""The command line: one lazy group, one small file per command, one place where errors are printed.
+
+Only the command that is called is imported, so that `zoo --help` and shell completion import nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from zoo import __version__
+from zoo.errors import ZooError
+from zoo.threads import ENVIRONMENT
+
+# The order of the help: find models, then use them. Name -> one line.
+COMMANDS = {
+    "list": "Show the models that are installed, and those to be had.",
+    "info": "Show what a model is, and every setting it has.",
+    "plugins": "Show every plugin with its state.",
+    "doctor": "Load every plugin in a process of its own, and show what is broken.",
+    "train": "Train one model and write a run folder.",
+    "sample": "Generate examples with a trained model.",
+    "encode": "Turn data into codes with a trained model.",
+    "decode": "Turn codes into data with a trained model.",
+    "compare": "Train contestants over seeds, and compare how each one generates.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called, and not for a list of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"zoo.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from zoo.errors import did_you_mean
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"No command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        items = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="zoo")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """A zoo of generative models: train them, and compare how each one generates.
+
+    Example: zoo compare rbm ae@gmm vae --data digits
+    """
+    ctx.obj = {"debug": debug}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    0 done, 1 some cells failed, 2 wrong use, 3 plugin, 4 data, 5 checkpoint, 6 diverged, 130 interrupted.
+    """
+    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; every expected error is printed here and nowhere else."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(words, prog_name="zoo", standalone_mode=False)
+    except ZooError as error:
+        if "--debug" in words:
+            traceback.print_exc()
+            for note in getattr(error, "__notes__", []):
+                click.echo(note, err=True)
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,67 @@
+"""`zoo compare`: train contestants over seeds, and print how each one generates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.cli.names import CONTESTANT, DATA, budget_options
+from zoo.cli.output import as_json, print_json, print_rich
+
+
+@click.command("compare")
+@click.argument("contestants", nargs=-1, type=CONTESTANT)
+@click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT.  [default: the catalogue's, digits]")
+@click.option("--seeds", type=click.IntRange(min=1), help="How many training seeds.  [default: the catalogue's, 3]")
+@budget_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where the comparison's folder is made.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes at once (default: one per core).")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Stop a cell after so many seconds.")
+@as_json
+def command(
+    contestants: tuple[str, ...],
+    data: str | None,
+    seeds: int | None,
+    epochs: float | None,
+    steps: int | None,
+    seconds: float | None,
+    out: Path,
+    jobs: int | None,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] over seeds, and compare how each one generates.
+
+    Without CONTESTANTS: the default comparison of the catalogue.
+
+    Exits with 1 if some cells failed. Example: zoo compare rbm ae@gmm vae --data digits --seeds 5
+    """
+    from zoo.api import default
+    from zoo.cli.progress import ShownProgress
+
+    with ShownProgress() as progress:
+        comparison = default.compare(
+            contestants,
+            data,
+            seeds=seeds,
+            epochs=epochs,
+            steps=steps,
+            seconds=seconds,
+            out=out,
+            jobs=jobs,
+            timeout=timeout,
+            on_event=progress.on_event,
+        )
+    if as_json:
+        print_json({"path": str(comparison.path), **comparison.results})
+    else:
+        print_rich(comparison.table())
+        click.echo(f"Samples, models and every figure: {comparison.path}")
+    return 1 if comparison.failed else 0

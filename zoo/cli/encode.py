@@ -1,0 +1,48 @@
+"""`zoo encode RUN`: the codes of a data set under a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.cli.files import check_output, output_option, write_array
+from zoo.cli.names import DATA
+from zoo.cli.output import as_json, print_json
+
+
+@click.command("encode")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", type=DATA, default="digits", show_default=True, help="Data set: NAME or NAME:ARGUMENT.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    default="test",
+    show_default=True,
+    help="Which part of it.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Write a draw of each code; without it, the mean code.")
+@output_option
+@as_json
+def command(run: Path, data: str, split: str, seed: int | None, output: Path, as_json: bool) -> None:
+    """Write the codes of a data set under the model of RUN, one row per example.
+
+    Example: zoo encode runs/vae-digits-1 --data digits -o z.npy
+    """
+    check_output(output)
+    from zoo.api import default
+    from zoo.data import load_data
+    from zoo.errors import DataError
+
+    model = default.load(run)
+    loaded = load_data(data, registry=default)
+    if loaded.spec.shape != model.spec.shape:
+        raise DataError(
+            f"{model.name} was trained on examples of shape {model.spec.shape}, and {data} has {loaded.spec.shape}."
+        )
+    codes = model.encode(getattr(loaded, split), seed=seed)
+    write_array(output, codes, "codes")
+    if as_json:
+        print_json({"output": str(output), "model": model.name, "shape": list(codes.shape)})
+    else:
+        click.echo(f"Wrote {len(codes)} codes of shape {tuple(codes.shape[1:])} to {output}.")

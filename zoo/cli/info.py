@@ -1,0 +1,53 @@
+"""`zoo info NAME`: a model's card and every setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo.cli.names import MODEL
+from zoo.cli.output import as_json, print_json, print_table
+
+
+@click.command("info")
+@click.argument("name", type=MODEL)
+@as_json
+def command(name: str, as_json: bool) -> None:
+    """Show what a model is, and every setting it has.
+
+    Example: zoo info vae
+    """
+    from zoo.api import default
+
+    facts = default.info(name)
+    if as_json:
+        print_json(facts)
+        return
+    tables = {key: facts.pop(key) for key in ("config", "training", "options") if key in facts}
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        click.echo(f"{key.replace('_', ' '):{width}}  {_text(value)}")
+    titles = {
+        "config": f"{name}:KEY=VALUE",
+        "training": f"{name}:train.KEY=VALUE",
+        "options": f"{name}:sample.KEY=VALUE",
+    }
+    for key, rows in tables.items():
+        if rows:
+            click.echo()
+            cells = [(row["name"], _text(row["default"]), _rule(row), row["description"]) for row in rows]
+            print_table((titles[key], "default", "values", "what it does"), cells)
+
+
+def _text(value: Any) -> str:
+    """A value as TOML would have it on the command line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return "none" if value in (None, "") else str(value)
+
+
+def _rule(row: dict[str, str]) -> str:
+    return f"{row['type']} {row['bounds']}".strip()

@@ -1,5 +1,8 @@
 """`zoo.Model`: the user's units outside, the plugin's inside, and nothing wrong in between."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -41,13 +44,14 @@ class AffinePlugin:
 
     @zoo.hookimpl
     def encode(self, model, x, generator):
+        x = x.clone()
         return (
             x.flatten(1) if generator is None else x.flatten(1) + torch.randn(x.flatten(1).shape, generator=generator)
         )
 
     @zoo.hookimpl
     def decode(self, model, z, generator):
-        x = z.unflatten(1, model.shape)
+        x = z.clone().unflatten(1, model.shape)
         return x if generator is None else x + torch.randn(x.shape, generator=generator)
 
     @zoo.hookimpl
@@ -161,3 +165,73 @@ def test_wrong_output_of_a_plugin_is_refused_with_plugin_and_hook_named(answer, 
     model = registry.create("affine", zoo.DataSpec((2,), "unit"))
     with pytest.raises(zoo.ZooError, match=f"The hook 'sample' of 'affine'.*{message}"):
         model.sample(2, seed=0)
+
+
+def write_into_input(model, x):
+    x.add_(0.25)
+    return x.flatten(1) * 1
+
+
+def draw_from(source):
+    def encode(model, x):
+        source()
+        return x.flatten(1) * 1
+
+    return encode
+
+
+def change_threads(model, x):
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    return x.flatten(1) * 1
+
+
+def change_dtype(model, x):
+    torch.set_default_dtype(torch.float64)
+    return x.flatten(1) * 1
+
+
+@pytest.mark.parametrize(
+    ("encode", "message"),
+    [
+        (write_into_input, "wrote into its input"),
+        (draw_from(lambda: torch.randn(1)), "drew from the global random state"),
+        (draw_from(lambda: np.random.rand()), "drew from the global random state"),
+        (draw_from(random.random), "drew from the global random state"),
+        (change_threads, "changed the number of threads"),
+        (change_dtype, "changed torch's default dtype"),
+        (lambda model, x: x.flatten(1), "returned its input's own memory"),
+        (lambda model, x: nn.Parameter(x.flatten(1) * 1), "returned a tensor that requires grad"),
+        (lambda model, x: torch.empty(len(x), 2, device="meta"), "must return a tensor on cpu"),
+        (lambda model, x: torch.zeros(1, 2), r"must return shape \(3, …\), got \(1, 2\)"),
+    ],
+)
+def test_what_a_hook_may_not_touch_is_refused_and_put_back(encode, message):
+    answer = encode
+
+    class Wrong(AffinePlugin):
+        @zoo.hookimpl
+        def encode(self, model, x):
+            return answer(model, x)
+
+    registry = Registry()
+    registry.register(Wrong)
+    model = registry.create("affine", zoo.DataSpec((2,), "unit"))
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate()
+    settings = torch.get_num_threads(), torch.get_default_dtype()
+    with pytest.raises(zoo.PluginError, match=f"The hook 'encode' of 'affine'.*{message}"):
+        model.encode(torch.full((3, 2), 0.5))
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1:] == (np.random.get_state()[1].tolist(), np.random.get_state()[2], random.getstate())
+    assert settings == (torch.get_num_threads(), torch.get_default_dtype())
+
+
+def test_a_likelihood_that_is_no_log_prob_is_refused(real):
+    class Wrong(AffinePlugin):
+        @zoo.hookimpl
+        def log_prob(self, model, x):
+            return x.flatten(1).sum(1)
+
+    registry = Registry()
+    registry.register(Wrong)
+    with pytest.raises(zoo.PluginError, match="hook 'log_prob' of 'affine'.* must return a tuple of zoo.LogProb"):
+        registry.train("affine", real).log_prob(real.test)

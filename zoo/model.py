@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from zoo.boundary import checked
+from zoo.boundary import checked, guarded
 from zoo.config import Config
 from zoo.data import DataSpec
-from zoo.errors import ConfigError, Unsupported
+from zoo.errors import ConfigError, PluginError, Unsupported
 from zoo.hookspecs import LatentDensity
 from zoo.likelihood import LogProb
 from zoo.plugins import Plugin
@@ -163,13 +163,18 @@ class Model:
         self._check_examples(x)
         if self.spec.support == "unit" and bool(((x != 0) & (x != 1)).any()):
             raise ConfigError("log_prob takes bits for [0, 1] data, got grey values; draw them with zoo.bernoulli(x).")
-        with torch.no_grad():
+        seen = self._standardise(x)
+        with guarded(self.plugin, "log_prob", seen):
             answer = self.plugin.hooks.log_prob(
                 model=self.module,
-                x=self._standardise(x),
+                x=seen,
                 generator=generator(seed, "log_prob"),
                 options=self._options(options),
                 prior=self.density,
+            )
+        if not isinstance(answer, tuple | list) or not all(isinstance(bound, LogProb) for bound in answer):
+            raise PluginError(
+                f"The hook 'log_prob' of {self.plugin.source} must return a tuple of zoo.LogProb, got {answer!r:.80}."
             )
         for bound in answer:
             checked(bound.nats, self.plugin, "log_prob", (len(x),))
@@ -187,22 +192,23 @@ class Model:
 
     def _encode(self, x: Tensor, draws: Generator | None) -> Tensor:
         """Codes of a block of standardised examples."""
-        with torch.no_grad():
+        with guarded(self.plugin, "encode", x):
             z = self.plugin.hooks.encode(model=self.module, x=x, generator=draws)
-        return checked(z, self.plugin, "encode", (len(x), ...))
+        return checked(z, self.plugin, "encode", (len(x), ...), given=x)
 
     def _decode(self, z: Tensor, draws: Generator | None) -> Tensor:
         """Standardised examples of a block of codes."""
-        with torch.no_grad():
-            x = self.plugin.hooks.decode(model=self.module, z=z.to(torch.float32), generator=draws)
-        return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support)
+        z = z.to(torch.float32)
+        with guarded(self.plugin, "decode", z):
+            x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws)
+        return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support, given=z)
 
     def _sample(self, n: int, draws: Generator, options: Config) -> Tensor:
         """A block of standardised samples."""
         if self.density is not None:
             z = self.density.sample(n, draws).reshape(n, *self.density.latent)
             return self._decode(z, draws if self.spec.support == "real" else None)
-        with torch.no_grad():
+        with guarded(self.plugin, "sample"):
             x = self.plugin.hooks.sample(model=self.module, n=n, generator=draws, options=options)
         return checked(x, self.plugin, "sample", (n, *self.spec.shape), self.spec.support)
 

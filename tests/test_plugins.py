@@ -217,7 +217,7 @@ BROKEN_HOOKS = {
         "'sample' is a generator or coroutine function",
     ),
     "wrapper": ("@zoo.hookimpl(wrapper=True)\ndef sample(self): return (yield)", "'sample' is a wrapper"),
-    "old wrapper": ("@zoo.hookimpl(hookwrapper=True)\ndef sample(self): yield", "'sample' is a wrapper"),
+    "old wrapper": ("@zoo.hookimpl(hookwrapper=True)\ndef sample(self): yield", "'sample' is an old-style hookwrapper"),
     "override without the decorator": (
         "def log_prob(self, model, x): ...",
         "'log_prob' lacks the decorator @zoo.hookimpl, so it would never be called",

@@ -278,3 +278,20 @@ def test_info_of_two_models_with_one_name_is_refused(distribution):
     distribution("zoo-rival")
     with pytest.raises(zoo.PluginError, match="Two distributions have a model named 'pixels'; say which: zoo-pixels/"):
         zoo.Registry().info("pixels")
+
+
+def test_filters_leave_out_what_is_known_to_differ_and_keep_what_is_not_known(distribution):
+    distribution()
+    registry = zoo.Registry()
+
+    def names(*pattern, **filters):
+        return {each.name for each in registry.list_models(*pattern, **filters)}
+
+    assert names("v*") == {"vae"}
+    assert names(latent="bits") == {"rbm", "pixels"}  # of pixels nothing is known before it is loaded
+    assert names(likelihood=False) == {"ae", "pixels"}
+    assert {each.latent for each in registry.list_models("pixels")} == {"?"}
+    registry.plugin("pixels")
+    assert {each.latent for each in registry.list_models("pixels")} == {"none"}
+    assert names(latent="bits") == {"rbm"}
+    assert names(trains_on="bits") == {"rbm", "vae", "pixels"}

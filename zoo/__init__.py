@@ -23,7 +23,7 @@ from zoo.hookspecs import LatentDensity, hookimpl
 
 if TYPE_CHECKING:
     from zoo.api import compare, create, info, list_models, load, refresh, register, train
-    from zoo.card import Card, DatasetCard, DensityCard, MetricCard, Training
+    from zoo.card import Card, DatasetCard, DensityCard, ExtensionCard, MetricCard, Training
     from zoo.comparison import Comparison
     from zoo.config import Config
     from zoo.data import Data, DataSpec, load_data
@@ -38,7 +38,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "zoo.api": ("compare", "create", "info", "list_models", "load", "refresh", "register", "train"),
-    "zoo.card": ("Card", "DatasetCard", "DensityCard", "MetricCard", "Training"),
+    "zoo.card": ("Card", "DatasetCard", "DensityCard", "ExtensionCard", "MetricCard", "Training"),
     "zoo.comparison": ("Comparison",),
     "zoo.config": ("Config",),
     "zoo.data": ("Data", "DataSpec", "load_data"),
@@ -65,6 +65,7 @@ __all__ = [
     "DensityCard",
     "DivergedError",
     "Evaluation",
+    "ExtensionCard",
     "LatentDensity",
     "LogProb",
     "Measurement",

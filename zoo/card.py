@@ -136,6 +136,17 @@ class DatasetCard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExtensionCard:
+    """What an extension is; its wrappers stand around the hooks of every model."""
+
+    name: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _check_name("extension", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricCard:
     """What a figure of the table is: its column title, its direction, one line that explains it, its paper."""
 

@@ -40,7 +40,7 @@ _one = hookspec(firstresult=True)
 class ModelHooks:
     """Entry-point group `zoo.models`: required are `build`, `encode`, `decode`, `sample`, and `loss` or `fit`."""
 
-    required = ("build", "encode", "decode", "sample")
+    required: tuple[str, ...] = ("build", "encode", "decode", "sample")
 
     @_one
     def build(self, config: Config, data: DataSpec) -> nn.Module:
@@ -172,10 +172,24 @@ class MetricHooks:
         raise NotImplementedError
 
 
+class ExtensionHooks(ModelHooks):
+    """Entry-point group `zoo.extensions`: wrappers around any of a model's hooks (`@zoo.hookimpl(wrapper=True)`).
+
+    A wrapper is a generator: `answer = yield` lets the model answer, and what it returns takes the answer's place.
+    Results record which extensions were active; `--no-extensions` leaves them out.
+    """
+
+    required = ()
+
+
 #: entry-point group -> the hooks that a plugin of that group implements
 GROUPS: dict[str, type] = {
     "zoo.models": ModelHooks,
     "zoo.densities": DensityHooks,
     "zoo.datasets": DatasetHooks,
     "zoo.metrics": MetricHooks,
+    "zoo.extensions": ExtensionHooks,
 }
+
+#: the groups whose plugins wrap instead of answering
+WRAPPERS = ("zoo.extensions",)

@@ -7,10 +7,12 @@ so that nothing can answer for another plugin. This module imports neither torch
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import inspect
 import re
+import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,8 +20,10 @@ from typing import Any, Literal
 
 import pluggy
 
-from zoo.errors import PluginError, ZooError, did_you_mean
+from zoo.blocking import NOTHING, Blocklist
+from zoo.errors import PluginError, ZooError
 from zoo.hookspecs import GROUPS, PROJECT
+from zoo.verification import verify
 
 State = Literal["discovered", "blocked", "incompatible", "broken", "loaded"]
 
@@ -34,6 +38,7 @@ class Plugin:
         hooks: pluggy's relay; call with keywords: `plugin.hooks.sample(model=…, n=…, …)`.
         distribution: name of the distribution it came with; "" if it was registered in this process.
         version: that distribution's version.
+        extensions: those that wrap its hooks.
     """
 
     def __init__(self, instance: object, group: str, distribution: str = "", version: str = "") -> None:
@@ -41,21 +46,26 @@ class Plugin:
         self.group = group
         self.distribution = distribution
         self.version = version
-        self.card: Any = _verified_card(instance, group)
+        self.card: Any = verify(instance, group)
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(GROUPS[group])
-        for name in _verified_hooks(instance, group):
-            _verified_signature(instance, group, name)
         self._manager.register(instance, name=self.card.name)
         self.hooks: Any = self._manager.hook
+        self.extensions: list[Plugin] = []
+
+    def extend(self, extension: Plugin) -> None:
+        """Let an extension wrap this plugin's hooks."""
+        self._manager.register(extension.instance, name=f"extension {extension.qualified}")
+        self.extensions.append(extension)
 
     def implements(self, hook: str) -> bool:
         """Whether the plugin has this hook."""
-        return bool(getattr(self.hooks, hook).get_hookimpls())
+        return any(impl.plugin is self.instance for impl in getattr(self.hooks, hook).get_hookimpls())
 
     def names(self, hook: str, argument: str) -> bool:
         """Whether the plugin's own hook asks for this argument."""
-        return any(argument in impl.argnames for impl in getattr(self.hooks, hook).get_hookimpls())
+        implementations = getattr(self.hooks, hook).get_hookimpls()
+        return any(argument in impl.argnames for impl in implementations if impl.plugin is self.instance)
 
     @property
     def qualified(self) -> str:
@@ -91,6 +101,11 @@ class Candidate:
     _plugin: Plugin | None = field(default=None, repr=False)
 
     @property
+    def plugin(self) -> Plugin | None:
+        """The plugin if it is loaded."""
+        return self._plugin
+
+    @property
     def qualified(self) -> str:
         """`distribution/name`, which is always unambiguous."""
         return f"{self.distribution}/{self.name}"
@@ -123,7 +138,8 @@ class Candidate:
         path, _, attribute = self.value.partition("[")[0].replace(" ", "").partition(":")
         if not attribute:
             raise PluginError(f"its entry point {self.value!r} names no plugin; write '{path}:NAME'")
-        target: Any = importlib.import_module(path)
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints must not stand in a result
+            target: Any = importlib.import_module(path)
         for part in attribute.split("."):
             if not hasattr(target, part):
                 raise PluginError(f"its entry point {self.value!r} names {part!r}, which {path} does not have")
@@ -141,20 +157,22 @@ class Candidate:
 _WAY_OUT = {
     "broken": "'zoo doctor' shows the traceback; update it, or remove it with 'pip uninstall {distribution}'.",
     "incompatible": "Install a version of {distribution} that fits, or another zoo.",
-    "blocked": "Unblock it to use it.",
+    "blocked": "Unblock it, and it can be used.",
 }
 
 
-def discover(group: str) -> list[Candidate]:
+def discover(group: str, blocklist: Blocklist = NOTHING) -> list[Candidate]:
     """Every entry point of a group in the installed distributions, by reading metadata only."""
-    return [_candidate(group, entry) for entry in importlib.metadata.entry_points(group=group)]
+    return [_candidate(group, entry, blocklist) for entry in importlib.metadata.entry_points(group=group)]
 
 
-def _candidate(group: str, entry: importlib.metadata.EntryPoint) -> Candidate:
+def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Blocklist) -> Candidate:
     headers = _headers(entry)
     name, version = _first(headers, "Name", "an unnamed distribution"), _first(headers, "Version", "without a version")
     candidate = Candidate(group, entry.name, entry.value, name, version, _first(headers, "Summary", ""))
-    if name != CORE and (mismatch := _core_mismatch(value for key, value in headers if key == "Requires-Dist")):
+    if name != CORE and (reason := blocklist.reason(entry.name, name)):
+        candidate.state, candidate.reason = "blocked", reason
+    elif name != CORE and (mismatch := _core_mismatch(value for key, value in headers if key == "Requires-Dist")):
         candidate.state, candidate.reason = "incompatible", mismatch
     return candidate
 
@@ -207,96 +225,6 @@ def instantiate(cls: type) -> object:
     except TypeError:
         raise PluginError(f"its class {cls.__name__} wants constructor arguments; a plugin class takes none") from None
     return cls()
-
-
-def _verified_card(instance: object, group: str) -> Any:
-    """The plugin's card, after checking that it is one of the right kind."""
-    from zoo import card as cards
-
-    kinds = {
-        "zoo.models": cards.Card,
-        "zoo.densities": cards.DensityCard,
-        "zoo.datasets": cards.DatasetCard,
-        "zoo.metrics": cards.MetricCard,
-    }
-    card = inspect.getattr_static(instance, "card", None)
-    if not isinstance(card, kinds[group]):
-        raise PluginError(f"its 'card' must be a zoo.{kinds[group].__name__}, got {card!r}")
-    return card
-
-
-def _members(instance: object) -> dict[str, Any]:
-    """Every attribute as it stands in the class, those of Python itself left out, no property executed."""
-    return {name: inspect.getattr_static(instance, name) for name in dir(instance) if not name.startswith("__")}
-
-
-def _marker(member: Any) -> dict[str, Any] | None:
-    function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
-    options = getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
-    return options if isinstance(options, dict) else None
-
-
-def _verified_hooks(instance: object, group: str) -> list[str]:
-    """Names of the plugin's hooks, after refusing what pluggy would accept silently.
-
-    Raises:
-        PluginError: for a hook that is misspelt, lost its decorator, uses `specname`, or is missing.
-    """
-    specification = GROUPS[group]
-    known = [name for name in vars(specification) if not name.startswith("_") and name != "required"]
-    hooks = []
-    for name, member in _members(instance).items():
-        options = _marker(member)
-        if options is None:
-            if name in known and member is not None:  # None takes an inherited hook away
-                raise PluginError(
-                    f"its {name!r} lacks the decorator @zoo.hookimpl, so it would never be called; add it"
-                )
-            continue
-        if options.get("specname"):
-            raise PluginError(f"its {name!r} uses specname; name the method after the hook instead")
-        if name not in known:
-            raise PluginError(
-                f"it implements {name!r}, which is no hook of {group}.{did_you_mean(name, known)} "
-                f"Hooks: {', '.join(known)}"
-            )
-        if options.get("wrapper") or options.get("hookwrapper"):
-            raise PluginError(f"its {name!r} is a wrapper; a plugin answers for itself")
-        hooks.append(name)
-    missing = [name for name in specification.required if name not in hooks]  # type: ignore[attr-defined]
-    if group == "zoo.models" and not {"loss", "fit"} & set(hooks):
-        missing.append("loss' or 'fit")
-    if missing:
-        raise PluginError(
-            "it lacks the hook " + " and ".join(f"{name!r}" if "'" not in name else f"'{name}'" for name in missing)
-        )
-    if {"loss", "fit"} <= set(hooks):
-        raise PluginError("it has both 'loss' and 'fit'; a model has one way to be trained")
-    return hooks
-
-
-def _verified_signature(instance: object, group: str, name: str) -> None:
-    """Refuse a hook that pluggy would call with less than its author believes."""
-    function = getattr(instance, name)
-    kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-    if any(is_kind(function) for is_kind in kinds):
-        raise PluginError(f"its {name!r} is a generator or coroutine function; return the value instead")
-    offered = [key for key in inspect.signature(getattr(GROUPS[group], name)).parameters if key != "self"]
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise PluginError(f"its {name!r} takes {parameter}; name the arguments: {', '.join(offered)}")
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            raise PluginError(f"its {name!r} has the keyword-only argument {parameter.name!r}; make it an ordinary one")
-        if parameter.default is not parameter.empty:
-            raise PluginError(
-                f"its {name!r} gives {parameter.name!r} a default, so it would never be passed; remove the default"
-            )
-        if parameter.name not in offered:
-            near = did_you_mean(parameter.name, offered)
-            raise PluginError(
-                f"its {name!r} asks for {parameter.name!r}, which the hook does not offer.{near} "
-                f"Offered: {', '.join(offered)}"
-            )
 
 
 def _reason(error: BaseException) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.blocking import Blocklist
 from zoo.catalogue import SHIPPED, Catalogue, Entry, read_catalogue
 from zoo.contestant import Contestant, parse_contestant
 from zoo.errors import ConfigError, PluginError, did_you_mean
@@ -19,7 +23,14 @@ if TYPE_CHECKING:
     from zoo.model import Model
     from zoo.training import Progress
 
-_KIND = {"zoo.models": "model", "zoo.densities": "latent density", "zoo.datasets": "data set", "zoo.metrics": "metric"}
+_KIND = {
+    "zoo.models": "model",
+    "zoo.densities": "latent density",
+    "zoo.datasets": "data set",
+    "zoo.metrics": "metric",
+    "zoo.extensions": "extension",
+}
+_UNKNOWN = "?"
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,8 @@ class Listing:
     Attributes:
         status: `installed`, `registered` (in this process), `available` (in the catalogue only), `blocked`,
             `incompatible`, `broken`, or `ambiguous` (two distributions have this name: use the qualified one).
+        trains_on, latent, likelihood: from its card if it is loaded, or from the catalogue; otherwise `?`. `likelihood`
+            is `yes` or `no`; a model without a code has the latent `none`.
     """
 
     name: str
@@ -37,6 +50,9 @@ class Listing:
     version: str
     summary: str
     reason: str = ""
+    trains_on: str = _UNKNOWN
+    latent: str = _UNKNOWN
+    likelihood: str = _UNKNOWN
 
 
 class Registry:
@@ -45,11 +61,22 @@ class Registry:
     Args:
         catalogue: a `registry.toml`; the shipped one by default.
         entry_points: whether to look at installed distributions at all.
+        blocklist: plugins that are never imported; None reads the environment and the configuration.
+        extensions: whether installed extensions wrap the models' hooks; None asks `ZOO_NO_EXTENSIONS`.
     """
 
-    def __init__(self, *, catalogue: Path = SHIPPED, entry_points: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        catalogue: Path = SHIPPED,
+        entry_points: bool = True,
+        blocklist: Blocklist | None = None,
+        extensions: bool | None = None,
+    ) -> None:
         self.catalogue: Catalogue = read_catalogue(catalogue)
         self._entry_points = entry_points
+        self._blocklist = blocklist
+        self._extensions = extensions
         self._registered: dict[tuple[str, str], Plugin] = {}
         self._found: dict[str, list[Candidate]] = {}
 
@@ -87,7 +114,8 @@ class Registry:
         """The installed plugins of a group, each with its state, sorted by name."""
         _check_group(group)
         if group not in self._found:
-            found = discover(group) if self._entry_points else []
+            blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
+            found = discover(group, blocklist) if self._entry_points else []
             self._found[group] = sorted(found, key=lambda candidate: (candidate.name, candidate.distribution))
         return self._found[group]
 
@@ -99,7 +127,42 @@ class Registry:
             PluginError: if it is blocked, incompatible or broken, or two distributions have this name.
         """
         found = self.find(name, group)
-        return found.load() if isinstance(found, Candidate) else found
+        plugin = found.load() if isinstance(found, Candidate) else found
+        if group == "zoo.models":
+            for extension in self.active_extensions():
+                if extension not in plugin.extensions:
+                    plugin.extend(extension)
+        return plugin
+
+    def active_extensions(self) -> list[Plugin]:
+        """The extensions that wrap every model's hooks; `zoo doctor` shows those that cannot be loaded."""
+        wanted = not os.environ.get("ZOO_NO_EXTENSIONS") if self._extensions is None else self._extensions
+        if not wanted:
+            return []
+        active = self.registered("zoo.extensions")
+        for candidate in self.candidates("zoo.extensions"):
+            with contextlib.suppress(PluginError):
+                active.append(candidate.load())
+        return active
+
+    def verify(self) -> None:
+        """Load every installed plugin, as `ZOO_STRICT=1` asks for at the start of a command.
+
+        Raises:
+            PluginError: naming every plugin that is incompatible or broken, and every name that two distributions have.
+        """
+        faults = []
+        for group in GROUPS:
+            for candidate in self.candidates(group):
+                if candidate.state == "blocked":
+                    continue
+                try:
+                    candidate.load()
+                    self.find(candidate.name, group)
+                except PluginError as error:
+                    faults.append(str(error))
+        if faults:
+            raise PluginError(f"ZOO_STRICT is set. {' '.join(dict.fromkeys(faults))}")
 
     def find(self, name: str, group: str = "zoo.models") -> Plugin | Candidate:
         """The one plugin of this name, not imported; raises as `plugin` does for an unknown or ambiguous name."""
@@ -118,8 +181,21 @@ class Registry:
         installed = {candidate.name for candidate in self.candidates(group)}
         return sorted(installed | {plugin.card.name for plugin in self.registered(group)})
 
-    def list_models(self) -> list[Listing]:
-        """Every model that is installed, registered, or in the catalogue, without importing one."""
+    def list_models(
+        self,
+        pattern: str = "*",
+        *,
+        trains_on: str | None = None,
+        latent: str | None = None,
+        likelihood: bool | None = None,
+    ) -> list[Listing]:
+        """Every model that is installed, registered, or in the catalogue, without importing one.
+
+        Args:
+            pattern: of the names, as a shell has it ("v*").
+            trains_on, latent, likelihood: leave out models of which it is known that they differ; those of which it is
+                not known, for they are neither loaded nor in the catalogue, stay and show `?`.
+        """
         listings = [_registered_listing(plugin) for plugin in self.registered()]
         candidates = self.candidates()
         names = [candidate.name for candidate in candidates]
@@ -127,8 +203,21 @@ class Registry:
             listings.append(self._installed_listing(candidate, ambiguous=names.count(candidate.name) > 1))
         for entry in self.catalogue.entries:
             if entry.group == "zoo.models" and entry.name not in names:
-                listings.append(Listing(entry.name, "available", entry.package, "", entry.summary))
-        return sorted(listings, key=lambda listing: (listing.name, listing.distribution))
+                listings.append(
+                    Listing(entry.name, "available", entry.package, "", entry.summary, **_catalogued_traits(entry))
+                )
+        wanted = {
+            "trains_on": trains_on,
+            "latent": latent,
+            "likelihood": None if likelihood is None else _yes(likelihood),
+        }
+        shown = [
+            listing
+            for listing in listings
+            if fnmatchcase(listing.name, pattern)
+            and all(value is None or getattr(listing, key) in (value, _UNKNOWN) for key, value in wanted.items())
+        ]
+        return sorted(shown, key=lambda listing: (listing.name, listing.distribution))
 
     def info(self, name: str) -> dict[str, Any]:
         """What is known of a model as plain values; it is imported if it is installed."""
@@ -229,6 +318,7 @@ class Registry:
             candidate.version,
             entry.summary if entry and official else candidate.summary,
             f"use {candidate.qualified}" if ambiguous else candidate.reason,
+            **(_catalogued_traits(entry) if entry and official else _traits(candidate.plugin)),
         )
 
 
@@ -245,7 +335,28 @@ def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
 
 
 def _registered_listing(plugin: Plugin) -> Listing:
-    return Listing(plugin.card.name, "registered", "", "", plugin.card.summary)
+    return Listing(plugin.card.name, "registered", "", "", plugin.card.summary, **_traits(plugin))
+
+
+def _traits(plugin: Plugin | None) -> dict[str, str]:
+    """What filters look at, of a loaded plugin; nothing of another, for it is not known."""
+    if plugin is None:
+        return {}
+    card = plugin.card
+    return {
+        "trains_on": card.shown(card.config()),
+        "latent": card.latent or "none",
+        "likelihood": _yes(plugin.implements("log_prob")),
+    }
+
+
+def _catalogued_traits(entry: Entry) -> dict[str, str]:
+    """The same from the catalogue."""
+    return {"trains_on": entry.trains_on, "latent": entry.latent, "likelihood": _yes(entry.likelihood)}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _catalogue_info(entry: Entry) -> dict[str, Any]:

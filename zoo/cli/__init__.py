@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from zoo import __version__
+from zoo.blocking import VARIABLE
 from zoo.errors import ZooError
 from zoo.threads import ENVIRONMENT
 
@@ -67,13 +68,27 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="zoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "-p", "blocked", multiple=True, metavar="no:NAME", help="Never import this plugin (no:all: none but the core)."
+)
+@click.option("--no-extensions", is_flag=True, help="Leave out installed extensions, which wrap the models' hooks.")
 @click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
+def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], no_extensions: bool) -> None:
     """A zoo of generative models: train them, and compare how each one generates.
 
     Example: zoo compare rbm ae@gmm vae --data digits
     """
-    ctx.obj = {"debug": debug}
+    if wrong := [name for name in blocked if not name.startswith("no:")]:
+        raise click.UsageError(f"-p takes no:NAME, got {wrong[0]!r}.")
+    if blocked:
+        names = [os.environ.get(VARIABLE, ""), *(name.removeprefix("no:") for name in blocked)]
+        os.environ[VARIABLE] = ",".join(filter(None, names))  # child processes too
+    if no_extensions:
+        os.environ["ZOO_NO_EXTENSIONS"] = "1"
+    if os.environ.get("ZOO_STRICT") and ctx.invoked_subcommand not in ("doctor", "plugins"):
+        from zoo.api import default
+
+        default.verify()
 
 
 def main(arguments: list[str] | None = None) -> None:

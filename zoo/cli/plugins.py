@@ -4,16 +4,49 @@ from __future__ import annotations
 
 import click
 
+from zoo.blocking import read_disabled, write_disabled
 from zoo.cli.output import as_json, print_json, print_table
+from zoo.errors import ConfigError
 
 
-@click.command("plugins")
+@click.group("plugins", invoke_without_command=True)
 @as_json
-def command(as_json: bool) -> None:
-    """Show every plugin with its state: models, latent densities, data sets, metrics.
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show every plugin with its state: models, latent densities, data sets, metrics, extensions.
 
-    Example: zoo plugins
+    Example: zoo plugins disable NAME
     """
+    if ctx.invoked_subcommand is None:
+        _show(as_json)
+
+
+@command.command("disable")
+@click.argument("name")
+def disable(name: str) -> None:
+    """Never import a plugin again: NAME, DISTRIBUTION/NAME, or all of a DISTRIBUTION.
+
+    Example: zoo plugins disable vae
+    """
+    write_disabled([*read_disabled(), name])
+    click.echo(f"Disabled {name}; 'zoo plugins enable {name}' takes that back.")
+
+
+@command.command("enable")
+@click.argument("name")
+def enable(name: str) -> None:
+    """Take back 'zoo plugins disable NAME'.
+
+    Example: zoo plugins enable vae
+    """
+    disabled = read_disabled()
+    if name not in disabled:
+        raise ConfigError(f"{name!r} is not disabled. Disabled: {', '.join(disabled) or 'none'}.")
+    write_disabled([each for each in disabled if each != name])
+    click.echo(f"Enabled {name}.")
+
+
+def _show(as_json: bool) -> None:
     from zoo.api import default
     from zoo.hookspecs import GROUPS
 

@@ -50,6 +50,7 @@ def prepare(*, name: str | None, file: str, folder: str, emit: Emit, registry: R
             "samples": split.n_samples,
             "features": {"description": features.description, "sha256": features.sha256},
             "versions": versions(),
+            "extensions": [f"{plugin.qualified} {plugin.version}".strip() for plugin in registry.active_extensions()],
             "threads_per_process": 1,
         }
         return {

@@ -137,7 +137,8 @@ def train_module(
         "seed": seed,
         "budget": str(amount),
         "training": settings.model_dump(mode="json"),
-        "versions": versions(plugin),
+        "versions": versions(plugin, *plugin.extensions),
+        "extensions": [extension.qualified for extension in plugin.extensions],
     }
     if folder:
         facts = {"started": started.isoformat(timespec="seconds"), "seconds": budget.seconds, "steps": budget.index}

@@ -1,0 +1,142 @@
+"""Blocked, disabled and broken plugins, seen from the command line: nobody else is hurt, and nothing is hidden."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+from zoo.blocking import Blocklist, read_disabled, write_disabled
+from zoo.registry import Registry
+
+PROVES_IMPORT = "from pathlib import Path; Path(__file__).with_suffix('.imported').touch()"
+
+
+@pytest.fixture(autouse=True)
+def configuration(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    for name in ("ZOO_NO_PLUGINS", "ZOO_NO_EXTENSIONS", "ZOO_STRICT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def command(site, tmp_path):
+    """`zoo …` in a process that sees the throw-away distributions."""
+
+    def run(*arguments, **environment):
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", *arguments],
+            env={**os.environ, "PYTHONPATH": str(site), **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def listed(registry):
+    return {each.name: each for each in registry.list_models()}
+
+
+@pytest.mark.parametrize("name", ["pixels", "zoo-pixels", "zoo-pixels/pixels", "all"])
+def test_a_blocked_plugin_is_never_imported(distribution, site, monkeypatch, name):
+    module = distribution(then=PROVES_IMPORT)
+    monkeypatch.setenv("ZOO_NO_PLUGINS", f"something, {name}")
+    registry = Registry()
+    assert listed(registry)["pixels"].status == "blocked"
+    with pytest.raises(zoo.PluginError, match="is blocked: -p no:… or ZOO_NO_PLUGINS blocks it"):
+        registry.plugin("pixels")
+    assert not (site / f"{module}.imported").exists()
+    assert module not in sys.modules
+    assert registry.plugin("gmm", "zoo.densities").card.name == "gmm"  # the core's own stay
+
+
+def test_disabling_lasts_until_it_is_taken_back(distribution):
+    distribution()
+    write_disabled(["pixels"])
+    with pytest.raises(zoo.PluginError, match="it is disabled; 'zoo plugins enable pixels' takes that back"):
+        Registry().plugin("pixels")
+    write_disabled([name for name in read_disabled() if name != "pixels"])
+    assert Registry().plugin("pixels").card.name == "pixels"
+
+
+def test_a_registry_can_have_a_blocklist_of_its_own(distribution):
+    distribution()
+    with pytest.raises(zoo.PluginError, match="blocked"):
+        Registry(blocklist=Blocklist(environment=frozenset({"pixels"}))).plugin("pixels")
+
+
+def test_the_command_line_blocks_and_disables_with_exit_code_3_for_the_asked_one_only(distribution, command, site):
+    module = distribution(then=PROVES_IMPORT)
+    asked = command("-p", "no:pixels", "train", "pixels", "--steps", "1")
+    assert asked.returncode == 3
+    assert asked.stderr.count("\n") == 1
+    assert command("-p", "no:pixels", "list").returncode == 0
+    assert command("plugins", "disable", "pixels").returncode == 0
+    assert command("train", "pixels", "--steps", "1").returncode == 3
+    assert not (site / f"{module}.imported").exists()
+    assert command("plugins", "enable", "pixels").returncode == 0
+    assert command("plugins", "enable", "pixels").returncode == 2
+    assert command("train", "pixels", "--steps", "1").returncode == 0
+    assert command("-p", "pixels", "list").returncode == 2
+
+
+def test_a_plugin_that_prints_at_import_does_not_spoil_a_result(distribution, command):
+    distribution(then="print('hello from the plugin')")
+    done = command("info", "pixels", "--json")
+    assert json.loads(done.stdout)["name"] == "pixels"
+    assert "hello from the plugin" in done.stderr
+
+
+def test_doctor_shows_what_is_broken_hangs_or_leaves_and_why(distribution, command):
+    distribution("zoo-good")
+    distribution("zoo-broken", then="import no_such_module", entry="broken")
+    distribution("zoo-slow", then="import time; time.sleep(30)", entry="slow")
+    distribution("zoo-leaving", then="import sys; sys.exit(0)", entry="leaving")
+    distribution("zoo-dying", then="import os; os._exit(1)", entry="dying")
+    distribution("zoo-later", requires=("genzoo>=99",), entry="later")
+    done = command("doctor", "--json", "--timeout", "6")
+    assert done.returncode == 3
+    rows = {row["name"]: row for row in json.loads(done.stdout)["plugins"]}
+    assert rows["pixels"]["state"] == rows["vae"]["state"] == "loaded"
+    assert "No module named 'no_such_module'" in rows["broken"]["reason"]
+    assert "ModuleNotFoundError" in rows["broken"]["traceback"]
+    assert rows["slow"]["reason"] == "it ran longer than 6 s"
+    assert rows["leaving"]["reason"] == "it called sys.exit(0) while it was imported"
+    assert rows["dying"]["reason"] == "its process ended with exit code 1 and no result"
+    assert rows["later"]["state"] == "incompatible"
+    assert [name for name, row in rows.items() if row["state"] == "broken"] == ["broken", "dying", "leaving", "slow"]
+
+
+def test_healthy_models_train_beside_broken_ones_and_the_broken_one_gives_3_when_asked_for(distribution, command):
+    distribution()
+    distribution("zoo-broken", then="1 / 0", entry="broken")
+    assert command("train", "pixels", "--steps", "1").returncode == 0
+    asked = command("compare", "pixels", "broken", "--seeds", "1")
+    assert asked.returncode == 3
+    assert "The plugin 'broken' of zoo-broken 1.0 is broken: ZeroDivisionError: division by zero." in asked.stderr
+
+
+def test_strict_turns_a_broken_plugin_into_a_failure_of_every_command_but_the_diagnosis(distribution, command):
+    distribution()
+    assert command("list", ZOO_STRICT="1").returncode == 0
+    distribution("zoo-broken", then="1 / 0", entry="broken")
+    distribution("zoo-later", requires=("genzoo>=99",), entry="later")
+    done = command("list", ZOO_STRICT="1")
+    assert done.returncode == 3
+    assert "ZOO_STRICT is set. The plugin 'broken'" in done.stderr
+    assert "it needs genzoo>=99" in done.stderr
+    assert command("plugins", ZOO_STRICT="1").returncode == 0
+
+
+def test_strict_turns_an_ambiguous_name_into_a_failure(distribution):
+    distribution("zoo-one")
+    distribution("zoo-two")
+    with pytest.raises(zoo.PluginError, match="Two distributions have a model named 'pixels'"):
+        Registry().verify()

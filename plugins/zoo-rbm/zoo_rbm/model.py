@@ -1,0 +1,251 @@
+"""The restricted Boltzmann machine: a distribution over visible units v and hidden bits h.
+
+    p(v, h) = exp(-E(v, h)) / Z        p(v) = exp(-F(v)) / Z        F(v) = -log Σ_h exp(-E(v, h))
+
+    bits in {0, 1}:    E(v, h) = -bᵀv - cᵀh - vᵀW h
+    real values:       E(v, h) = ½ ‖(v - b)/σ‖² - cᵀh - (v/σ²)ᵀW h
+
+    p(h_j = 1 | v) = sigmoid(c + Wᵀ v/σ²)_j         with σ = 1 for bits
+    p(v_i = 1 | h) = sigmoid(b + W h)_i             p(v | h) = N(b + W h, σ² I)
+
+W has shape (V, H), b (V,), c (H,). Energies and log-densities are in nats, one per example, shape (B,).
+σ is set, not learned: the noise left on each value once the hidden units are known, which hence has to be below the
+standard deviation 1 of standardised values.
+
+Training follows -∂ log p(v)/∂θ = <∂E/∂θ>_data - <∂E/∂θ>_model. Gibbs chains give the second average: short
+ones that start at the data (CD-k), or ones that go on from step to step (PCD-k).
+
+References:
+    Hinton (2002), Training Products of Experts by Minimizing Contrastive Divergence.
+    Tieleman (2008), Training RBMs using Approximations to the Likelihood Gradient.
+    Hinton (2012), A Practical Guide to Training RBMs.
+    Melchior, Fischer & Wiskott (2016), How to Center Deep Boltzmann Machines, JMLR 17(99).
+    Melchior, Wang & Wiskott (2017), Gaussian-binary RBMs for Modeling Natural Image Statistics, PLOS ONE 12(2).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+import zoo
+
+SLIDING = 0.01  # share of the new batch in the offsets (Melchior et al. 2016)
+RAREST = 1e-3  # a pixel that the data never turn on gets a finite bias
+
+
+class RBMConfig(zoo.Config):
+    """The settings of an RBM."""
+
+    hidden: Annotated[int, Field(gt=0, description="hidden units")] = 256
+    algorithm: Annotated[
+        Literal["cd", "pcd"], Field(description="chains that start at the data (cd) or go on (pcd)")
+    ] = "pcd"
+    k: Annotated[int, Field(gt=0, description="Gibbs steps for one update")] = 2
+    chains: Annotated[int, Field(gt=0, description="persistent chains of pcd")] = 100
+    centred: Annotated[bool, Field(description="subtract offsets from v and h in the gradient")] = True
+    weight_decay: Annotated[float, Field(ge=0, description="adds weight_decay/2 times the sum of W squared")] = 1e-3
+    sigma: Annotated[
+        float, Field(gt=0, description="noise of a visible unit on real values, in standard deviations of the data")
+    ] = 0.5
+
+
+class RBM(nn.Module):
+    """E(v, h) over V visible units (bits, or real values where `data.support` says so) and H hidden bits."""
+
+    mu: Tensor  # (V,), offset of v
+    lam: Tensor  # (H,), offset of h
+    chains: Tensor  # (C, H), h of the persistent chains
+
+    def __init__(self, config: RBMConfig, data: zoo.DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = data.shape
+        self.real = data.support == "real"
+        self.sigma = config.sigma if self.real else 1.0
+        V, H = data.size, config.hidden
+        self.W = nn.Parameter(0.01 * torch.randn(V, H))
+        self.b = nn.Parameter(torch.zeros(V))
+        self.c = nn.Parameter(torch.zeros(H))
+        self.register_buffer("mu", torch.zeros(V), persistent=False)
+        self.register_buffer("lam", torch.zeros(H), persistent=False)
+        self.register_buffer("chains", torch.zeros(config.chains, H), persistent=False)
+
+    def energy(self, v: Tensor, h: Tensor) -> Tensor:
+        """E(v, h) for v of shape (B, V) and h of shape (B, H); nats, shape (B,)."""
+        return self.visible_energy(v) - (h * self.input_h(v)).sum(-1)
+
+    def free_energy(self, v: Tensor) -> Tensor:
+        """F(v) = -log Σ_h exp(-E(v, h)), the sum done in closed form; nats, shape (B,)."""
+        return self.visible_energy(v) - F.softplus(self.input_h(v)).sum(-1)
+
+    def visible_energy(self, v: Tensor) -> Tensor:
+        """E(v, 0): -bᵀv for bits, ½ ‖(v - b)/σ‖² for real values; nats, shape (B,)."""
+        return 0.5 * ((v - self.b) / self.sigma).square().sum(-1) if self.real else -(v @ self.b)
+
+    def input_h(self, v: Tensor) -> Tensor:
+        """c + Wᵀ v/σ², the log-odds of each hidden unit, shape (B, H)."""
+        return self.c + v @ self.W / self.sigma**2
+
+    def prob_h(self, v: Tensor) -> Tensor:
+        """p(h = 1 | v), shape (B, H)."""
+        return torch.sigmoid(self.input_h(v))
+
+    def mean_v(self, h: Tensor) -> Tensor:
+        """E[v | h], shape (B, V)."""
+        a = self.b + h @ self.W.T
+        return a if self.real else torch.sigmoid(a)
+
+    def sample_h(self, v: Tensor, generator: Generator | None = None) -> Tensor:
+        """Draw h from p(h | v), shape (B, H)."""
+        return zoo.bernoulli(self.prob_h(v), generator)
+
+    def sample_v(self, h: Tensor, generator: Generator | None = None) -> Tensor:
+        """Draw v from p(v | h), shape (B, V)."""
+        mean = self.mean_v(h)
+        if not self.real:
+            return zoo.bernoulli(mean, generator)
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return mean + self.sigma * noise
+
+    def gibbs_step(self, v: Tensor, generator: Generator | None = None) -> Tensor:
+        """h ~ p(h | v), then v' ~ p(v | h); returns v', shape (B, V). It leaves p(v) unchanged."""
+        return self.sample_v(self.sample_h(v, generator), generator)
+
+    @torch.no_grad()
+    def sample(self, n: int, steps: int, start: Literal["bias", "uniform"], generator: Generator) -> Tensor:
+        """Run n chains, one for each sample, from a start that knows no data; shape (n, V).
+
+        Args:
+            n: number of chains.
+            steps: Gibbs steps of each chain.
+            start: `bias`, v drawn with every h = 0; `uniform`, with every h a fair coin.
+            generator: where all draws come from.
+
+        Returns:
+            p(v = 1 | h) at the last step for bits, a draw from p(v | h) for real values.
+        """
+        h = self.W.new_full((n, len(self.c)), 0.5 if start == "uniform" else 0.0)
+        v = self.sample_v(zoo.bernoulli(h, generator), generator)
+        for _ in range(steps - 1):
+            v = self.gibbs_step(v, generator)
+        h = self.sample_h(v, generator)
+        return self.sample_v(h, generator) if self.real else self.mean_v(h)
+
+    @torch.no_grad()
+    def initialise(self, v: Tensor) -> None:
+        """E[v | h = 0] and the offsets from the means of v, shape (N, V) (Hinton 2012, section 8)."""
+        mean = v.mean(0)
+        self.b.copy_(mean if self.real else torch.logit(mean, RAREST))
+        if self.config.centred:
+            self.mu.copy_(mean)
+            self.lam.copy_(self.prob_h(v).mean(0))
+
+    def contrastive_loss(self, v: Tensor, generator: Generator | None = None) -> Tensor:
+        """<F>_data - <F>_model + ½ weight_decay ‖W‖², differentiated by the estimate of -∂ log p/∂θ.
+
+        Moves the offsets and the persistent chains.
+
+        Args:
+            v: a batch of the data, shape (B, V).
+            generator: where the chains' draws come from.
+
+        Returns:
+            A scalar in nats. Training follows its gradient; its value says little, and may rise.
+        """
+        with torch.no_grad():
+            a_data = self.input_h(v)
+            h_data = torch.sigmoid(a_data)
+            v_model, a_model = self.negative_phase(h_data, generator)
+            h_model = torch.sigmoid(a_model)
+            if self.config.centred:
+                self.mu.lerp_((v.mean(0) + v_model.mean(0)) / 2, SLIDING)
+                self.lam.lerp_((h_data.mean(0) + h_model.mean(0)) / 2, SLIDING)
+            weight = torch.cat([v.new_full((len(v),), -1 / len(v)), v.new_full((len(v_model),), 1 / len(v_model))])
+            dW, db, dc = self.gradient(torch.cat([v, v_model]), torch.cat([h_data, h_model]), weight)
+            F_data = self.visible_energy(v) - F.softplus(a_data).sum(-1)
+            F_model = self.visible_energy(v_model) - F.softplus(a_model).sum(-1)
+            decay = self.config.weight_decay * self.W
+            value = F_data.mean() - F_model.mean() + 0.5 * (decay * self.W).sum()
+        loss: Tensor = _WithGradient.apply(value, dW + decay, db, dc, self.W, self.b, self.c)
+        return loss
+
+    def negative_phase(self, h_data: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """k Gibbs steps, from h ~ p(h | data) for CD, from where the chains stand for PCD.
+
+        Args:
+            h_data: p(h = 1 | v) of the batch, shape (B, H): where the chains of CD start.
+            generator: where the draws come from.
+
+        Returns:
+            v of the C chains, shape (C, V), and the log-odds of h given this v, shape (C, H).
+        """
+        persistent = self.config.algorithm == "pcd"
+        h = self.chains if persistent else zoo.bernoulli(h_data, generator)
+        v = self.sample_v(h, generator)
+        for _ in range(self.config.k - 1):
+            v = self.gibbs_step(v, generator)
+        a = self.input_h(v)
+        if persistent:
+            self.chains = zoo.bernoulli(torch.sigmoid(a), generator)
+        return v, a
+
+    def gradient(self, v: Tensor, h: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient of -log p(v) with respect to W, b, c, from v, h and signed weights of the data and the model.
+
+            ∇W = Σ_n weight_n (v_n - μ)(h_n - λ)ᵀ/σ²
+            ∇b = Σ_n weight_n v_n/σ² - ∇W λ            ∇c = Σ_n weight_n h_n - ∇Wᵀ μ/σ²
+
+        For μ = 0 and λ = 0 this is the ordinary gradient. Otherwise it is the gradient of the centred machine,
+        E = -(v - μ)ᵀW(h - λ) - …, carried over to W, b, c; both vanish at the same points.
+
+        Args:
+            v: visible units, shape (B + C, V).
+            h: hidden units or p(h = 1 | v), shape (B + C, H).
+            weight: -1/B for each example of the data, 1/C for each of the model, shape (B + C,); sums to 0.
+        """
+        weighted_v = weight[:, None] * (v - self.mu) / self.sigma**2
+        dW = weighted_v.T @ (h - self.lam)
+        db = weighted_v.sum(0) - dW @ self.lam
+        dc = weight @ h - self.mu @ dW / self.sigma**2
+        return dW, db, dc
+
+    def reconstruction_error(self, v: Tensor) -> Tensor:
+        """‖v - E[v | h]‖² at h = p(h = 1 | v), shape (B,)."""
+        return (v - self.mean_v(self.prob_h(v))).square().sum(-1)
+
+    def held_out_loss(self, v: Tensor, generator: Generator | None = None) -> Tensor:
+        """What needs no Z and falls as the model comes closer to the data, shape (B,).
+
+        Bits: minus the pseudo-log-likelihood Σ_i log p(v_i | the others) in nats, estimated from one unit i of
+        each example, drawn at random: V log(1 + exp(F(v) - F(v with v_i flipped))).
+
+        Real values: the score-matching objective Σ_i ½ψ_i² + ∂ψ_i/∂v_i of the score ψ = ∂ log p(v)/∂v
+        (Hyvärinen 2005), ψ = (b + W p(h = 1 | v) - v)/σ².
+        """
+        if self.real:
+            p = self.prob_h(v)
+            score = (self.mean_v(p) - v) / self.sigma**2
+            slope = (p * (1 - p)) @ self.W.square().sum(0) / self.sigma**4 - v.shape[1] / self.sigma**2
+            return 0.5 * score.square().sum(-1) + slope
+        i = torch.randint(v.shape[1], (len(v), 1), generator=generator, device=v.device)
+        flipped = v.scatter(1, i, 1 - v.gather(1, i))
+        return v.shape[1] * F.softplus(self.free_energy(v) - self.free_energy(flipped))
+
+
+class _WithGradient(torch.autograd.Function):
+    """A value whose gradient with respect to W, b, c is what it is told to be."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, dW: Tensor, db: Tensor, dc: Tensor, *theta: Tensor) -> Tensor:
+        ctx.save_for_backward(dW, db, dc)
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
+        dW, db, dc = ctx.saved_tensors
+        return None, None, None, None, scale * dW, scale * db, scale * dc

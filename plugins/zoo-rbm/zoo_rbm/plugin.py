@@ -1,0 +1,75 @@
+"""The hooks of the RBM: what the zoo calls, in terms of `model` and `likelihood`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Generator, Tensor
+
+import zoo
+
+from . import likelihood
+from .model import RBM, RBMConfig
+
+
+class RBMOptions(zoo.Config):
+    """How an RBM is sampled: one Gibbs chain for each sample."""
+
+    steps: Annotated[int, Field(gt=0, description="Gibbs steps of each chain")] = 1000
+    start: Annotated[
+        Literal["bias", "uniform"],
+        Field(description="v drawn with all hidden units off (bias), or with fair coins for them (uniform)"),
+    ] = "bias"
+
+
+class RBMPlugin:
+    """Bits or real values over binary hidden units, trained by contrastive divergence."""
+
+    card = zoo.Card(
+        name="rbm",
+        summary="restricted Boltzmann machine, trained by (persistent) contrastive divergence, sampled by Gibbs chains",
+        paper="doi:10.1162/089976602760128018",
+        config=RBMConfig,
+        options=RBMOptions,
+        trains_on="bits",
+        latent="bits",
+        samples="means",
+        training=zoo.Training(
+            optimiser="sgd", learning_rate=0.2, batch_size=32, schedule="linear", average=0.999, clip=10.0
+        ),
+    )
+
+    @zoo.hookimpl
+    def build(self, config: RBMConfig, data: zoo.DataSpec) -> RBM:
+        return RBM(config, data)
+
+    @zoo.hookimpl
+    def initialise(self, model: RBM, train: Tensor) -> None:
+        model.initialise(train.flatten(1))
+
+    @zoo.hookimpl
+    def loss(self, model: RBM, x: Tensor, generator: Generator) -> dict[str, Tensor]:
+        v = x.flatten(1)
+        loss = model.contrastive_loss(v, generator) if model.training else model.held_out_loss(v, generator).mean()
+        return {"loss": loss, "reconstruction": model.reconstruction_error(v).detach().mean()}
+
+    @zoo.hookimpl
+    def encode(self, model: RBM, x: Tensor, generator: Generator | None) -> Tensor:
+        h = model.prob_h(x.flatten(1))
+        return h if generator is None else zoo.bernoulli(h, generator)
+
+    @zoo.hookimpl
+    def decode(self, model: RBM, z: Tensor, generator: Generator | None) -> Tensor:
+        draw = model.real and generator is not None
+        return (model.sample_v(z, generator) if draw else model.mean_v(z)).reshape(-1, *model.shape)
+
+    @zoo.hookimpl
+    def sample(self, model: RBM, n: int, generator: Generator, options: RBMOptions) -> Tensor:
+        return model.sample(n, options.steps, options.start, generator).reshape(-1, *model.shape)
+
+    @zoo.hookimpl
+    def log_prob(self, model: RBM, x: Tensor) -> tuple[zoo.LogProb, ...]:
+        nats = likelihood.log_prob(model, x.flatten(1))
+        units = likelihood.enumerated_units(model)
+        return (zoo.LogProb(nats, kind="exact", method=f"enumeration of 2^{units} states"),)

@@ -1,13 +1,15 @@
 """The variational autoencoder: p(x, z) = p(z) p(x|z), and a recognition model q(z|x) trained with it.
 
     p(z)   = N(0, I)                                  z (D,)
-    p(x|z) = Bernoulli(x; sigmoid(o(z)))              bits, x (V,); o is the decoder, a multilayer perceptron
+    p(x|z) = Bernoulli(x; sigmoid(o(z)))              bits, x (V,); o is the decoder
            = N(x; o(z), σ² I)                         real data; σ is learned, one scalar for all V values
            = N(x; sigmoid(o(z)), σ² I)                data in [0, 1] with likelihood = "gaussian"
-    q(z|x) = N(z; μ(x), diag σ_q²(x))                 the encoder, a multilayer perceptron
+    q(z|x) = N(z; μ(x), diag σ_q²(x))                 the encoder
 
     ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))                     ≤ log p(x)
     L_k(x)  = E_q[log 1/k Σ_i w_i],  w_i = p(x, z_i) / q(z_i|x)       ≤ log p(x); L_1 = ELBO, nondecreasing in k
+
+Encoder and decoder are multilayer perceptrons, or convolutions for images: `networks.py`.
 
 All are in nats and per example, shape (B,); the mean over the batch is taken in `objective` alone, which with k = 1 is
 
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
+from math import prod
 from typing import Annotated, Literal, Self
 
 import torch
@@ -31,8 +33,7 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 
 import zoo
-
-_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+from zoo_vae.networks import convolutions, feature_maps, perceptrons
 
 # The smallest standard deviations, so that no density grows without bound: of q(z|x), where p(z) has 1, and of p(x|z),
 # where real data are standardised and grey values lie in [0, 1].
@@ -46,10 +47,20 @@ _BLOCK = 2**20
 class VAEConfig(zoo.Config):
     """What a VAE is built from. The defaults were chosen on the validation split of the digits."""
 
+    network: Annotated[
+        Literal["mlp", "conv"],
+        Field(description="mlp: affine layers, of `hidden` widths; conv: convolutions, for images"),
+    ] = "mlp"
     hidden: Annotated[
         tuple[Annotated[int, Field(gt=0)], ...],
-        Field(description="widths of the encoder's hidden layers, the decoder's in reverse; () is a linear VAE"),
+        Field(description="mlp: widths of the encoder's hidden layers, the decoder's in reverse; () is a linear VAE"),
     ] = (512,)
+    channels: Annotated[
+        tuple[Annotated[int, Field(gt=0)], ...],
+        Field(
+            min_length=1, description="conv: channels of the encoder's stride-2 convolutions, the decoder's in reverse"
+        ),
+    ] = (32, 64)
     latent_dim: Annotated[int, Field(gt=0, description="D, the number of values in z")] = 16
     activation: Annotated[
         Literal["relu", "silu", "tanh", "sigmoid"], Field(description="activation of the hidden layers")
@@ -76,12 +87,25 @@ class VAEConfig(zoo.Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _only_the_networks_own_layers_are_set(self) -> Self:
+        other, unused = ("mlp", "hidden") if self.network == "conv" else ("conv", "channels")
+        # A saved config has every key, so the default is what counts as not set.
+        if getattr(self, unused) != type(self).model_fields[unused].default:
+            raise ValueError(
+                f"{unused} needs network = {other}, got {unused} = {list(getattr(self, unused))} with "
+                f"network = {self.network}; leave one of them out"
+            )
+        return self
+
 
 class VAE(nn.Module):
     """p(z) p(x|z) and q(z|x), for examples of `data.shape`, flattened inside.
 
     Raises:
         zoo.Unsupported: for a Bernoulli likelihood of real data.
+        zoo.ConfigError: if `network` is conv and the examples are no images, or have nothing left to halve for the last
+            of the `channels`.
     """
 
     def __init__(self, config: VAEConfig, data: zoo.DataSpec) -> None:
@@ -92,14 +116,17 @@ class VAE(nn.Module):
         self.gaussian = config.likelihood == "gaussian" or (config.likelihood == "auto" and self.real)
         if self.real and not self.gaussian:
             raise zoo.Unsupported("a Bernoulli likelihood is one of bits, not of real data; use likelihood=gaussian")
-        up = (data.size, *config.hidden)
-        down = (config.latent_dim, *reversed(config.hidden))
-        self.encoder = nn.Sequential(*_layers(up, config.activation), nn.Linear(up[-1], 2 * config.latent_dim))
-        self.decoder = nn.Sequential(*_layers(down, config.activation))
-        self.output = nn.Linear(down[-1], data.size)
+        if config.network == "conv":
+            maps = feature_maps(data.shape, config.channels)
+            networks = convolutions(maps, config.latent_dim, config.activation)
+            sizes = tuple(prod(each) for each in maps)
+        else:
+            sizes = (data.size, *config.hidden)
+            networks = perceptrons(sizes, config.latent_dim, config.activation)
+        self.encoder, self.decoder, self.output = networks
         if self.gaussian:
             self.s = nn.Parameter(torch.zeros(()))
-        self.widest = max(*up, config.latent_dim)
+        self.widest = max(*sizes, config.latent_dim)
 
     @property
     def sigma(self) -> Tensor:
@@ -114,7 +141,7 @@ class VAE(nn.Module):
         x = train.flatten(1)
         mean = x.mean(0)
         with torch.no_grad():
-            self.output.bias.copy_(mean if self.real else mean.logit(0.01))
+            self.output.bias.copy_((mean if self.real else mean.logit(0.01)).view_as(self.output.bias))
             if self.gaussian:
                 sigma = (x - mean).square().mean().sqrt()
                 self.s.copy_(_softplus_inverse((sigma - _SIGMA_MIN).clamp(min=_SIGMA_MIN)))
@@ -124,16 +151,22 @@ class VAE(nn.Module):
         mu, raw = self.encoder(x.flatten(1)).chunk(2, dim=-1)
         return mu, _SIGMA_Q_MIN + F.softplus(raw)
 
+    def o(self, z: Tensor) -> Tensor:
+        """The decoder, flat: (…, D) -> (…, V)."""
+        # Convolutions take one batch dimension only.
+        o: Tensor = self.output(self.decoder(z.flatten(0, -2)))
+        return o.reshape(*z.shape[:-1], prod(self.shape))
+
     def mean(self, z: Tensor) -> Tensor:
         """E[x|z], flat: (…, D) -> (…, V), in [0, 1] unless the data are real."""
-        o: Tensor = self.output(self.decoder(z))
+        o = self.o(z)
         return o if self.real else o.sigmoid()
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z): x (B, *shape), z (…, B, D) -> (…, B)."""
         if self.gaussian:
             return log_normal(x.flatten(1), self.mean(z), self.sigma)
-        o: Tensor = self.output(self.decoder(z))
+        o = self.o(z)
         return (x.flatten(1) * o - F.softplus(o)).sum(-1)
 
     def objective(self, x: Tensor, beta: float, generator: Generator) -> dict[str, Tensor]:
@@ -218,11 +251,3 @@ def kl_to_standard_normal(mu: Tensor, sigma: Tensor) -> Tensor:
 def _softplus_inverse(y: Tensor) -> Tensor:
     """s with log(1 + e^s) = y > 0."""
     return y + (-(-y).expm1()).log()
-
-
-def _layers(widths: tuple[int, ...], activation: str) -> list[nn.Module]:
-    """An affine map and the activation from each width to the next; one width makes no layer."""
-    layers: list[nn.Module] = []
-    for below, above in pairwise(widths):
-        layers += [nn.Linear(below, above), _ACTIVATIONS[activation]()]
-    return layers

@@ -1,0 +1,111 @@
+"""The VAE's networks: the encoder of q(z|x), and the decoder o(z) with its last layer apart, the output.
+
+Multilayer perceptrons, or for images chains of 3×3 convolutions of stride 2, and transposed ones in the decoder. A
+convolution takes a map (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉), its transposed one back to exactly (C, H, W), any H and W.
+Each layer adds a bias with an entry for each value of its map, as an affine layer does.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+import zoo
+
+Map = tuple[int, ...]
+
+_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+
+class Convolution(nn.Module):
+    """W h + b, W a 3×3 convolution of stride 2: (B, *below) -> (B, *above)."""
+
+    def __init__(self, below: Map, above: Map) -> None:
+        super().__init__()
+        self.W = nn.Conv2d(below[0], above[0], 3, stride=2, padding=1, bias=False)
+        self.bias = nn.Parameter(torch.zeros(above))
+
+    def forward(self, h: Tensor) -> Tensor:
+        y: Tensor = self.W(h) + self.bias
+        return y
+
+
+class TransposedConvolution(nn.Module):
+    """W* h + c, W* a transposed 3×3 convolution of stride 2: (B, *above) -> (B, *below)."""
+
+    def __init__(self, above: Map, below: Map) -> None:
+        super().__init__()
+        # Sides H and H − 1 have the same ⌈H/2⌉ for an even H; the padding of 1 says that H is meant.
+        _, H, W = below
+        padding = (1 - H % 2, 1 - W % 2)
+        self.W_star = nn.ConvTranspose2d(above[0], below[0], 3, stride=2, padding=1, output_padding=padding, bias=False)
+        self.bias = nn.Parameter(torch.zeros(below))
+
+    def forward(self, h: Tensor) -> Tensor:
+        y: Tensor = self.W_star(h) + self.bias
+        return y
+
+
+Networks = tuple[nn.Sequential, nn.Sequential, nn.Linear | TransposedConvolution]
+
+
+def perceptrons(widths: tuple[int, ...], latent_dim: int, activation: str) -> Networks:
+    """Affine layers from `widths[0]` values through the other widths to μ and σ_q's raw values, and back from z to o.
+
+    Encoder (B, V) -> (B, 2 D); output after decoder (…, D) -> (…, V).
+    """
+    down = (latent_dim, *reversed(widths[1:]))
+    encoder = nn.Sequential(*_layers(widths, activation), nn.Linear(widths[-1], 2 * latent_dim))
+    return encoder, nn.Sequential(*_layers(down, activation)), nn.Linear(down[-1], widths[0])
+
+
+def convolutions(maps: tuple[Map, ...], latent_dim: int, activation: str) -> Networks:
+    """Convolutions from the image `maps[0]` through the other maps, an affine layer to the code, and all of it back.
+
+    Encoder (B, V) -> (B, 2 D); output after decoder (B, D) -> (B, C, H, W).
+    """
+    g = _ACTIVATIONS[activation]
+    image, *_, top = maps
+    up: list[nn.Module] = [nn.Unflatten(1, image)]
+    for below, above in pairwise(maps):
+        up += [Convolution(below, above), g()]
+    encoder = nn.Sequential(*up, nn.Flatten(), nn.Linear(prod(top), 2 * latent_dim))
+    down: list[nn.Module] = [nn.Linear(latent_dim, prod(top)), g(), nn.Unflatten(1, top)]
+    for above, below in pairwise(reversed(maps[1:])):
+        down += [TransposedConvolution(above, below), g()]
+    return encoder, nn.Sequential(*down), TransposedConvolution(maps[1], image)
+
+
+def feature_maps(shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[Map, ...]:
+    """The shapes (C, H, W) of an image and of what each convolution makes of it.
+
+    Raises:
+        zoo.ConfigError: if `shape` is no image's, or if a convolution would have a 1×1 map to halve.
+    """
+    if not (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))):
+        raise zoo.ConfigError(
+            f"network = conv is for images, examples of shape (H, W), (1, H, W) or (3, H, W), got {shape}. "
+            f"Leave it out: network = mlp takes any shape."
+        )
+    _, height, width = image = (1, *shape)[-3:]
+    maps = [image]
+    for above in channels:
+        _, H, W = maps[-1]
+        if H == W == 1:
+            raise zoo.ConfigError(
+                f"channels must list at most {len(maps) - 1} convolutions for images of {height}×{width}, which are "
+                f"1×1 after so many of stride 2, got {len(channels)}."
+            )
+        maps.append((above, (H + 1) // 2, (W + 1) // 2))
+    return tuple(maps)
+
+
+def _layers(widths: tuple[int, ...], activation: str) -> list[nn.Module]:
+    """An affine map and the activation from each width to the next; one width makes no layer."""
+    layers: list[nn.Module] = []
+    for below, above in pairwise(widths):
+        layers += [nn.Linear(below, above), _ACTIVATIONS[activation]()]
+    return layers

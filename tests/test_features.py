@@ -102,7 +102,7 @@ def damage(content, kind):
 @pytest.mark.parametrize("kind", ["cut", "one bit", "another accuracy", "empty"])
 def test_a_damaged_file_is_found_out_and_replaced(tmp_path, kind):
     labels = torch.arange(500) % 2
-    data = zoo.Data.from_arrays(torch.rand(500, 5, generator=seeded(4)), labels, name="five", support="real")
+    data = zoo.Data.from_arrays(torch.rand(500, 5, generator=seeded(4)), labels, name="five", support="unit")
     whole = feature_space(data, tmp_path)
     (file,) = tmp_path.iterdir()
     content = file.read_bytes()

@@ -57,6 +57,7 @@ def save_model(model: Model, path: Path) -> Path:
         "options": dict(model.options),
         "spec": {"shape": model.spec.shape, "support": model.spec.support},
         "density": {**_origin(model.density.plugin), "latent": model.density.latent} if model.density else None,
+        "columns": model.columns,
         "protocol": dict(model.protocol),
     }
     facts["sha256"] = _sha256(tensors, facts)
@@ -92,6 +93,7 @@ def load_model(path: Path, registry: Registry) -> Model:
         density=density,
         standardisation=(standard["offset"], standard["scale"]) if standard else None,
         options=facts["options"],
+        columns=tuple(facts["columns"]),
         protocol=facts["protocol"],
     )
 

@@ -46,7 +46,7 @@ def parse_contestant(text: str) -> Contestant:
     match = _GRAMMAR.fullmatch(text)
     if match is None:
         raise ConfigError(f"{text!r} is no contestant. {_EXAMPLE}.")
-    settings = _settings(match["settings"], text) if match["settings"] else {}
+    settings = parse_settings(match["settings"] or "", text)
     groups = {key: settings.pop(key, {}) for key in ("train", "sample")}
     for key, values in (*groups.items(), ("", settings)):
         nested = (
@@ -57,8 +57,16 @@ def parse_contestant(text: str) -> Contestant:
     return Contestant(text, match["model"], match["density"], settings, groups["train"], groups["sample"])
 
 
-def _settings(source: str, text: str) -> dict[str, Any]:
-    """KEY=VALUE,… as a dictionary; a dotted key becomes a nested one."""
+def parse_settings(source: str, text: str) -> dict[str, Any]:
+    """`KEY=VALUE,…` as a dictionary; a dotted key becomes a nested one, and nothing gives {}.
+
+    Args:
+        source: the settings.
+        text: the whole of what was typed, for messages.
+
+    Raises:
+        ConfigError: if they cannot be read.
+    """
     quoted = _QUOTED_OR_BARE.sub(_with_quotes, source)
     if mark := re.search(r"[#{}]", _QUOTED_OR_BARE.sub("", quoted)):  # a comment, or the end of the table
         raise ConfigError(f"The settings of {text!r} cannot be read: {mark[0]!r} stands outside quotes. {_EXAMPLE}.")

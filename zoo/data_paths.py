@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from pathlib import Path
 
@@ -15,6 +16,16 @@ def split_path(text: str) -> tuple[str, str]:
 
 
 def looks_like_a_path(text: str) -> bool:
-    """Whether a value means a file or folder: it has a slash, a leading dot, or an ending (`table.csv`)."""
-    path = split_path(text)[0]
-    return "/" in path or path.startswith(".") or bool(Path(path).suffix)
+    """Whether a value means a file or folder: up to a colon it has a slash, a leading dot, or an ending (`table.csv`).
+
+    `genzoo/digits`, the qualified name of an installed data set, is none.
+    """
+    head = text.partition(":")[0]
+    if "/" in head:
+        return head not in _qualified_names()
+    return head.startswith(".") or bool(Path(head).suffix)
+
+
+def _qualified_names() -> set[str]:
+    entries = importlib.metadata.entry_points(group="zoo.datasets")
+    return {f"{entry.dist.name}/{entry.name}" for entry in entries if entry.dist}

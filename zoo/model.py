@@ -69,6 +69,7 @@ class Model:
         density: the attached latent density, or None for the model's own distribution.
         standardisation: (offset, scale) of real-valued data, each of shape `spec.shape`, or None.
         options: settings of sampling and likelihood that differ from the card's.
+        columns: names of the values of a table, in order; () where they have none.
         protocol: where it comes from: data, seed, budget, versions; plain values, saved with it.
     """
 
@@ -79,6 +80,7 @@ class Model:
     density: Density | None = None
     standardisation: tuple[Tensor, Tensor] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -25,6 +25,7 @@ COMMANDS = {
     "info": "Show what a model is, and every setting it has.",
     "plugins": "Show every plugin with its state.",
     "doctor": "Load every plugin in a process of its own, and show what is broken.",
+    "data": "List data sets, show what is in one, fetch its files.",
     "train": "Train one model and write a run folder.",
     "sample": "Generate examples with a trained model.",
     "encode": "Turn data into codes with a trained model.",

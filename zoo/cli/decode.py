@@ -16,7 +16,7 @@ from zoo.cli.output import as_json, print_json
 @output_option
 @as_json
 def command(run: Path, codes: Path, output: Path, as_json: bool) -> None:
-    """Decode CODES (.npy or .npz, one row per code) with the model of RUN.
+    """Decode CODES (.npy, .npz or .csv, one row per code) with the model of RUN.
 
     Example: zoo decode runs/vae-digits-1 z.npy -o x.png
     """
@@ -25,7 +25,7 @@ def command(run: Path, codes: Path, output: Path, as_json: bool) -> None:
 
     model = default.load(run)
     x = model.decode(read_array(codes))
-    write_array(output, x, "decoded")
+    write_array(output, x, "decoded", model.columns)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(x.shape)})
     else:

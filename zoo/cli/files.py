@@ -1,7 +1,8 @@
-"""Arrays in and out of the command line: `.npy`, `.npz` and, for images, `.png`."""
+"""Arrays in and out of the command line: `.npy`, `.npz`, for images `.png`, for tables `.csv`."""
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,14 @@ from zoo.storage import write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
-SUFFIXES = (".png", ".npy", ".npz")
+SUFFIXES = (".png", ".npy", ".npz", ".csv")
 
 output_option = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="File to write: .png, .npy or .npz.",
+    help="File to write: .png, .npy, .npz or .csv.",
 )
 
 
@@ -33,8 +34,15 @@ def check_output(path: Path) -> None:
         raise ConfigError(f"The folder of the output {path} does not exist; make it first.")
 
 
-def write_array(path: Path, x: Tensor, name: str) -> None:
-    """Write a tensor in the format of the path's ending; `name` is its key in an `.npz`."""
+def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ()) -> None:
+    """Write a tensor in the format of the path's ending.
+
+    Args:
+        path: with one of `SUFFIXES`.
+        x: shape (N, …); a `.csv` has a line for each of the N, its values in a row.
+        name: key of the array in an `.npz`; stem of the columns in a `.csv` that has no names for them.
+        columns: names for the header of a `.csv`.
+    """
     import numpy as np
 
     array = x.detach().cpu().numpy()
@@ -42,8 +50,17 @@ def write_array(path: Path, x: Tensor, name: str) -> None:
     if path.suffix.lower() == ".png":
         from zoo.report.grid import as_pixels, tile, write_png
 
-        columns = max(1, min(32, round(len(array) ** 0.5)))
-        write_png(tile(as_pixels(array), columns), path)
+        across = max(1, min(32, round(len(array) ** 0.5)))
+        write_png(tile(as_pixels(array), across), path)
+        return
+    if path.suffix.lower() == ".csv":
+        rows = array.reshape(len(array), -1)
+        header = columns or tuple(f"{name}_{number}" for number in range(1, rows.shape[1] + 1))
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([[repr(float(value)) for value in row] for row in rows])
+        write_atomically(path, text.getvalue().encode())
         return
     if path.suffix.lower() == ".npy":
         np.save(buffer, array)
@@ -54,7 +71,7 @@ def write_array(path: Path, x: Tensor, name: str) -> None:
 
 
 def read_array(path: Path) -> Tensor:
-    """Read an `.npy`, or an `.npz` that holds one array, as float32.
+    """Read an `.npy`, an `.npz` that holds one array, or a `.csv` of numbers, as float32.
 
     Raises:
         DataError: if it is missing or something else.
@@ -62,6 +79,10 @@ def read_array(path: Path) -> Tensor:
     import numpy as np
     import torch
 
+    if path.suffix.lower() == ".csv":
+        from zoo.data.csv import read_csv
+
+        return torch.from_numpy(read_csv(path)[0]).to(torch.float32)
     try:
         content: Any = np.load(path, allow_pickle=False)
         if hasattr(content, "files"):

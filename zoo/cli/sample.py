@@ -35,7 +35,7 @@ def command(run: Path, count: int, output: Path, seed: int, settings: tuple[str,
 
     model = default.load(run)
     samples = model.sample(count, seed=seed, **options)
-    write_array(output, samples, "samples")
+    write_array(output, samples, "samples", model.columns)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(samples.shape), "seed": seed})
     else:

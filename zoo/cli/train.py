@@ -41,21 +41,19 @@ def command(
     from zoo.cli.progress import ShownProgress
     from zoo.comparison.names import slug
     from zoo.contestant import parse_contestant
-    from zoo.data_paths import looks_like_a_path, split_path
+    from zoo.data import load_data
     from zoo.storage import new_folder
+    from zoo.training import Amount, resolve
 
-    parsed = parse_contestant(contestant)
-    default.find(parsed.model)
-    if not looks_like_a_path(data):
-        default.find(data.partition(":")[0], "zoo.datasets")
-    if parsed.density:
-        default.find(parsed.density, "zoo.densities")
-    name = parsed.model.rpartition("/")[2] + (f"@{parsed.density}" if parsed.density else "")
-    folder = new_folder(out, slug(f"{name}-{Path(split_path(data)[0]).stem if looks_like_a_path(data) else data}"))
+    Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
+    resolved = resolve(default, parse_contestant(contestant))
+    loaded = load_data(data, registry=default)  # everything that can be wrong is found before a folder is made
+    name = resolved.plugin.card.name + (f"@{resolved.density.card.name}" if resolved.density else "")
+    folder = new_folder(out, slug(f"{name}-{Path(loaded.name).stem}"))
     with ShownProgress() as progress:
         model = default.train(
             contestant,
-            data,
+            loaded,
             seed=seed,
             epochs=epochs,
             steps=steps,

@@ -37,6 +37,7 @@ class Data:
         train_labels, valid_labels, test_labels: int64 classes, shape (N,), or None.
         epochs: the budget of a comparison that names none.
         enumerated: whether every split holds each pattern of the data's distribution exactly once.
+        columns: names of the values of a table, in order; () where they have none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Data:
     test_labels: Tensor | None = None
     epochs: int = 100
     enumerated: bool = False
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for split in SPLITS:
@@ -72,8 +74,11 @@ class Data:
         support: Support | None = None,
         epochs: int = 100,
         split_seed: int = SPLIT_SEED,
+        columns: tuple[str, ...] = (),
     ) -> Self:
         """Split an array or tensor of examples, 50 % train, 10 % valid, 40 % test, by a fixed permutation.
+
+        Bytes (uint8) are grey values of 0 to 255 and divided by 255, unless all are 0 or 1, or `support` is `real`.
 
         Args:
             x: shape (N, *shape), numbers; N at least 10.
@@ -82,13 +87,17 @@ class Data:
             support: declared; None finds it: `bits` if all values are 0 or 1, `unit` if all lie in [0, 1], else `real`.
             epochs: the budget of a comparison that names none.
             split_seed: of the permutation; never the training seed.
+            columns: names of the values of a table.
 
         Raises:
             DataError: for values that are not finite or outside the declared support, or labels that do not match.
         """
         values = _numbers(x, name)
-        if values.ndim < 2 or len(values) < 10:
+        if values.ndim < 2 or len(values) < 10 or 0 in values.shape:
             raise DataError(f"{name} must have shape (N, …) with N at least 10, got {tuple(values.shape)}.")
+        if values.dtype == torch.uint8 and support != "real" and values.max() > 1:
+            values = values.to(torch.float32).div_(255)
+        values = _finite(values, name)
         spec = DataSpec(tuple(values.shape[1:]), _support(values, support, name))
         classes = None if labels is None else _classes(labels, len(values), name)
         order = torch.randperm(len(values), generator=generator(split_seed, "split"))
@@ -96,7 +105,7 @@ class Data:
         parts = order.split([*sizes, len(values) - sum(sizes)])
         train, valid, test = (values[part] for part in parts)
         labels = [None if classes is None else classes[part] for part in parts]
-        return cls(name, spec, train, valid, test, labels[0], labels[1], labels[2], epochs)
+        return cls(name, spec, train, valid, test, labels[0], labels[1], labels[2], epochs, columns=columns)
 
     @cached_property
     def sha256(self) -> str:
@@ -133,6 +142,7 @@ class Data:
             "support": self.spec.support,
             "epochs": self.epochs,
             "enumerated": self.enumerated,
+            "columns": self.columns,
             "sha256": self.sha256,
         }
         tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may be one tensor
@@ -144,8 +154,14 @@ class Data:
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["zoo"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-        spec = DataSpec(tuple(facts["shape"]), facts["support"])
-        data = cls(name=facts["name"], spec=spec, epochs=facts["epochs"], enumerated=facts["enumerated"], **tensors)
+        data = cls(
+            facts["name"],
+            DataSpec(tuple(facts["shape"]), facts["support"]),
+            **tensors,
+            epochs=facts["epochs"],
+            enumerated=facts["enumerated"],
+            columns=tuple(facts["columns"]),
+        )
         data.__dict__["sha256"] = facts["sha256"]
         return data
 
@@ -155,17 +171,28 @@ class Data:
 
 
 def _numbers(x: Any, name: str) -> Tensor:
-    """x as a finite float32 tensor."""
-    try:
-        values = x.detach().cpu() if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements=["C", "W"]))
-    except TypeError:
-        raise DataError(f"{name} must hold numbers, got {np.asarray(x).dtype}.") from None
+    """x as a tensor of real numbers of any kind, copied only where torch cannot share its memory."""
+    if isinstance(x, Tensor):
+        values = x.detach().cpu()
+    else:
+        array = np.asanyarray(x)
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        try:
+            values = torch.from_numpy(np.require(native, requirements=["C", "W"]))
+        except TypeError:
+            raise DataError(f"{name} must hold numbers, got {array.dtype}.") from None
     if values.is_complex():
         raise DataError(f"{name} must hold real numbers, got {values.dtype}.")
-    values = values.to(torch.float32)
-    if not torch.isfinite(values).all():
-        raise DataError(f"{name} must hold finite numbers, got nan or infinity; remove or fill those examples first.")
     return values
+
+
+def _finite(values: Tensor, name: str) -> Tensor:
+    """The numbers as float32, all of them finite."""
+    single = values.to(torch.float32)
+    if not torch.isfinite(single).all():
+        came = "nan or infinity" if not torch.isfinite(values).all() else "numbers too large for 32 bits"
+        raise DataError(f"{name} must hold finite numbers, got {came}; remove or fill those examples first.")
+    return single
 
 
 def _support(values: Tensor, declared: Support | None, name: str) -> Support:
@@ -190,6 +217,15 @@ def _classes(labels: Any, count: int, name: str) -> Tensor:
     given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     if given.shape != (count,):
         raise DataError(f"The labels of {name} must have shape ({count},), one per example, got {given.shape}.")
-    if not np.issubdtype(given.dtype, np.number) or not np.array_equal(given, np.round(given)):
-        raise DataError(f"The labels of {name} must be whole numbers, got {given.dtype}.")
-    return torch.from_numpy(given.astype(np.int64))
+    real = np.issubdtype(given.dtype, np.integer) or np.issubdtype(given.dtype, np.floating)
+    with np.errstate(invalid="ignore"):  # nan, infinity and what 64 bits cannot hold differ below
+        whole = given.astype(np.int64) if real else given
+    if not real or not np.array_equal(given, whole):
+        raise DataError(f"The labels of {name} must be whole numbers, got {given.dtype}{_example(given, whole)}.")
+    return torch.from_numpy(whole)
+
+
+def _example(given: Any, whole: Any) -> str:
+    """The first of the labels that is no whole number."""
+    wrong = given[given != whole]
+    return f" with {wrong[0]}" if len(wrong) else ""

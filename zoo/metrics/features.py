@@ -1,8 +1,8 @@
 """`FeatureSpace`: 32 frozen features in which samples and test images are compared, the same for every contestant.
 
-Where the training split has labels, φ is the last hidden layer of a small network that classifies it. Without labels φ
-is the projection on the leading principal components of the training split. Either is found once per data set, from
-the training split alone, and kept in a file.
+Where the training split has labels, φ is the last hidden layer of a small network that classifies it. Without labels,
+and for real-valued tables, φ is the projection on the leading principal components of the training split. Either is
+found once per data set, from the training split alone, and kept in a file.
 
 Reference: Heusel et al. (2017), arXiv:1706.08500, who take an Inception network, which knows nothing of 8×8 digits.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FEATURE_SEED = 0  # of everything drawn while φ is found; never a training seed
 
-_VERSION = 1  # of what is computed here and in `zoo.metrics.classifier`: a file of another version is not read
+_VERSION = 2  # of what is computed here and in `zoo.metrics.classifier`: a file of another version is not read
 _BLOCK = 1000  # images per forward pass
 
 
@@ -82,8 +82,16 @@ def feature_space(data: Data, folder: Path) -> FeatureSpace:
 
 
 def _labels(data: Data) -> tuple[Tensor, Tensor] | None:
-    """The labels of the training and validation split, or None where there are not two classes to tell apart."""
-    if data.train_labels is None or data.valid_labels is None or len(data.train_labels.unique()) < 2:
+    """The labels of the training and validation split, or None where φ is found without.
+
+    There have to be two classes to tell apart; and of a real-valued table classes say little about most columns.
+    """
+    if (
+        data.spec.support == "real"
+        or data.train_labels is None
+        or data.valid_labels is None
+        or len(data.train_labels.unique()) < 2
+    ):
         return None
     return data.train_labels, data.valid_labels
 

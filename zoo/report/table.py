@@ -22,7 +22,7 @@ def comparison_table(results: dict[str, Any]) -> Table:
         caption_justify="left",
         title_justify="left",
     )
-    table.add_column("contestant", no_wrap=True)
+    table.add_column("contestant", max_width=34, overflow="fold")
     for metric in metrics:
         table.add_column(metric["title"] + _ARROW[metric["direction"]], justify="right")
     for title in ("parameters", "training s", "s per 1,000 samples"):

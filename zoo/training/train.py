@@ -151,6 +151,7 @@ def train_module(
         data.spec,
         standardisation=data.standardisation,
         options=_changes(resolved.options),
+        columns=data.columns,
         protocol=protocol,
     )
 

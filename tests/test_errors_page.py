@@ -1,0 +1,38 @@
+"""docs/errors.md: every refused input with its message and exit code, as the command line really gives them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.wrong_data import FETCHED, READ, Wrong, matches
+from zoo.cli import run
+
+PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
+CASES = [wrong for group in READ.values() for wrong in group]
+
+
+def rows(section: str) -> list[tuple[str, str, str]]:
+    """(situation, message, exit code) of each row of a section's table."""
+    text = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    assert text, section
+    table = re.findall(r"^\| (.*) \| `(.*)` \| (\d) \|$", text[1], re.M)
+    return [(situation, message.replace("\\|", "|"), code) for situation, message, code in table]
+
+
+@pytest.mark.parametrize(("section", "group"), READ.items(), ids=list(READ))
+def test_the_page_shows_exactly_the_data_that_the_tests_try(section, group):
+    assert rows(f"Data: {section}") == [(wrong.situation, wrong.message, "4") for wrong in group]
+
+
+def test_the_page_shows_what_can_go_wrong_with_a_fetch():
+    assert rows("Data: files to fetch") == [(situation, message, "4") for situation, message in FETCHED.items()]
+
+
+@pytest.mark.parametrize("wrong", CASES, ids=str)
+def test_the_command_line_says_it_in_one_line_and_exits_with_4(wrong: Wrong, tmp_path, capsys):
+    assert run(["train", "vae", "--data", wrong.make(tmp_path), "--out", str(tmp_path / "runs")]) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert matches(f"Error: {wrong.message}\n", err), err
+    assert not list(tmp_path.glob("runs/**/*.safetensors"))

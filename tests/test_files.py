@@ -1,0 +1,164 @@
+"""The user's own files by their endings, what may follow a path, and numpy's files."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.wrong_data import ANY, NUMBERS, NUMPY, Wrong, idx, matches, npy
+from zoo.data.dataset import Data
+from zoo.data.load import load_data
+from zoo.data.npy import read_npy, read_npz
+from zoo.data_paths import looks_like_a_path, split_path
+from zoo.errors import ConfigError, DataError
+
+BYTES = np.arange(48, dtype=np.uint8).reshape(12, 2, 2)
+
+
+# What is a path
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("digits", False),
+        ("bars-and-stripes:3", False),
+        ("genzoo/digits", False),
+        ("genzoo/bars-and-stripes:3", False),
+        ("csvs:table.csv", False),
+        ("web:http://example.org/x", False),
+        ("table.csv", True),
+        ("table.csv:labels=kind", True),
+        ("./pictures", True),
+        ("pictures/", True),
+        ("/data/pictures", True),
+        ("~/x.npy", True),
+        (".", True),
+    ],
+)
+def test_a_path_has_a_slash_a_leading_dot_or_an_ending(text, path):
+    assert looks_like_a_path(text) is path
+
+
+def test_settings_follow_the_last_colon_that_a_key_follows():
+    assert split_path("a/b.csv:labels=x,support=real") == ("a/b.csv", "labels=x,support=real")
+    assert split_path("a/12:30.npy") == ("a/12:30.npy", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ("label=y", "no key 'label'. Did you mean 'labels'"),
+        ("support=grey", "support must be 'found', 'bits', 'unit' or 'real', got 'grey'"),
+        ("epochs=0", "epochs must be greater than 0, got 0"),
+        ("epochs=", r"The settings 'epochs=' of .*x.npy cannot be read. Write PATH:KEY=VALUE"),
+    ],
+)
+def test_wrong_settings_of_a_path_are_refused(tmp_path, settings, match):
+    np.save(tmp_path / "x.npy", NUMBERS)
+    with pytest.raises(ConfigError, match=match):
+        load_data(f"{tmp_path / 'x.npy'}:{settings}")
+
+
+# Equal values, whatever the file
+
+
+def test_the_same_values_and_labels_give_the_same_hash_from_every_kind_of_file(tmp_path):
+    x, y = NUMBERS.astype(np.float32), np.arange(12) % 3
+    expected = Data.from_arrays(x, y).sha256
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "big.npy", np.asfortranarray(x.astype(">f4")))
+    np.save(tmp_path / "y.npy", y)
+    np.savez(tmp_path / "plain.npz", x=x, y=y)
+    np.savez_compressed(tmp_path / "packed.npz", x=x, y=y)
+    (tmp_path / "x.idx").write_bytes(idx(x.astype(">f4"), kind=13))
+    (tmp_path / "y.idx").write_bytes(idx(y.astype(np.uint8)))
+    rows = "".join(f"{a},{b},{c}\n" for (a, b), c in zip(x.tolist(), y.tolist(), strict=True))
+    (tmp_path / "x.csv").write_text("a,b,kind\n" + rows)
+    labels, other = tmp_path / "y.npy", tmp_path / "y.idx"
+    for data in (
+        f"x.npy:labels={labels}",
+        f"x.npy:labels={other},epochs=3",
+        f"x.npy:labels='{labels}',support=real",
+        f"big.npy:labels={labels}",
+        "plain.npz:labels=y",
+        "packed.npz:labels=y",
+        f"x.idx:labels={other}",
+        "x.csv:labels=kind",
+    ):
+        assert load_data(f"{tmp_path}/{data}").sha256 == expected, data
+    assert load_data(tmp_path / "x.npy").train_labels is None
+
+
+# Bytes
+
+
+@pytest.mark.parametrize(
+    ("x", "declared", "support", "largest"),
+    [
+        (BYTES, "found", "unit", 47 / 255),
+        (BYTES, "unit", "unit", 47 / 255),
+        (BYTES, "real", "real", 47.0),
+        (BYTES % 2, "found", "bits", 1.0),
+        (BYTES % 2, "bits", "bits", 1.0),
+        (BYTES % 2 * 255, "found", "bits", 1.0),
+        (BYTES % 2 * 255, "bits", "bits", 1.0),
+        (BYTES.astype(np.int64), "found", "real", 47.0),
+    ],
+)
+def test_bytes_are_grey_values_unless_they_are_0_and_1_or_declared_real(tmp_path, x, declared, support, largest):
+    np.save(tmp_path / "x.npy", x)
+    data = load_data(f"{tmp_path / 'x.npy'}:support={declared}")
+    assert data.spec.support == support
+    assert max(getattr(data, split).max().item() for split in ("train", "valid", "test")) == np.float32(largest)
+    array = Data.from_arrays(x, support=None if declared == "found" else declared)
+    assert array.sha256 == data.sha256
+
+
+def test_loading_leaves_the_file_and_the_array_as_they_are(tmp_path):
+    np.save(tmp_path / "x.npy", BYTES)
+    before = (tmp_path / "x.npy").read_bytes()
+    load_data(tmp_path / "x.npy").train.zero_()
+    x = torch.from_numpy(BYTES.copy())
+    load_data(x)
+    assert (tmp_path / "x.npy").read_bytes() == before
+    assert x.max() == 47
+
+
+# numpy's files
+
+
+def test_an_npy_file_is_mapped_and_a_change_stays_in_memory(tmp_path):
+    np.save(tmp_path / "x.npy", NUMBERS)
+    x = read_npy(tmp_path / "x.npy")
+    assert isinstance(x, np.memmap)
+    x[0, 0] = 99
+    assert np.load(tmp_path / "x.npy")[0, 0] == 0
+
+
+def test_the_one_array_besides_the_labels_is_the_data(tmp_path):
+    np.savez(tmp_path / "x.npz", kind=np.arange(12), pictures=NUMBERS)
+    x, labels = read_npz(tmp_path / "x.npz", "kind")
+    assert np.array_equal(x, NUMBERS)
+    assert labels.tolist() == list(range(12))
+
+
+def test_a_file_without_an_ending_that_is_known_is_idx(tmp_path):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(BYTES))
+    assert load_data(tmp_path / "train-images-idx3-ubyte").spec.shape == (2, 2)
+    (tmp_path / "x.dat").write_bytes(npy(NUMBERS))
+    with pytest.raises(DataError, match="x.dat is no IDX file.*told by their endings: .npy, .npz, .csv"):
+        load_data(tmp_path / "x.dat")
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", NUMBERS)
+    (tmp_path / "loop.npy").symlink_to("loop.npy")
+    with pytest.raises(DataError, match=r"^(Cannot read .*loop.npy: .*|.*loop.npy does not exist)\.$"):
+        load_data(tmp_path / "loop.npy")
+
+
+@pytest.mark.parametrize("wrong", [*NUMPY, *ANY], ids=str)
+def test_a_wrong_file_is_refused(tmp_path, wrong: Wrong):
+    with pytest.raises(DataError) as refusal:
+        load_data(wrong.make(tmp_path))
+    assert matches(wrong.message, str(refusal.value))

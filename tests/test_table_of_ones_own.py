@@ -1,0 +1,69 @@
+"""A user's own measurements, end to end: scikit-learn's breast-cancer table, written to CSV, through every command."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from zoo.cli import run
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    bunch = load_breast_cancer()
+    with (folder / "cancer.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*bunch.feature_names, "diagnosis"])
+        writer.writerows(
+            [[*row, bunch.target_names[label]] for row, label in zip(bunch.data, bunch.target, strict=True)]
+        )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("ZOO_CACHE", str(place / "cache"))
+
+
+def table(path):
+    with path.open() as file:
+        header, *rows = csv.reader(file)
+    return header, np.array(rows, dtype=float)
+
+
+def test_train_sample_encode_decode_give_tables_in_the_user_s_units_and_names(place):
+    data = "cancer.csv:labels=diagnosis"
+    assert run(["train", "vae", "--data", data, "--epochs", "60"]) == 0
+    assert run(["sample", "runs/vae-cancer-1", "-n", "300", "-o", "samples.csv"]) == 0
+    header, samples = table(place / "samples.csv")
+    bunch = load_breast_cancer()
+    assert header == list(bunch.feature_names)
+    # in units of the data: each column's mean within a third of its standard deviation, and a spread of its order
+    offset = (samples.mean(0) - bunch.data.mean(0)) / bunch.data.std(0)
+    assert np.abs(offset).max() < 1 / 3
+    spread = samples.std(0) / bunch.data.std(0)
+    assert 0.5 < spread.min() <= spread.max() < 1.5
+    assert run(["encode", "runs/vae-cancer-1", "--data", data, "-o", "z.csv"]) == 0
+    assert run(["decode", "runs/vae-cancer-1", "z.csv", "-o", "x.csv"]) == 0
+    header, decoded = table(place / "x.csv")
+    assert header == list(bunch.feature_names)
+    assert decoded.shape == (227, 30)
+
+
+def test_compare_ranks_a_fitted_model_above_the_lecture_s_failing_one(place, capsys):
+    arguments = ["rbm", "ae@normal", "ae@gmm", "vae"]
+    assert run(["compare", *arguments, "--data", "cancer.csv:labels=diagnosis", "--seeds", "2", "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert results["protocol"]["data"]["support"] == "real"
+    distance = {row["contestant"]: row["summary"]["frechet"]["mean"] for row in results["rows"]}
+    assert distance["ae@gmm"] < distance["ae@normal"]
+    assert results["real"]["frechet"]["value"] < min(distance.values())
+
+
+def test_a_picture_of_a_table_is_refused_with_the_way_out(capsys):
+    assert run(["sample", "runs/vae-cancer-1", "-o", "x.png"]) == 2
+    assert "write .npy or .npz" in capsys.readouterr().err

@@ -1,0 +1,505 @@
+"""Every kind of data that is refused: how to make it, and what is said. `docs/errors.md` shows this list.
+
+In a message `…` stands for whatever varies: a path, a count.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """Some data that are refused: `make` writes them into a folder and returns the value of `--data`."""
+
+    situation: str
+    message: str
+    make: Callable[[Path], str]
+
+    def __str__(self) -> str:
+        return self.situation
+
+
+def matches(message: str, text: str) -> bool:
+    """Whether a text is this message, in one line."""
+    return re.fullmatch(".+?".join(map(re.escape, message.split("…"))), text) is not None
+
+
+def png(width: int, height: int, mode: str = "L", value: int | tuple[int, ...] = 7, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (width, height), value).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def moving_png() -> bytes:
+    buffer = io.BytesIO()
+    first, second = Image.new("L", (2, 2), 7), Image.new("L", (2, 2), 8)
+    first.save(buffer, "PNG", save_all=True, append_images=[second])
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int, colours: int = 0) -> bytes:
+    """A PNG that claims a size, and holds no pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def idx(x: np.ndarray, sides: tuple[int, ...] | None = None, kind: int = 8) -> bytes:
+    """An IDX file of big-endian values, with a header that may claim other sides."""
+    sides = x.shape if sides is None else sides
+    return bytes([0, 0, kind, len(sides)]) + struct.pack(f">{len(sides)}I", *sides) + x.tobytes()
+
+
+def npy(x: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, x, allow_pickle=True)
+    return buffer.getvalue()
+
+
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """An `.npy` file that claims a shape of float64, and holds no values."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """An `.npz` whose directory claims four arrays of 2^32 - 1 bytes and more."""
+    content = bytearray(zipped(**{f"x{i}": b"0123456789abcdef" for i in range(5)}))
+    places = [match.start() for match in re.finditer(b"PK\x01\x02", bytes(content))]
+    for place in places[:4]:
+        content[place + 24 : place + 28] = struct.pack("<I", 2**32 - 1)
+    return bytes(content)
+
+
+def damaged() -> bytes:
+    """An uncompressed `.npz` with one flipped bit among the values."""
+    buffer = io.BytesIO()
+    np.savez(buffer, x=NUMBERS)
+    content = bytearray(buffer.getvalue())
+    content[content.index(b"PK\x01\x02") - 5] ^= 1
+    return bytes(content)
+
+
+def file(name: str, content: bytes | str, settings: str = "") -> Callable[[Path], str]:
+    def make(folder: Path) -> str:
+        path = folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return f"{path}{settings}"
+
+    return make
+
+
+def folder(settings: str = "", **files: bytes) -> Callable[[Path], str]:
+    """A folder of PNG files; `a__b` is `b.png` in the subfolder `a`."""
+
+    def make(where: Path) -> str:
+        for name, content in files.items():
+            path = where / "pictures" / f"{name.replace('__', '/')}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        (where / "pictures").mkdir(exist_ok=True)
+        return f"{where / 'pictures'}{settings}"
+
+    return make
+
+
+def csv(text: str, settings: str = "") -> Callable[[Path], str]:
+    return file("table.csv", text, settings)
+
+
+def with_labels(labels: np.ndarray) -> Callable[[Path], str]:
+    """Twelve examples, and a file of labels beside them."""
+
+    def make(where: Path) -> str:
+        (where / "y.npy").write_bytes(npy(labels))
+        return file("x.npy", npy(NUMBERS), f":labels={where / 'y.npy'}")(where)
+
+    return make
+
+
+def pipe(where: Path) -> str:
+    os.mkfifo(where / "x.npy")
+    return str(where / "x.npy")
+
+
+GOOD = "".join(f"{i},{i / 2},{'ab'[i % 2]}\n" for i in range(12))
+X = np.arange(48, dtype=np.uint8).reshape(12, 2, 2)
+NUMBERS = np.arange(24.0).reshape(12, 2)
+
+CSV = [
+    Wrong("a table that is empty", "…table.csv is empty.", csv(" \n")),
+    Wrong("a header and nothing else", "…table.csv has a header and no values.", csv("a,b\n")),
+    Wrong("a line of another length", "…table.csv, line 3: 2 columns expected, got 3.", csv("a,b\n1,2\n1,2,3\n")),
+    Wrong(
+        "text in a named column",
+        "…table.csv, line 2, column 'kind': a number expected, got 'a'; name the column of classes with labels=NAME.",
+        csv("x,y,kind\n" + GOOD.replace("0,", "1,")),
+    ),
+    Wrong(
+        "text in a column without a name",
+        "…table.csv, line 1, column 3: a number expected, got 'a'; a header has names only.",
+        csv(GOOD),
+    ),
+    Wrong("an empty cell", "…table.csv, line 2, column 2: a number expected, got ''; …", csv("1,2\n1,\n")),
+    Wrong(
+        "digits with underscores", "…table.csv, line 2, column 2: a number expected, got '1_0'; …", csv("1,2\n1,1_0\n")
+    ),
+    Wrong("nan", "…table.csv, line 3, column 'b': a finite number expected, got nan.", csv("a,b\n1,2\n1,nan\n")),
+    Wrong("infinity", "…table.csv, line 1, column 1: a finite number expected, got -inf.", csv("-inf,2\n")),
+    Wrong(
+        "a byte-order mark",
+        "…table.csv begins with a byte-order mark; save it as UTF-8 without one.",
+        csv("\ufeffa,b\n1,2\n"),
+    ),
+    Wrong("semicolons", "…table.csv must be separated by commas, got 'a;b'.", csv("a;b\n1;2\n")),
+    Wrong("tabs", "…table.csv must be separated by commas, got '1\\t2'.", csv("1\t2\n1\t2\n")),
+    Wrong("bars", "…table.csv must be separated by commas, got 'a|b'.", csv("a|b\n1|2\n")),
+    Wrong("a blank line inside", "…table.csv, line 3 is blank; remove it.", csv("a,b\n1,2\n\n1,2\n")),
+    Wrong("a blank line at the end", "…table.csv, line 3 is blank; remove it.", csv("a,b\n1,2\n\n")),
+    Wrong("a name twice", "…table.csv names a column twice: a.", csv("a,b,a\n1,2,3\n")),
+    Wrong(
+        "a column without a name, such as an index",
+        "…table.csv: column 1 has no name; name it, or remove it if it is an index.",
+        csv(",a\n0,2\n"),
+    ),
+    Wrong("other bytes than UTF-8", "…table.csv must be UTF-8 text: … at byte 0.", file("table.csv", b"\xe9,b\n1,2\n")),
+    Wrong(
+        "quotes that do not end",
+        "…table.csv, line 2 must be comma-separated values: unexpected end of data.",
+        csv('a,b\n"1,2\n'),
+    ),
+    Wrong(
+        "a column of labels that is not there",
+        "…table.csv has no column 'knid'. Did you mean 'kind'? Columns: x, y, kind.",
+        csv("x,y,kind\n" + GOOD, ":labels=knid"),
+    ),
+    Wrong(
+        "a column of labels without a header",
+        "…table.csv has no column 'kind'. Columns: without names.",
+        csv("1,2\n3,4\n", ":labels=kind"),
+    ),
+    Wrong(
+        "labels that are words and numbers",
+        "…table.csv, line 3, column 'kind': classes are all words or all numbers, got '2' after 'a'.",
+        csv("x,kind\n1,a\n1,2\n", ":labels=kind"),
+    ),
+    Wrong(
+        "a label that is missing",
+        "…table.csv, line 3, column 'kind': classes are all words or all numbers, got nothing.",
+        csv("x,kind\n1,a\n1,\n", ":labels=kind"),
+    ),
+    Wrong(
+        "labels that are not whole",
+        "The labels of table.csv must be whole numbers, got float64 with 0.5.",
+        csv("x,kind\n" + "1,1\n1,0.5\n" * 6, ":labels=kind"),
+    ),
+    Wrong(
+        "nothing but labels",
+        "table.csv must have shape (N, …) with N at least 10, got (10, 0).",
+        csv("kind\n" + "1\n" * 10, ":labels=kind"),
+    ),
+]
+
+IDX = [
+    Wrong(
+        "a wrong magic number",
+        "…x.idx is no IDX file, which begins with 00 00, a type and a number of sides; got 01 00 08 03. …",
+        file("x.idx", b"\1" + idx(X)[1:]),
+    ),
+    Wrong(
+        "an unknown type",
+        "…x.idx is no IDX file, which begins with …; got 00 00 0a 03. …",
+        file("x.idx", idx(X, kind=10)),
+    ),
+    Wrong("no sides", "…x.idx is no IDX file, which begins with …; got 00 00 08 00. …", file("x.idx", idx(X, ()))),
+    Wrong(
+        "too many sides",
+        "…x.idx is no IDX file, which begins with …; got 00 00 08 21. …",
+        file("x.idx", idx(X, (1,) * 33)),
+    ),
+    Wrong(
+        "an IDX file that is empty", "…x.idx is no IDX file, which begins with …; got nothing. …", file("x.idx", b"")
+    ),
+    Wrong(
+        "a header that is cut off",
+        "…x.idx is cut off: its header must list 3 sides, got 6 bytes of them.",
+        file("x.idx", idx(X)[:10]),
+    ),
+    Wrong("a side of 0", "…x.idx must hold values, got 0 × 2 × 2.", file("x.idx", idx(X[:0]))),
+    Wrong(
+        "values that are cut off",
+        "…x.idx is cut off: 12 × 2 × 2 values need 48 bytes, got 47; get it again.",
+        file("x.idx", idx(X)[:-1]),
+    ),
+    Wrong(
+        "values that are cut off, gzipped whole",
+        "…x.gz is cut off: 12 × 2 × 2 values need 48 bytes, got 47; get it again.",
+        file("x.gz", gzip.compress(idx(X)[:-1])),
+    ),
+    Wrong(
+        "a gzip stream that is cut off",
+        "…x.gz is cut off or damaged: its gzip stream has no proper end; get it again.",
+        file("x.gz", gzip.compress(idx(X))[:-9]),
+    ),
+    Wrong(
+        "a gzip stream with a flipped byte",
+        "…x.gz is cut off or damaged: its gzip stream has no proper end; get it again.",
+        file("x.gz", gzip.compress(idx(X))[:10] + b"\xff" + gzip.compress(idx(X))[11:]),
+    ),
+    Wrong(
+        "a gzip stream with a wrong checksum",
+        "…x.gz is cut off or damaged: its gzip stream has no proper end; get it again.",
+        file("x.gz", gzip.compress(idx(X))[:-8] + b"\0" * 8),
+    ),
+    Wrong(
+        "bytes after the values",
+        "…x.idx is longer than its header says: 12 × 2 × 2 values need 48 bytes.",
+        file("x.idx", idx(X) + b"\0"),
+    ),
+    Wrong(
+        "bytes after the values, gzipped",
+        "…x.gz is longer than its header says: 12 × 2 × 2 values need 48 bytes.",
+        file("x.gz", gzip.compress(idx(X) + b"\0")),
+    ),
+    Wrong(
+        "a header that claims terabytes",
+        "…x.idx is cut off: 4000000000 × 1000 values need 4,000,000,000,000 bytes, got 48; get it again.",
+        file("x.idx", idx(X, (4_000_000_000, 1000))),
+    ),
+    Wrong(
+        "a header that claims terabytes, gzipped",
+        "…x.gz claims 4,000,000,000,000 bytes of values; more than 17,179,869,184 are not unpacked.",
+        file("x.gz", gzip.compress(idx(X, (4_000_000_000, 1000)))),
+    ),
+]
+
+NUMPY = [
+    Wrong(
+        "an .npy file of Python objects",
+        "…x.npy must be a whole .npy file of numbers: Array can't be memory-mapped: Python objects in dtype.",
+        file("x.npy", npy(np.array([[None, 1]] * 10))),
+    ),
+    Wrong(
+        "a pickle",
+        "…x.npy must be a whole .npy file of numbers: the magic string is not correct; …",
+        file("x.npy", b"\x80\x04K\x01.          "),
+    ),
+    Wrong("an .npy file that is empty", "…x.npy must be a whole .npy file of numbers: EOF: …", file("x.npy", b"")),
+    Wrong(
+        "an .npy file that is cut off",
+        "…x.npy must be a whole .npy file of numbers: mmap length is greater than file size.",
+        file("x.npy", npy(NUMBERS)[:-1]),
+    ),
+    Wrong(
+        "an .npy header that claims terabytes",
+        "…x.npy must be a whole .npy file of numbers: mmap length is greater than file size.",
+        file("x.npy", npy_header((10**9, 10**3))),
+    ),
+    Wrong(
+        "a second array in an .npy file",
+        "…x.npy is longer than its header says: 320 bytes expected, got 640.",
+        file("x.npy", npy(NUMBERS) * 2),
+    ),
+    Wrong("complex numbers", "x.npy must hold real numbers, got torch.complex128.", file("x.npy", npy(NUMBERS * 1j))),
+    Wrong("an array of text", "x.npy must hold numbers, got <U1.", file("x.npy", npy(np.full((10, 2), "a")))),
+    Wrong(
+        "several arrays in an .npz",
+        "…x.npz must hold one array besides the labels, got x, y; name the labels with labels=NAME.",
+        file("x.npz", zipped(x=npy(NUMBERS), y=npy(NUMBERS))),
+    ),
+    Wrong(
+        "no array in an .npz",
+        "…x.npz must hold one array besides the labels, got none; name the labels with labels=NAME.",
+        file("x.npz", zipped()),
+    ),
+    Wrong(
+        "an array of labels that is not there",
+        "…x.npz has no array 'z'; it has x, y.",
+        file("x.npz", zipped(x=npy(NUMBERS), y=npy(NUMBERS)), ":labels=z"),
+    ),
+    Wrong(
+        "an .npz of Python objects",
+        "…x.npz must be a whole .npz file of numbers: Object arrays cannot be loaded when allow_pickle=False.",
+        file("x.npz", zipped(x=npy(np.array([[None, 1]] * 10)))),
+    ),
+    Wrong(
+        "an .npz that is no zip",
+        "…x.npz must be a whole .npz file of numbers: File is not a zip file.",
+        file("x.npz", b"PK"),
+    ),
+    Wrong(
+        "something else in an .npz",
+        "…x.npz must be a whole .npz file of numbers: the magic string is not correct; …",
+        file("x.npz", zipped(x=b"hello, world")),
+    ),
+    Wrong(
+        "a bomb: an .npz that claims gigabytes",
+        "…x.npz claims 17,179,869,196 bytes of values; more than 17,179,869,184 are not unpacked.",
+        file("x.npz", bomb()),
+    ),
+    Wrong(
+        "an array that claims more than its .npz has",
+        "…x.npz: the array 'x' claims 8,000,000,000,000 bytes of values, got 0.",
+        file("x.npz", zipped(x=npy_header((10**9, 10**3)))),
+    ),
+    Wrong(
+        "a damaged .npz",
+        "…x.npz must be a whole .npz file of numbers: Bad CRC-32 for file 'x.npy'.",
+        file("x.npz", damaged()),
+    ),
+]
+
+IMAGES = [
+    Wrong("a folder that is empty", "…pictures holds no image (.png, …).", folder()),
+    Wrong(
+        "images of two sizes",
+        "…pictures must hold images of one size: a.png is 3 × 2 and b.png 2 × 3 (width × height).",
+        folder(a=png(3, 2), b=png(2, 3)),
+    ),
+    Wrong("an image that is cut off", "…a.png is no whole image: …", folder(a=png(9, 9)[:-25])),
+    Wrong("no image behind its ending", "…a.png is no image, whatever its ending says.", folder(a=b"hello")),
+    Wrong(
+        "an image with a side too long",
+        "…a.png is 5000 × 1; sides of more than 4096 are not read.",
+        folder(a=png_header(5000, 1)),
+    ),
+    Wrong(
+        "a bomb: an image that claims gigapixels",
+        "…a.png unpacks to far too many pixels; sides of more than 4096 are not read.",
+        folder(a=png_header(60_000, 60_000)),
+    ),
+    Wrong(
+        "images of too many pixels together",
+        "…pictures holds 17,213,423,616 bytes of pixels; more than 17,179,869,184 are not read.",
+        folder(**{f"a{i}": png_header(4096, 4096, colours=2) for i in range(342)}),
+    ),
+    Wrong(
+        "an image with 16 bits",
+        "…a.png must be grey or RGB with 8 bits and nothing transparent, got mode I;16; convert it.",
+        folder(a=png(2, 2, "I;16")),
+    ),
+    Wrong(
+        "an image with an alpha channel",
+        "…a.png must be grey or RGB with 8 bits and nothing transparent, got mode RGBA; convert it.",
+        folder(a=png(2, 2, "RGBA", (1, 2, 3, 4))),
+    ),
+    Wrong(
+        "an image with a transparent colour",
+        "…a.png must be grey or RGB with 8 bits and nothing transparent, got transparent pixels; convert it.",
+        folder(a=png(2, 2, transparency=7)),
+    ),
+    Wrong("a moving image", "…a.png must be one image, got 2 frames.", folder(a=moving_png())),
+    Wrong(
+        "images beside folders of images",
+        "…pictures must hold images, or one folder of images per class, and not both or deeper ones.",
+        folder(a=png(2, 2), b__c=png(2, 2)),
+    ),
+    Wrong(
+        "labels named for a folder of images",
+        "…pictures: the labels of a folder of images are its subfolders, got labels=kind.",
+        folder(":labels=kind", a=png(2, 2)),
+    ),
+]
+
+ANY = [
+    Wrong("a path to nothing", "…x.npy does not exist.", lambda where: f"{where / 'x.npy'}"),
+    Wrong("a pipe or device", "…x.npy must be a file or a folder.", pipe),
+    Wrong(
+        "a path that is too long",
+        "Cannot read …: File name too long.",
+        lambda where: f"{where / ('x' * 999) / 'x.npy'}",
+    ),
+    Wrong(
+        "fewer than 10 examples",
+        "x.npy must have shape (N, …) with N at least 10, got (9, 2).",
+        file("x.npy", npy(NUMBERS[:9])),
+    ),
+    Wrong(
+        "a list of numbers and not of examples",
+        "x.npy must have shape (N, …) with N at least 10, got (12,).",
+        file("x.npy", npy(NUMBERS[:, 0])),
+    ),
+    Wrong(
+        "examples without values",
+        "x.npy must have shape (N, …) with N at least 10, got (12, 0).",
+        file("x.npy", npy(NUMBERS[:, :0])),
+    ),
+    Wrong(
+        "nan among the values",
+        "x.npy must hold finite numbers, got nan or infinity; remove or fill those examples first.",
+        file("x.npy", npy(np.where(NUMBERS == 5, np.nan, NUMBERS))),
+    ),
+    Wrong(
+        "numbers too large for 32 bits",
+        "x.npy must hold finite numbers, got numbers too large for 32 bits; remove or fill those examples first.",
+        file("x.npy", npy(NUMBERS * 1e300)),
+    ),
+    Wrong(
+        "values outside a declared [0, 1]",
+        "x.npy is declared as unit, so its values must be in [0, 1], got values in [0, 23]; rescale them, …",
+        file("x.npy", npy(NUMBERS), ":support=unit"),
+    ),
+    Wrong(
+        "grey values declared as bits",
+        "x.idx is declared as bits, so its values must be 0 or 1, got values in [0, 0.184314]; rescale them, …",
+        file("x.idx", idx(X), ":support=bits"),
+    ),
+    Wrong(
+        "more examples than labels",
+        "The labels of x.npy must have shape (12,), one per example, got (11,).",
+        with_labels(np.arange(11)),
+    ),
+    Wrong(
+        "labels in a file that are not whole",
+        "The labels of x.npy must be whole numbers, got float64 with 0.5.",
+        with_labels(np.arange(12) / 2),
+    ),
+    Wrong(
+        "labels in a file that are infinite",
+        "The labels of x.npy must be whole numbers, got float64 with inf.",
+        with_labels(np.full(12, np.inf)),
+    ),
+    Wrong(
+        "a file of labels that is not there",
+        "no-labels.npy does not exist.",
+        file("x.npy", npy(NUMBERS), ":labels=no-labels.npy"),
+    ),
+]
+
+READ = {"CSV tables": CSV, "IDX files": IDX, "numpy's files": NUMPY, "folders of images": IMAGES, "any file": ANY}
+
+_WAY_OUT = "Put the files into a folder and name it with ZOO_DATA, or choose a mirror with ZOO_MIRROR."
+FETCHED = {
+    "other content": f"… is not what it should be: … instead of SHA-256 …. {_WAY_OUT}",
+    "a file that is cut off": f"… is not what it should be: no whole gzip file instead of SHA-256 …. {_WAY_OUT}",
+    "an answer that is cut off": f"Not found in …; and … cannot be fetched: no whole answer (…). {_WAY_OUT}",
+    "a file that the server does not have": (
+        f"Not found in …; and … cannot be fetched: the server answers 404 File not found. {_WAY_OUT}"
+    ),
+    "no server": f"Not found in …; and … cannot be fetched: no whole answer (ConnectionError). {_WAY_OUT}",
+}

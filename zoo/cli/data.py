@@ -1,0 +1,114 @@
+"""`zoo data`: the data sets that are installed, what is in one, and its files on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.names import DATA
+from zoo.cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from zoo.data import Data
+
+
+@click.group("data")
+def command() -> None:
+    """List data sets, show what is in one, or fetch its files; each with --json.
+
+    Example: zoo data fetch mnist
+    """
+
+
+@command.command("list")
+@as_json
+def list_data(as_json: bool) -> None:
+    """Show the data sets that are installed; nothing is imported.
+
+    Example: zoo data list --json
+    """
+    from zoo.api import default
+
+    candidates = default.candidates("zoo.datasets")
+    if as_json:
+        keys = ("name", "state", "distribution", "version", "reason")
+        print_json([{key: getattr(each, key) for key in keys} for each in candidates])
+        return
+    cells = [(each.name, each.state, f"{each.distribution} {each.version}", each.reason) for each in candidates]
+    print_table(("data set", "state", "from", "what is wrong"), cells)
+    click.echo("Next: zoo data info NAME. Your own files: zoo train MODEL --data PATH")
+
+
+@command.command("info")
+@click.argument("name", type=DATA)
+@as_json
+def info(name: str, as_json: bool) -> None:
+    """Load a data set and show what is in it.
+
+    NAME may be a path too. Shows the splits, shape, support, classes, SHA-256 and licence.
+
+    Example: zoo data info digits
+    """
+    from zoo.api import default
+    from zoo.data import load_data
+    from zoo.data_paths import looks_like_a_path
+
+    facts = _facts(load_data(name, registry=default))
+    if not looks_like_a_path(name):
+        card = default.plugin(name.partition(":")[0], "zoo.datasets").card
+        facts |= {"summary": card.summary, "argument": card.argument, "licence": card.licence}
+    if as_json:
+        print_json(facts)
+        return
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        click.echo(f"{key:{width}}  {_text(value)}")
+
+
+@command.command("fetch")
+@click.argument("name", type=DATA)
+@as_json
+def fetch(name: str, as_json: bool) -> None:
+    """Fetch the files of a data set, and show where they are.
+
+    They may lie in ZOO_DATA; what is missing is fetched once, checked, and kept. ZOO_MIRROR names another server.
+
+    Example: zoo data fetch mnist
+    """
+    from zoo.api import default
+
+    plugin = default.plugin(name, "zoo.datasets")
+    from zoo.data.fetch import Fetched
+
+    folder = os.environ.get("ZOO_DATA")
+    paths = plugin.instance.fetch(Path(folder) if folder else None) if isinstance(plugin.instance, Fetched) else []
+    if as_json:
+        print_json({"name": name, "files": [str(path) for path in paths]})
+    else:
+        click.echo("\n".join(map(str, paths)) or f"{name} needs no files of its own.")
+
+
+def _facts(data: Data) -> dict[str, Any]:
+    """What a data set is, as plain values."""
+    labels = [each for each in (data.train_labels, data.valid_labels, data.test_labels) if each is not None]
+    return {
+        "name": data.name,
+        "train": len(data.train),
+        "valid": len(data.valid),
+        "test": len(data.test),
+        "shape": list(data.spec.shape),
+        "support": data.spec.support,
+        "classes": len({label for each in labels for label in each.tolist()}),
+        "columns": list(data.columns),
+        "epochs": data.epochs,
+        "sha256": data.sha256,
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else value or "none"

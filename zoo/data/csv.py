@@ -1,0 +1,119 @@
+"""CSV tables of numbers: comma, an optional header line of names, one example a line; classes may be words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError, did_you_mean
+
+Numbers = NDArray[np.float64]
+
+
+def read_csv(path: Path, labels: str = "") -> tuple[Numbers, NDArray[np.generic] | None, tuple[str, ...]]:
+    """Read a table. A first line without any number in it is the header.
+
+    Args:
+        path: of the file, UTF-8.
+        labels: name of the column that holds the classes, or "".
+
+    Returns:
+        The numbers, shape (N, columns); the classes, shape (N,), as they are where they are numbers, and words numbered
+        in their alphabetical order, or None; and the names of the columns of numbers, () without a header.
+
+    Raises:
+        DataError: naming the line and the column.
+    """
+    lines = _lines(path)
+    top = next(lines)
+    first = top[1]
+    if len(first) == 1 and any(mark in first[0] for mark in ";\t|"):
+        raise DataError(f"{path} must be separated by commas, got {first[0][:60]!r}.")
+    header = () if any(_number(cell) is not None for cell in first) else tuple(cell.strip() for cell in first)
+    _check_names(header, path)
+    if labels and labels not in header:
+        near, known = did_you_mean(labels, header), ", ".join(header) or "without names"
+        raise DataError(f"{path} has no column {labels!r}.{near} Columns: {known}.")
+    place = header.index(labels) if labels else None
+    names = tuple(name for name in header if name != labels) if labels else header
+    rows, words = [], []
+    for line, row in lines if header else chain([top], lines):
+        if len(row) != len(first):
+            raise DataError(f"{path}, line {line}: {len(first)} columns expected, got {len(row)}.")
+        if place is not None:
+            words.append((line, row.pop(place).strip()))
+        rows.append(_values(row, path, line, names))
+    if not rows:
+        raise DataError(f"{path} has a header and no values.")
+    return np.stack(rows), _classes(words, path, labels) if labels else None, names
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Every record with the number of its last line."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} must be UTF-8 text: {error.reason} at byte {error.start}.") from None
+    if text.startswith("\ufeff"):
+        raise DataError(f"{path} begins with a byte-order mark; save it as UTF-8 without one.")
+    if not text.strip():
+        raise DataError(f"{path} is empty.")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                raise DataError(f"{path}, line {reader.line_num} is blank; remove it.")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num} must be comma-separated values: {error}.") from None
+
+
+def _check_names(header: tuple[str, ...], path: Path) -> None:
+    if "" in header:
+        raise DataError(f"{path}: column {header.index('') + 1} has no name; name it, or remove it if it is an index.")
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise DataError(f"{path} names a column twice: {', '.join(twice)}.")
+
+
+def _number(cell: str) -> float | None:
+    """The number in a cell, None for anything else; Python's own `1_000` is none."""
+    try:
+        return None if "_" in cell else float(cell)
+    except ValueError:
+        return None
+
+
+def _values(row: list[str], path: Path, line: int, names: tuple[str, ...]) -> Numbers:
+    """The numbers of one line, shape (columns,)."""
+    values = [_number(cell) for cell in row]
+    for place, value in enumerate(values):
+        if value is None or not math.isfinite(value):
+            where = f"{path}, line {line}, column {repr(names[place]) if names else place + 1}"
+            if value is not None:
+                raise DataError(f"{where}: a finite number expected, got {row[place].strip()}.")
+            hint = "name the column of classes with labels=NAME" if names else "a header has names only"
+            raise DataError(f"{where}: a number expected, got {row[place][:40]!r}; {hint}.")
+    return np.array(values, dtype=np.float64)
+
+
+def _classes(words: list[tuple[int, str]], path: Path, labels: str) -> NDArray[np.generic]:
+    """Classes, shape (N,): numbers as they are, words numbered in alphabetical order."""
+    numbers = [_number(word) for _, word in words]
+    for (line, word), number in zip(words, numbers, strict=True):
+        if not word or (number is None) != (numbers[0] is None):
+            came = f"{word!r} after {words[0][1]!r}" if word else "nothing"
+            raise DataError(
+                f"{path}, line {line}, column {labels!r}: classes are all words or all numbers, got {came}."
+            )
+    if numbers[0] is None:
+        return np.unique([word for _, word in words], return_inverse=True)[1]
+    return np.array(numbers)

@@ -1,0 +1,125 @@
+"""The user's own files: `.npy`, `.npz`, `.csv`, IDX, and folders of images, each taken whole and repaired never.
+
+`PATH` or `PATH:KEY=VALUE,…` with the keys `labels` (a CSV column, an array of the `.npz`, or a file of labels),
+`support` (`bits`, `unit` or `real`; found otherwise) and `epochs`. Bytes are read as grey values of 0 to 255 unless all
+are 0 or 1, or they are declared as `real`: see `zoo.Data.from_arrays`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import Field
+
+from zoo.config import Config
+from zoo.contestant import parse_settings
+from zoo.data.csv import read_csv
+from zoo.data.dataset import Data
+from zoo.data.idx import read_idx
+from zoo.data.images import read_folder
+from zoo.data.npy import read_npy, read_npz
+from zoo.data_paths import split_path
+from zoo.errors import ConfigError, DataError
+
+
+class FileSettings(Config):
+    """What may follow a path."""
+
+    labels: Annotated[str, Field(description="where the labels are; '' for none")] = ""
+    support: Annotated[Literal["found", "bits", "unit", "real"], Field(description="range of the values")] = "found"
+    epochs: Annotated[int, Field(gt=0, description="budget of a comparison that names none")] = 100
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file holds: examples of shape (N, *shape), labels of shape (N,) or None, and names of columns or ()."""
+
+    x: NDArray[Any]
+    labels: NDArray[Any] | None = None
+    columns: tuple[str, ...] = ()
+
+
+def load_file(text: str) -> Data:
+    """Read and split a user's file or folder.
+
+    Raises:
+        ConfigError: for settings that cannot be read.
+        DataError: in one line, for whatever is wrong with the file.
+    """
+    name, source = split_path(text)
+    settings = _settings(name, source)
+    path = _existing(name)
+    table = _reader(path)(path, settings.labels)
+    support = None if settings.support == "found" else settings.support
+    return Data.from_arrays(
+        table.x,
+        table.labels,
+        name=path.name or str(path.resolve()),
+        support=support,
+        epochs=settings.epochs,
+        columns=table.columns,
+    )
+
+
+def _settings(name: str, source: str) -> FileSettings:
+    """The settings behind a path; a file of labels needs no quotes."""
+    try:
+        values = parse_settings(re.sub(r"\blabels=([^\"',]+)", r"labels='\1'", source), name)
+    except ConfigError:
+        example = "PATH:KEY=VALUE,…, for example table.csv:labels=species,support=real"
+        raise ConfigError(f"The settings {source!r} of {name} cannot be read. Write {example}.") from None
+    return FileSettings.parse(values, f"the data {name}")
+
+
+def _existing(name: str) -> Path:
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir() or path.is_file():
+            return path
+        there = path.exists()
+    except (OSError, RuntimeError) as error:  # no permission on the way, a name too long, no such home
+        raise DataError(f"Cannot read {name}: {getattr(error, 'strerror', None) or error}.") from None
+    raise DataError(f"{name} must be a file or a folder." if there else f"{name} does not exist.")
+
+
+def _reader(path: Path) -> Callable[[Path, str], Table]:
+    """How a path is read, by its ending; a file without a known one may be IDX."""
+    if path.is_dir():
+        return _folder
+    readers: dict[str, Callable[[Path, str], Table]] = {".npy": _npy, ".npz": _npz, ".csv": _csv}
+    return readers.get(path.suffix.lower(), _idx)
+
+
+def _folder(path: Path, labels: str) -> Table:
+    if labels:
+        raise DataError(f"{path}: the labels of a folder of images are its subfolders, got labels={labels}.")
+    return Table(*read_folder(path))
+
+
+def _npy(path: Path, labels: str) -> Table:
+    return Table(read_npy(path), _label_file(labels))
+
+
+def _npz(path: Path, labels: str) -> Table:
+    return Table(*read_npz(path, labels))
+
+
+def _csv(path: Path, labels: str) -> Table:
+    return Table(*read_csv(path, labels))
+
+
+def _idx(path: Path, labels: str) -> Table:
+    return Table(read_idx(path), _label_file(labels))
+
+
+def _label_file(labels: str) -> NDArray[Any] | None:
+    """Labels that lie in a file of their own."""
+    if not labels:
+        return None
+    path = _existing(labels)
+    return read_npy(path) if path.suffix.lower() == ".npy" else read_idx(path)

@@ -1,0 +1,90 @@
+"""IDX, the format of MNIST: a magic number, the sides in big-endian 32-bit integers, then the values.
+
+Reference: LeCun, Cortes & Burges, The MNIST database of handwritten digits, section on file formats.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from math import prod
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError
+
+_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+_MOST_SIDES = 32
+_LARGEST = 2**34  # bytes: a gzipped file whose header claims more is not believed
+_BLOCK = 2**20
+
+
+def read_idx(path: Path) -> NDArray[np.generic]:
+    """Read an IDX file; the values of a plain one are memory-mapped, those of a gzipped one read whole.
+
+    Nothing is allocated on the word of a header: a plain file must have the size that it claims, and a gzipped one is
+    unpacked block by block.
+
+    Raises:
+        DataError: for a wrong magic number, a header or values that are cut off, or bytes after the values.
+    """
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+            stream = cast(BinaryIO, file)
+            dtype, sides = _header(stream, path)
+            return _unpacked(stream, path, dtype, sides) if zipped else _mapped(stream, path, dtype, sides)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DataError(f"{path} is cut off or damaged: its gzip stream has no proper end; get it again.") from None
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
+
+
+def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[np.generic], list[int]]:
+    """Type and sides of the values."""
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= _MOST_SIDES:
+        raise DataError(
+            f"{path} is no IDX file, which begins with 00 00, a type and a number of sides; got "
+            f"{magic.hex(' ') or 'nothing'}. Other files are told by their endings: .npy, .npz, .csv."
+        )
+    header = file.read(4 * magic[3])
+    if len(header) < 4 * magic[3]:
+        raise DataError(f"{path} is cut off: its header must list {magic[3]} sides, got {len(header)} bytes of them.")
+    sides = [int(side) for side in np.frombuffer(header, ">u4")]
+    if 0 in sides:
+        raise DataError(f"{path} must hold values, got {_text(sides)}.")
+    return np.dtype(_TYPES[magic[2]]), sides
+
+
+def _mapped(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], sides: list[int]) -> NDArray[np.generic]:
+    start = file.tell()
+    _check_size(path.stat().st_size - start, path, dtype, sides)
+    return np.memmap(path, dtype, mode="c", offset=start, shape=tuple(sides))
+
+
+def _unpacked(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], sides: list[int]) -> NDArray[np.generic]:
+    size = prod(sides) * dtype.itemsize
+    if size > _LARGEST:
+        raise DataError(f"{path} claims {size:,} bytes of values; more than {_LARGEST:,} are not unpacked.")
+    content = bytearray()
+    while len(content) <= size and (block := file.read(min(_BLOCK, size + 1 - len(content)))):
+        content += block
+    _check_size(len(content), path, dtype, sides)
+    return np.frombuffer(content, dtype).reshape(sides)
+
+
+def _check_size(got: int, path: Path, dtype: np.dtype[np.generic], sides: list[int]) -> None:
+    size = prod(sides) * dtype.itemsize
+    if got < size:
+        raise DataError(f"{path} is cut off: {_text(sides)} values need {size:,} bytes, got {got:,}; get it again.")
+    if got > size:
+        raise DataError(f"{path} is longer than its header says: {_text(sides)} values need {size:,} bytes.")
+
+
+def _text(sides: list[int]) -> str:
+    return " × ".join(map(str, sides))

@@ -1,0 +1,112 @@
+"""Folders of images: all of one size, grey or in colours; subfolders are classes."""
+
+from __future__ import annotations
+
+import warnings
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+_LARGEST = 4096  # pixels of a side
+_MOST = 2**34  # bytes of all images
+_CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3}  # of Pillow's modes; a palette is colours
+
+
+def read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+    """Read every image of a folder, in the order of their paths; hidden files and other endings are left out.
+
+    Args:
+        folder: images, or one subfolder of images per class.
+
+    Returns:
+        Bytes of shape (N, H, W) if all are grey, otherwise (N, 3, H, W), a grey one having three equal channels; and
+        the classes, numbered in the order of the subfolders' names, or None without subfolders.
+
+    Raises:
+        DataError: for no image, mixed sizes, images that are damaged, cut off, too large, moving, or of another kind
+            than 8 bits of grey or RGB. All headers are checked before the first image is unpacked.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if _is_image(path, folder)]
+    if not files:
+        raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
+    homes = [path.relative_to(folder).parts[:-1] for path in files]
+    if len({len(home) for home in homes}) > 1 or len(homes[0]) > 1:
+        raise DataError(f"{folder} must hold images, or one folder of images per class, and not both or deeper ones.")
+    shapes = [_shape(path) for path in files]
+    for path, shape in zip(files, shapes, strict=True):
+        if shape[1:] != shapes[0][1:]:
+            both = f"{files[0].name} is {_size(shapes[0])} and {path.name} {_size(shape)}"
+            raise DataError(f"{folder} must hold images of one size: {both} (width × height).")
+    whole = (len(files), max(channels for channels, *_ in shapes), *shapes[0][1:])
+    if prod(whole) > _MOST:
+        raise DataError(f"{folder} holds {prod(whole):,} bytes of pixels; more than {_MOST:,} are not read.")
+    x = np.empty(whole, np.uint8)
+    for place, path in enumerate(files):
+        x[place] = _pixels(path)
+    classes = np.unique([home[0] for home in homes], return_inverse=True)[1].astype(np.int64) if homes[0] else None
+    return x[:, 0] if whole[1] == 1 else x, classes
+
+
+def _is_image(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return not hidden and path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _shape(path: Path) -> tuple[int, int, int]:
+    """Channels, height and width of an image, from its header alone."""
+    with _opened(path) as image:
+        if max(image.size) > _LARGEST:
+            raise DataError(f"{path} is {image.width} × {image.height}; sides of more than {_LARGEST} are not read.")
+        if image.mode not in _CHANNELS or "transparency" in image.info:
+            kind = "transparent pixels" if "transparency" in image.info else f"mode {image.mode}"
+            raise DataError(f"{path} must be grey or RGB with 8 bits and nothing transparent, got {kind}; convert it.")
+        if getattr(image, "n_frames", 1) != 1:
+            raise DataError(f"{path} must be one image, got {getattr(image, 'n_frames', 1)} frames.")
+        return _CHANNELS[image.mode], image.height, image.width
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    """The bytes of an image, shape (1, H, W) or (3, H, W)."""
+    with _opened(path) as image:
+        grey = _CHANNELS[image.mode] == 1
+        try:
+            values: Any = np.asarray(image.convert("L" if grey else "RGB"))
+        except Exception as error:  # Pillow's decoders raise many kinds
+            raise DataError(f"{path} is no whole image: {_clause(error)}.") from None
+    pixels: NDArray[np.uint8] = values[None] if grey else values.transpose(2, 0, 1)
+    return pixels
+
+
+def _opened(path: Path) -> Image:
+    """An image whose header is read and whose pixels are not."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(path)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{path} unpacks to far too many pixels; sides of more than {_LARGEST} are not read.") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is no image, whatever its ending says.") from None
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or _clause(error)}.") from None
+    except Exception as error:  # Pillow's decoders raise many kinds
+        raise DataError(f"{path} is no whole image: {_clause(error)}.") from None
+
+
+def _clause(error: Exception) -> str:
+    return str(error).strip().rstrip(".").replace("\n", " ") or type(error).__name__
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    return f"{shape[2]} × {shape[1]}"

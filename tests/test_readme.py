@@ -1,0 +1,44 @@
+"""The README is run: its commands, its code blocks, and its table against the columns that the zoo prints."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line.startswith("zoo ")]
+CODE = [block for kind, block in BLOCKS if kind == "python"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_the_readme_has_what_is_tested_here():
+    assert len(COMMANDS) >= 8
+    assert len(CODE) == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_works(command, place):
+    arguments = command.split()[1:]
+    done = subprocess.run([sys.executable, "-m", "zoo", *arguments], cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", CODE, ids=["api", "plugin"])
+def test_a_code_block_of_the_readme_runs(block, place):
+    done = subprocess.run([sys.executable, "-c", block], cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "vae" in done.stdout
+
+
+def test_the_table_of_the_readme_has_the_rows_of_the_default_comparison():
+    from zoo.catalogue import read_catalogue
+
+    for contestant in read_catalogue().compare.contestants:
+        assert re.search(rf"^\W*{re.escape(contestant)} ", README, re.MULTILINE), contestant

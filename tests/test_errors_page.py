@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.wrong_data import FETCHED, READ, Wrong, matches
+from tests.wrong_plugins import WRONG_PLUGINS
+from zoo.api import default
 from zoo.cli import run
 
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
@@ -36,3 +38,34 @@ def test_the_command_line_says_it_in_one_line_and_exits_with_4(wrong: Wrong, tmp
     assert out == ""
     assert matches(f"Error: {wrong.message}\n", err), err
     assert not list(tmp_path.glob("runs/**/*.safetensors"))
+
+
+@pytest.mark.parametrize(("section", "group"), WRONG_PLUGINS.items(), ids=list(WRONG_PLUGINS))
+def test_the_page_shows_exactly_the_plugins_that_the_tests_try(section, group):
+    assert rows(f"Plugins: {section}") == [(wrong.situation, wrong.message, str(wrong.code)) for wrong in group]
+
+
+@pytest.mark.parametrize("wrong", [wrong for group in WRONG_PLUGINS.values() for wrong in group], ids=str)
+def test_a_wrong_plugin_is_named_in_one_line_when_it_is_asked_for_and_hurts_no_other(
+    wrong, distribution, tmp_path, capsys, monkeypatch
+):
+    settings = dict(wrong.settings)
+    if settings.pop("blocked", False):
+        monkeypatch.setenv("ZOO_NO_PLUGINS", "pixels")
+    if settings.pop("twice", False):
+        distribution("zoo-another")
+    distribution(then=wrong.then, **settings)
+    default.refresh()
+    out = ["--steps", "1", "--out", str(tmp_path)]
+    try:
+        code = run(["train", "pixels", *out])
+        if wrong.command != "train":
+            assert code == 0
+            capsys.readouterr()
+            code = run([wrong.command, str(tmp_path / "pixels-digits-1"), "-o", str(tmp_path / "x.npy"), *wrong.more])
+        _, err = capsys.readouterr()
+        assert code == wrong.code
+        assert matches(f"Error: {wrong.message}\n", err), err
+        assert run(["train", "ae:hidden=[4]", *out]) == 0
+    finally:
+        default.refresh()

@@ -78,6 +78,10 @@ def test_info_shows_every_setting_with_its_bounds(capsys):
     facts = json.loads(said(capsys)[0])
     assert {row["name"] for row in facts["config"]} >= {"latent_dim", "hidden", "beta"}
     assert all(row["description"] for key in ("config", "training", "options") for row in facts[key])
+    types = {row["name"]: (row["type"], row["bounds"]) for row in facts["config"]}
+    assert types["latent_dim"] == ("int", "> 0")
+    assert types["hidden"] == ("list of int", "")
+    assert types["likelihood"] == ("auto | bernoulli | gaussian", "")
     assert run(["info", "vae"]) == 0
     assert "latent_dim" in said(capsys)[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from zoo.card import Card
 from zoo.catalogue import Entry
@@ -56,8 +56,12 @@ def describe_config(config: Config) -> list[dict[str, Any]]:
 
 
 def _type_name(annotation: Any) -> str:
-    """`int`, `tuple[int, ...]`, or the choices of a literal."""
-    choices = getattr(annotation, "__args__", ())
-    if str(annotation).startswith("typing.Literal"):
-        return " | ".join(map(str, choices))
-    return annotation.__name__ if isinstance(annotation, type) and not choices else str(annotation)
+    """`int`, `list of int`, or the choices of a literal, as they are typed on the command line."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    if origin is tuple:
+        return f"list of {_type_name(arguments[0])}"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -1,9 +1,9 @@
 """How time and memory grow with the data, and whether cells share one copy: `python benchmarks/data_scaling.py`.
 
 Trains `ae` for one epoch through the command line on 5,000, 20,000 and 60,000 images of 28×28 (random bytes in an
-`.npy` file, so that nothing is fetched), and prints seconds, peak memory, and how much of both each image adds. Then runs
-eight cells at once on 60,000 images and prints the sum of their proportional set sizes beside the sum of what each of
-them maps: pages that are shared count once in the first.
+`.npy` file, so that nothing is fetched), and prints seconds, peak memory, and how much of both each image adds. Then
+runs eight cells at once on 60,000 images and prints the sum of their proportional set sizes beside the sum of what each
+of them maps: pages that are shared count once in the first.
 """
 
 import subprocess

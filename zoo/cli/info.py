@@ -36,17 +36,22 @@ def command(name: str, as_json: bool) -> None:
     for key, rows in tables.items():
         if rows:
             click.echo()
-            cells = [(row["name"], _text(row["default"]), _rule(row), row["description"]) for row in rows]
+            cells = [(row["name"], _toml(row["default"]), _rule(row), row["description"]) for row in rows]
             print_table((titles[key], "default", "values", "what it does"), cells)
 
 
 def _text(value: Any) -> str:
-    """A value as TOML would have it on the command line."""
+    """A fact in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]"
     return "none" if value in (None, "") else str(value)
+
+
+def _toml(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    if isinstance(value, tuple):
+        return f"[{','.join(map(_toml, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rule(row: dict[str, str]) -> str:

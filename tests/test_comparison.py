@@ -120,6 +120,8 @@ def test_the_result_says_how_it_was_found(tmp_path):
     assert protocol["budget"] == {"value": 2, "unit": "steps"}
     assert protocol["data"]["sizes"] == [899, 180, 718]
     assert protocol["samples"] == 359
+    assert protocol["binarisation_seed"] == protocol["reference_seed"] == protocol["data"]["split_seed"] == 0
+    assert comparison.rows[0]["settings"]["options"] == {"k": 500}
     assert protocol["versions"]["torch"] == torch.__version__
     assert json.loads((comparison.path / "results.json").read_text()) == comparison.results
     reopened = zoo.Comparison.open(comparison.path)

@@ -17,6 +17,8 @@ from zoo.data import SPLIT_SEED, Data, load_data
 from zoo.engine.worker import Emit
 from zoo.errors import Unsupported
 from zoo.metrics import Evaluation, Measurement, feature_space, reference_split
+from zoo.metrics.evaluation import BITS_SEED
+from zoo.metrics.reference import REFERENCE_SEED
 from zoo.model import Model
 from zoo.registry import Registry
 from zoo.storage import cache_folder
@@ -47,6 +49,8 @@ def prepare(*, name: str | None, file: str, folder: str, emit: Emit, registry: R
                 "support": data.spec.support,
             },
             "reference": split.description,
+            "reference_seed": REFERENCE_SEED,
+            "binarisation_seed": BITS_SEED,
             "samples": split.n_samples,
             "features": {"description": features.description, "sha256": features.sha256},
             "versions": versions(),

@@ -26,6 +26,12 @@ def leave(*, emit): sys.exit(3)
 def die(*, emit): os.kill(os.getpid(), signal.SIGKILL)
 def vanish(*, emit): os._exit(7)
 def hang(*, emit): time.sleep(60)
+def meet(*, folder, mine, other, emit):
+    open(os.path.join(folder, mine), "w").close()
+    for _ in range(1000):
+        if os.path.exists(os.path.join(folder, other)): return True
+        time.sleep(0.01)
+    return False
 def threads(*, emit):
     import torch
     return [torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]]
@@ -83,6 +89,22 @@ def test_what_a_job_prints_goes_to_its_log(forked, tasks, tmp_path):
 
 def test_a_job_computes_on_one_thread(forked, tasks):
     assert forked.run([tasks("threads")])[0].result == [1, "1"]
+
+
+def test_as_many_jobs_run_at_once_as_there_are_slots_and_no_more(forked, tasks, tmp_path):
+    pairs = [("a", "b"), ("b", "a"), ("c", "a")]
+    running, most = set(), []
+
+    def watch(job, event):
+        if "started" in event:
+            running.add(job.arguments["mine"])
+        if "ended" in event:
+            running.remove(job.arguments["mine"])
+        most.append(len(running))
+
+    jobs = [tasks("meet", folder=str(tmp_path), mine=mine, other=other) for mine, other in pairs]
+    assert [outcome.result for outcome in forked.run(jobs, watch)] == [True, True, True]
+    assert max(most) == 2
 
 
 def test_a_hanging_job_is_stopped_at_its_timeout_and_the_others_finish(tasks):

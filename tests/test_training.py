@@ -55,7 +55,8 @@ class RecorderPlugin:
         flat = x.flatten(1)
         nll = nn.functional.binary_cross_entropy_with_logits(model.logits.expand_as(flat), flat, reduction="none")
         loss = nll.sum(1).mean()
-        return {"loss": loss * float("nan") if step.index == model.config.poison else loss, "half": loss.detach() / 2}
+        value = loss * float("nan") if step.index == model.config.poison else loss
+        return {"loss": value, "half": loss.detach() / 2, "one": torch.ones(()), "chance": torch.rand(())}
 
     @zoo.hookimpl
     def encode(self, model, x):
@@ -117,7 +118,7 @@ def test_step_counts_updates_epochs_and_progress(registry, data):
     assert model.module.steps == [(i, i // 3, pytest.approx(i / 6)) for i in range(6)]
 
 
-@pytest.mark.parametrize(("budget", "steps"), [({"epochs": 1.5}, 4), ({"steps": 5}, 5), ({"epochs": 0.01}, 1)])
+@pytest.mark.parametrize(("budget", "steps"), [({"epochs": 1.6}, 5), ({"steps": 5}, 5), ({"epochs": 0.01}, 1)])
 def test_a_budget_ends_training_after_exactly_its_steps(registry, data, budget, steps):
     assert len(registry.train("recorder", data, **budget).module.steps) == steps
 
@@ -167,6 +168,14 @@ def test_training_leaves_the_callers_random_state_and_threads_alone(registry, da
     assert torch.get_num_threads() == threads
 
 
+def test_what_a_loss_draws_from_the_global_state_depends_on_the_seed_alone(registry, data):
+    torch.manual_seed(1)
+    seen = []
+    for seed in (0, 0, 1):
+        registry.train("recorder", data, steps=1, seed=seed, progress=lambda each: seen.append(each.losses["chance"]))
+    assert seen[0] == seen[1] != seen[2]
+
+
 def test_the_training_seed_does_not_depend_on_the_callers_random_state(registry, data):
     torch.manual_seed(1)
     a = registry.train("recorder", data, epochs=1).module.logits
@@ -188,6 +197,7 @@ def test_the_log_holds_the_mean_losses_of_each_epoch(registry, data, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["step"]) for line in lines] == [(1, 3), (2, 6)]
     assert lines[1]["half"] == pytest.approx(lines[1]["loss"] / 2)
+    assert lines[1]["one"] == 1.0
     assert lines[1]["learning_rate"] == 0.05
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == len(model.module.steps)
 

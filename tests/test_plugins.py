@@ -439,3 +439,29 @@ def test_a_name_of_two_distributions_is_refused_naming_both_and_each_is_had_by_i
     assert type(first.instance) is not type(second.instance)
     statuses = [(each.status, each.reason) for each in registry.list_models() if each.name == "pixels"]
     assert statuses == [("ambiguous", "use zoo-pixels/pixels"), ("ambiguous", "use zoo-rival/pixels")]
+
+
+@pytest.mark.parametrize(
+    ("line", "met"),
+    [
+        ("genzoo", True),
+        ("genzoo>=0.1,<0.2", True),
+        ("genzoo (>=0.1)", True),
+        ("genzoo>=0.1.0.0", True),
+        ("genzoo<0.1", False),
+        ("genzoo<0.1.1", True),
+        ("genzoo>=0.1.1", False),
+        ("genzoo>=0.1rc1", False),
+        ("genzoo==0.1", False),
+        ("genzoo>=0.1; python_version < '3'", False),
+        ("genzoo[models]>=0.1", False),
+    ],
+)
+def test_the_short_way_to_a_met_requirement_agrees_with_packaging_and_says_no_when_in_doubt(line, met):
+    from packaging.requirements import Requirement
+
+    from zoo.plugins import _plainly_met
+
+    assert _plainly_met(line) is met
+    if met:
+        assert Requirement(line).specifier.contains(zoo.__version__, prereleases=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import ConfigError
-from zoo.storage import write_atomically
 
 VARIABLE = "ZOO_NO_PLUGINS"
 ALL = "all"
@@ -57,6 +56,8 @@ def read_disabled() -> list[str]:
 
 def write_disabled(names: list[str]) -> None:
     """Replace the persistent list."""
+    from zoo.storage import write_atomically
+
     file = _file()
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, "".join(f"{name}\n" for name in sorted(set(names))).encode())

@@ -197,7 +197,7 @@ def _first(headers: list[tuple[str, str]], key: str, default: str) -> str:
 def _core_mismatch(requirements: Iterable[str]) -> str:
     """Why this core does not meet a plugin's `Requires-Dist: genzoo`, or "" if it does."""
     for line in requirements:
-        if not re.match(rf"{CORE}\s*($|[^\w.-])", line, re.IGNORECASE):
+        if not re.match(rf"{CORE}\s*($|[^\w.-])", line, re.IGNORECASE) or _plainly_met(line):
             continue
         from packaging.requirements import InvalidRequirement, Requirement
 
@@ -212,6 +212,30 @@ def _core_mismatch(requirements: Iterable[str]) -> str:
         if not requirement.specifier.contains(__version__, prereleases=True):
             return f"it needs {CORE}{requirement.specifier}, and this is {CORE} {__version__}"
     return ""
+
+
+def _plainly_met(line: str) -> bool:
+    """Whether a requirement has only the clauses `>=` and `<` of plain numbers, and this core meets them.
+
+    It spares `zoo list` the import of packaging, which decides about everything else.
+    """
+    from zoo import __version__
+
+    core = _numbers(__version__)
+    clauses = re.findall(r"(>=|<)\s*([\d.]+)", line)
+    plain = re.fullmatch(rf"{CORE}\s*\(?(\s*,?\s*(>=|<)\s*[\d.]+)*\s*\)?", line, re.IGNORECASE)
+    if core is None or plain is None:
+        return False
+    limits = [(sign, _numbers(version)) for sign, version in clauses]
+    return all(limit is not None and ((core >= limit) if sign == ">=" else (core < limit)) for sign, limit in limits)
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    """1.2 as (1, 2, 0, 0); None for a version that is more than four numbers."""
+    parts = version.split(".")
+    if len(parts) > 4 or not all(part.isdecimal() for part in parts):
+        return None
+    return tuple(map(int, parts)) + (0,) * (4 - len(parts))
 
 
 def instantiate(cls: type) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,7 +28,10 @@ def print_rich(renderable: Any) -> None:
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:
-    """Print a table whose first column never wraps."""
+    """Print a table: framed on a terminal, where its first column never wraps; plain aligned columns elsewhere."""
+    if not sys.stdout.isatty():
+        _print_columns([tuple(columns), *(tuple(row) for row in rows)], title)
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -37,3 +41,12 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: st
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     print_rich(table)
+
+
+def _print_columns(rows: list[tuple[str, ...]], title: str | None) -> None:
+    """Columns two spaces apart, for a file or another program."""
+    if title:
+        click.echo(title)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -36,7 +36,7 @@ class RBMPlugin:
         latent="bits",
         samples="means",
         training=zoo.Training(
-            optimiser="sgd", learning_rate=0.2, batch_size=32, schedule="linear", average=0.999, clip=10.0
+            optimiser="sgd", learning_rate=0.2, batch_size=40, schedule="linear", average=0.999, clip=10.0
         ),
     )
 
@@ -51,8 +51,12 @@ class RBMPlugin:
     @zoo.hookimpl
     def loss(self, model: RBM, x: Tensor, generator: Generator) -> dict[str, Tensor]:
         v = x.flatten(1)
-        loss = model.contrastive_loss(v, generator) if model.training else model.held_out_loss(v, generator).mean()
-        return {"loss": loss, "reconstruction": model.reconstruction_error(v).detach().mean()}
+        if model.training:
+            return {"loss": model.contrastive_loss(v, generator)}
+        return {
+            "loss": model.held_out_loss(v, generator).mean(),
+            "reconstruction": model.reconstruction_error(v).mean(),
+        }
 
     @zoo.hookimpl
     def encode(self, model: RBM, x: Tensor, generator: Generator | None) -> Tensor:

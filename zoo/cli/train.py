@@ -37,13 +37,14 @@ def command(
 
     Example: zoo train vae@gmm:latent_dim=8,train.learning_rate=0.002 --data digits --epochs 50
     """
+    from zoo.amount import Amount
     from zoo.api import default
     from zoo.cli.progress import ShownProgress
     from zoo.comparison.names import slug
     from zoo.contestant import parse_contestant
     from zoo.data import load_data
     from zoo.storage import new_folder
-    from zoo.training import Amount, resolve
+    from zoo.training import resolve
 
     Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
     resolved = resolve(default, parse_contestant(contestant))

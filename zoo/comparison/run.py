@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.amount import Amount
 from zoo.comparison.names import slug
 from zoo.comparison.result import FILE, SCHEMA, Comparison, summarise
 from zoo.contestant import Contestant, parse_contestant
@@ -73,7 +74,7 @@ def compare(
     if doubles := sorted({each.text for each in parsed if [other.text for other in parsed].count(each.text) > 1}):
         raise ConfigError(f"A contestant stands once in a comparison, got {', '.join(doubles)} twice.")
     numbers = _seeds(default.seeds if seeds is None else seeds)
-    given = _budget(epochs=epochs, steps=steps, seconds=seconds)
+    amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
     source = default.data if data is None else data
     if isinstance(source, str):
         _check_names(registry, parsed, source)
@@ -86,7 +87,7 @@ def compare(
         except ZooError:
             shutil.rmtree(folder)  # nothing was computed
             raise
-        budget = given or {"value": facts["epochs"], "unit": "epochs"}
+        budget = asdict(amount or Amount(facts["epochs"], "epochs"))
         groups = _groups(parsed, resolved)
         cells = _cells(registry, groups, numbers, budget, file, folder, facts)
         outcomes = pool.run([job for _, _, job in cells], on_event)
@@ -120,18 +121,6 @@ def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if not numbers or len(set(numbers)) < len(numbers) or any(type(seed) is not int or seed < 0 for seed in numbers):
         raise ConfigError(f"seeds must be how many (1 or more) or distinct whole numbers from 0, got {seeds!r}.")
     return numbers
-
-
-def _budget(**given: float | None) -> dict[str, Any] | None:
-    """The budget as plain values, checked where torch is at hand: in the cells' own process."""
-    named = {unit: value for unit, value in given.items() if value is not None}
-    if len(named) > 1:
-        raise ConfigError(f"A budget is given in epochs, steps or seconds, got {' and '.join(named)}; keep one.")
-    for unit, value in named.items():
-        if not 0 < value < float("inf"):
-            raise ConfigError(f"A budget must be a finite number above 0, got {value} {unit}.")
-        return {"value": value, "unit": unit}
-    return None
 
 
 def _check_names(registry: Registry, contestants: list[Contestant], data: str) -> None:

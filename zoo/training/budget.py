@@ -1,4 +1,4 @@
-"""How long a model trains: an amount that is the same for every contestant, and the meter that counts it."""
+"""The meter of a training: it counts steps, logs losses, and says how much of the amount is used."""
 
 from __future__ import annotations
 
@@ -7,49 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import ConfigError, DivergedError
+from zoo.amount import Amount
+from zoo.errors import DivergedError
 from zoo.training.log import Log, Report
 
-Unit = Literal["epochs", "steps", "seconds"]
-
-_UNITS: tuple[Unit, ...] = get_args(Unit)
 _LIVE = 0.5  # seconds between live reports inside a long epoch
 
 Progress = Callable[[Report], None]
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A training budget: so many epochs, steps, or seconds of training."""
-
-    value: float
-    unit: Unit
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.value) and self.value > 0):
-            raise ConfigError(f"A budget must be a finite number above 0, got {self.value} {self.unit}.")
-        if self.unit == "steps" and self.value != int(self.value):
-            raise ConfigError(f"A budget of steps must be a whole number, got {self.value}.")
-
-    @classmethod
-    def choose(cls, *, epochs: float | None, steps: float | None, seconds: float | None) -> Self | None:
-        """The one that was given, or None; refuse two."""
-        amounts = [
-            cls(value, unit) for unit, value in zip(_UNITS, (epochs, steps, seconds), strict=True) if value is not None
-        ]
-        if len(amounts) > 1:
-            raise ConfigError(
-                f"A budget is given in epochs, steps or seconds, got {' and '.join(map(str, amounts))}; keep one."
-            )
-        return amounts[0] if amounts else None
-
-    def __str__(self) -> str:
-        return f"{self.value:g} {self.unit if self.value != 1 else self.unit[:-1]}"
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from zoo.amount import Amount
 from zoo.card import Training
 from zoo.config import Config
 from zoo.contestant import Contestant
@@ -23,7 +24,7 @@ from zoo.plugins import Plugin
 from zoo.randomness import derive_seed, generator, scoped_randomness
 from zoo.storage import write_atomically
 from zoo.threads import single_thread
-from zoo.training.budget import Amount, Budget, Progress
+from zoo.training.budget import Budget, Progress
 from zoo.training.loop import run
 
 if TYPE_CHECKING:

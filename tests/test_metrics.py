@@ -21,8 +21,9 @@ from zoo.metrics import (
     frechet_from_moments,
     reference_split,
 )
-from zoo.metrics.exact import ExactLikelihood, ValidPatterns
 from zoo.metrics.frechet import Frechet, FrechetGrey
+from zoo.metrics.likelihood import Likelihood
+from zoo.metrics.patterns import ValidPatterns
 from zoo.metrics.reconstruction import Reconstruction
 from zoo.model import Model
 from zoo.plugins import Plugin
@@ -330,32 +331,42 @@ def test_reconstruction_error_of_real_values_is_in_standardised_units(table):
 
 def test_bare_samples_have_neither_reconstruction_nor_likelihood(bars):
     evaluation = Evaluation(None, bars, bars.train, PIXELS)
-    for metric in (Reconstruction, ExactLikelihood):
+    for metric in (Reconstruction, Likelihood):
         with pytest.raises(zoo.Unsupported, match="bare samples"):
             metric().measure(evaluation)
 
 
-# ExactLikelihood and ValidPatterns
+# Likelihood and ValidPatterns
 
 
 def test_likelihood_prefers_the_exact_answer_and_says_what_is_possible(bars):
-    found = ExactLikelihood().measure(Evaluation(contestant(bars, FairBits), bars, bars.train, PIXELS))
+    found = Likelihood().measure(Evaluation(contestant(bars, FairBits), bars, bars.train, PIXELS))
     assert found.value == pytest.approx(-9 * math.log(2), rel=1e-6)
     assert found.kind == "exact"
     assert found.note == f"in closed form; lower {-9 * math.log(2) - 1:.4f}; at most -log 14 = {-math.log(14):.4f}"
 
 
 def test_likelihood_between_two_bounds_is_the_lower_one(bars):
-    found = ExactLikelihood().measure(Evaluation(contestant(bars), bars, bars.train, PIXELS))
+    found = Likelihood().measure(Evaluation(contestant(bars), bars, bars.train, PIXELS))
     assert found.value == pytest.approx(-9 * math.log(2) - 1, rel=1e-6)
     assert (found.kind, found.stderr) == ("lower", 0.25)
     assert f"upper {-9 * math.log(2) + 1:.4f}" in found.note
 
 
-@pytest.mark.parametrize("metric", [ExactLikelihood, ValidPatterns])
-def test_exact_answers_need_enumerated_data(digits, metric):
+def test_two_bounds_make_a_bracket(bars):
+    found = Likelihood().measure(Evaluation(contestant(bars), bars, bars.train, PIXELS))
+    assert found.bracket == pytest.approx((-9 * math.log(2) - 1, -9 * math.log(2) + 1), rel=1e-6)
+
+
+def test_likelihood_is_that_of_all_test_images_as_bits(digits):
+    found = Likelihood().measure(Evaluation(contestant(digits, FairBits), digits, digits.train, PIXELS))
+    assert found.value == pytest.approx(-64 * math.log(2), rel=1e-6)
+    assert "at most" not in found.note
+
+
+def test_valid_patterns_need_enumerated_data(digits):
     with pytest.raises(zoo.Unsupported, match="every pattern is known"):
-        metric().measure(Evaluation(contestant(digits), digits, digits.train, PIXELS))
+        ValidPatterns().measure(Evaluation(contestant(digits), digits, digits.train, PIXELS))
 
 
 def test_of_all_bit_patterns_the_share_of_valid_ones_is_theirs(bars):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ TrainsOn = Literal["grey", "bits", "real"]
 Latent = Literal["real", "bits", "index"]
 Samples = Literal["means", "draws"]
 Direction = Literal["lower", "higher", "none"]
+Level = Literal["headline", "detail", "full"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -70,6 +71,8 @@ class Card:
         samples: what `sample` returns on [0, 1] data: `means` or `draws`.
         options: the `zoo.Config` of sampling and likelihood: what can change without retraining.
         training: the optimiser's settings that suit the model.
+        sensitivity: what `zoo compare --full` varies, one at a time: a key as a contestant has it, and its values
+            (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); one of `sample.` needs no second training.
         paper: where the equations stand ("arXiv:1312.6114").
     """
 
@@ -81,6 +84,7 @@ class Card:
     samples: Samples
     options: type[Config] = NoOptions
     training: Training = field(default_factory=Training)
+    sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     paper: str = ""
 
     def __post_init__(self) -> None:
@@ -95,6 +99,7 @@ class Card:
                 raise TypeError(f"{key} must be a subclass of zoo.Config, got {value!r}")
         if not isinstance(self.training, Training):
             raise TypeError(f"training must be a zoo.Training, got {self.training!r}")
+        self._check_sensitivity()
 
     def shown(self, config: Config) -> TrainsOn:
         """What [0, 1] data are shown as to a model with this config.
@@ -105,6 +110,19 @@ class Card:
         shown = self.trains_on(config) if callable(self.trains_on) else self.trains_on
         _check_choice("trains_on (or what the function of the config returns)", shown, get_args(TrainsOn))
         return shown
+
+    def _check_sensitivity(self) -> None:
+        """Each value is one that the setting takes, so that a comparison does not find out after an hour."""
+        if not isinstance(self.sensitivity, Mapping):
+            raise TypeError(f"sensitivity must map settings to their values, got {self.sensitivity!r}")
+        for key, values in self.sensitivity.items():
+            prefix, _, name = key.rpartition(".")
+            configs: dict[str, type[Config]] = {"": self.config, "train": Training, "sample": self.options}
+            config = configs.get(prefix)
+            if config is None or not isinstance(values, tuple) or not values:
+                raise TypeError(f"sensitivity must map settings to tuples of values, got {key!r}: {values!r}")
+            for value in values:
+                config.parse({name: value}, f"the sensitivity of {self.name}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,15 +166,26 @@ class ExtensionCard:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCard:
-    """What a figure of the table is: its column title, its direction, one line that explains it, its paper."""
+    """What a figure of the table is.
+
+    Args:
+        name: the name of the entry point.
+        title: of its column.
+        summary: one line that explains it to a student.
+        direction: which is better, `lower` or `higher`; `none` for a figure that says something and ranks nobody.
+        level: `headline` in the first table, `detail` in the second, `full` with `--full` only.
+        paper: where it is defined.
+    """
 
     name: str
     title: str
     summary: str
     direction: Direction
+    level: Level = "detail"
     paper: str = ""
 
     def __post_init__(self) -> None:
         _check_name("metric", self.name)
         if self.direction not in get_args(Direction):
             raise ValueError(f"direction must be one of {', '.join(get_args(Direction))}, got {self.direction!r}")
+        _check_choice("level", self.level, get_args(Level))

@@ -116,6 +116,29 @@ class ModelHooks:
         """
         raise NotImplementedError
 
+    @_one
+    def sample_codes(self, model: nn.Module, n: int, generator: Generator, options: Config) -> Tensor:
+        """Optional: draw n of the codes that `sample` decodes, shape (n, *latent): z ~ p(z), h at the end of a chain.
+
+        With it the comparison can say how far the codes that are decoded are from those of real data.
+        """
+        raise NotImplementedError
+
+    @_one
+    def log_prob_codes(self, model: nn.Module, z: Tensor) -> Tensor:
+        """Optional: log p(z) in nats under what `sample_codes` draws from, z of shape (B, *latent), shape (B,)."""
+        raise NotImplementedError
+
+    @_one
+    def diagnose(
+        self, model: nn.Module, train: Tensor, valid: Tensor, generator: Generator
+    ) -> dict[str, float | str | list[float]]:
+        """Optional: figures that only a model of this kind has, by name ("active units": 14.0), for the report.
+
+        `train` and `valid` have shape (N, *data.shape), as training shows them: bits, grey or real.
+        """
+        raise NotImplementedError
+
 
 class LatentDensity:
     """What `prior` offers to `log_prob`: a fitted density over flat codes, float64 inside."""

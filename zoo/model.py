@@ -182,6 +182,57 @@ class Model:
             checked(bound.nats, self.plugin, "log_prob", (len(x),))
         return tuple(answer)
 
+    def sample_codes(self, n: int, *, seed: int, **options: Any) -> Tensor:
+        """Draw n of the codes that `sample` decodes, shape (n, *latent).
+
+        Raises:
+            Unsupported: by a model that does not say where its codes come from.
+        """
+        draws = generator(seed, "sample codes")
+        if self.density is not None:
+            return self.density.sample(n, draws).reshape(n, *self.density.latent)
+        if not self.plugin.implements("sample_codes"):
+            raise Unsupported(f"{self.name} does not say which codes it decodes: its plugin offers no sample_codes.")
+        with guarded(self.plugin, "sample_codes"):
+            z = self.plugin.hooks.sample_codes(model=self.module, n=n, generator=draws, options=self._options(options))
+        return checked(z, self.plugin, "sample_codes", (n, ...))
+
+    def log_prob_codes(self, z: Tensor) -> Tensor:
+        """log p(z) in nats, shape (B,), of codes of shape (B, *latent) under what `sample_codes` draws from.
+
+        Raises:
+            Unsupported: by a model that does not know it.
+        """
+        if self.density is not None:
+            return self.density.log_prob(z)
+        if not self.plugin.implements("log_prob_codes"):
+            raise Unsupported(f"{self.name} has no density of its codes: its plugin offers no log_prob_codes.")
+        with guarded(self.plugin, "log_prob_codes", z):
+            nats = self.plugin.hooks.log_prob_codes(model=self.module, z=z)
+        return checked(nats, self.plugin, "log_prob_codes", (len(z),))
+
+    def diagnose(self, train: Tensor, valid: Tensor, *, seed: int = 0) -> dict[str, Any]:
+        """Figures that only a model of this kind has, by name; {} for one that offers none.
+
+        Args:
+            train, valid: examples of both splits in the data's units, as training shows them: bits, grey or real.
+            seed: of whatever is drawn.
+        """
+        if not self.plugin.implements("diagnose"):
+            return {}
+        seen = [self._standardise(train), self._standardise(valid)]
+        draws = generator(seed, "diagnose")
+        with guarded(self.plugin, "diagnose", *seen):
+            found = self.plugin.hooks.diagnose(model=self.module, train=seen[0], valid=seen[1], generator=draws)
+        if not isinstance(found, dict) or not all(
+            isinstance(each, float | int | str | list) for each in found.values()
+        ):
+            raise PluginError(
+                f"The hook 'diagnose' of {self.plugin.source} must return a dictionary of numbers, texts or lists of "
+                f"numbers, got {found!r:.80}."
+            )
+        return found
+
     def with_density(self, density: Density) -> Model:
         """The same model under another latent density."""
         return replace(self, density=density)

@@ -35,12 +35,14 @@ class Measurement:
         kind: of a likelihood: `exact`, `lower`, `upper` or `estimate`; "" for a figure that is what it is.
         stderr: standard error that the measuring itself adds, None where none is known.
         note: for the foot of the table.
+        bracket: the ends between which the figure lies, where two bounds are known; `value` is the cautious one.
     """
 
     value: float
     kind: str = ""
     stderr: float | None = None
     note: str = ""
+    bracket: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Evaluation:
         generated: samples, shape (N, *shape), in the user's units, as the model returned them: means or draws; or the
             `zoo.Unsupported` with which it refused to generate.
         features: the frozen feature space of these data.
+        against: real images to compare with, shape (N, *shape); None takes the test images of `reference_split`.
 
     Raises:
         ValueError: for samples of another shape, not finite, or outside [0, 1] where the data are inside.
@@ -62,6 +65,7 @@ class Evaluation:
     data: Data
     generated: Tensor | Unsupported
     features: FeatureSpace
+    against: Tensor | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.generated, Unsupported):
@@ -83,8 +87,8 @@ class Evaluation:
 
     @cached_property
     def reference(self) -> Tensor:
-        """Real test images, shape (N, *shape), in the user's units."""
-        return reference_split(self.data).images
+        """Real images, as many as a contestant draws samples, shape (N, *shape), in the user's units."""
+        return reference_split(self.data).images if self.against is None else self.against
 
     @cached_property
     def sample_bits(self) -> Tensor:
@@ -95,6 +99,52 @@ class Evaluation:
     def reference_bits(self) -> Tensor:
         """The reference as it is compared: one draw of bits from each image; real-valued images standardised."""
         return self._compared(self.reference, "bits of the reference")
+
+    @cached_property
+    def test_bits(self) -> Tensor:
+        """The whole test split as likelihoods have it: bits drawn once, or real values in the user's units."""
+        test = self.data.test
+        return test if self.data.spec.support == "real" else bernoulli(test, generator(BITS_SEED, "bits of the test"))
+
+    @property
+    def test_as_trained(self) -> Tensor:
+        """The test split as the model was trained on it: grey, real, or as `test_bits` for a model of bits."""
+        model = self.model
+        bits = model is not None and model.plugin.card.shown(model.config) == "bits"
+        return self.test_bits if bits else self.data.test
+
+    @cached_property
+    def sample_features(self) -> Tensor:
+        """φ(sample_bits), float64, shape (N, d)."""
+        return self.features(self.sample_bits)
+
+    @cached_property
+    def reference_features(self) -> Tensor:
+        """φ(reference_bits), float64, shape (N, d)."""
+        return self.features(self.reference_bits)
+
+    @cached_property
+    def returned_features(self) -> Tensor:
+        """φ of the samples as the model returned them, means or draws: a copy of a training image is then a copy."""
+        return self.features(self.data.standardise(self.samples))
+
+    @cached_property
+    def train_features(self) -> Tensor:
+        """φ of the training split in the form of `returned_features`: as it is, or as bits if the samples are bits."""
+        return self.features(self._as_returned(self.data.train, "bits of the training split"))
+
+    @cached_property
+    def held_out_features(self) -> Tensor:
+        """φ of the reference, real images that nobody trained on, in the form of `returned_features`."""
+        return self.features(self._as_returned(self.reference, "bits of the reference"))
+
+    @property
+    def returns_bits(self) -> bool:
+        """Whether the samples of [0, 1] data are draws: 0 and 1 only."""
+        return self.data.spec.support != "real" and bool(((self.samples == 0) | (self.samples == 1)).all())
+
+    def _as_returned(self, x: Tensor, purpose: str) -> Tensor:
+        return self._compared(x, purpose) if self.returns_bits else self.data.standardise(x)
 
     def _compared(self, x: Tensor, purpose: str) -> Tensor:
         if self.data.spec.support == "real":

@@ -1,0 +1,57 @@
+"""log p(x) of the test examples, for every model that offers it, in nats and with what it is: a value or a bound."""
+
+from __future__ import annotations
+
+import math
+
+import zoo
+
+_CAUTIOUS = ("exact", "lower", "estimate", "upper")
+
+
+class Likelihood:
+    """Whatever the model's `log_prob` says of the test split, drawn as bits once where the data are grey."""
+
+    card = zoo.MetricCard(
+        name="likelihood",
+        title="log-likelihood",
+        summary="mean log p(x) of the test examples in nats: how likely the model finds unseen real examples",
+        direction="higher",
+        level="headline",
+    )
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
+        """1/m Σᵢ log p(xᵢ), the cautious end if there are several answers: exact, else lower, estimate, upper.
+
+        On enumerated data, where the test split holds each pattern of the uniform truth once, nothing exceeds -log m.
+        """
+        if evaluation.model is None:
+            raise zoo.Unsupported("bare samples have no likelihood")
+        data = evaluation.data
+        answers = evaluation.model.log_prob(evaluation.test_bits, seed=0)
+        best = min(answers, key=lambda answer: _CAUTIOUS.index(answer.kind))
+        notes = [best.method]
+        for other in answers:
+            if other is not best:
+                notes.append(f"{other.kind} {_mean(other):.4f}" + (f" ({other.method})" if other.method else ""))
+        if data.enumerated:
+            notes.append(f"at most -log {len(data.test)} = {-math.log(len(data.test)):.4f}")
+        return zoo.Measurement(
+            _mean(best),
+            best.kind,
+            best.stderr or None,
+            note="; ".join(filter(None, notes)),
+            bracket=_bracket(answers),
+        )
+
+
+def _bracket(answers: tuple[zoo.LogProb, ...]) -> tuple[float, float] | None:
+    """The highest lower bound and the lowest upper one, where there are both."""
+    lower = [_mean(answer) for answer in answers if answer.kind == "lower"]
+    upper = [_mean(answer) for answer in answers if answer.kind == "upper"]
+    return (max(lower), min(upper)) if lower and upper else None
+
+
+def _mean(answer: zoo.LogProb) -> float:
+    return answer.nats.double().mean().item()

@@ -33,10 +33,10 @@ def distribution(site: Path) -> Install:
     """Install a throw-away distribution of one module, and return the module's name.
 
     distribution(
-        name="zoo-pixels",              # of the distribution
+        name="zoo-coins",              # of the distribution
         source=INDEPENDENT_PIXELS,      # of its module
         then="",                        # lines after it: what the test breaks
-        entry="pixels",                 # name of the entry point
+        entry="coins",                 # name of the entry point
         target="IndependentPixels",     # what it names in the module
         group="zoo.models",
         requires=("genzoo",),           # its Requires-Dist lines
@@ -46,11 +46,11 @@ def distribution(site: Path) -> Install:
     numbers = itertools.count(1)
 
     def install(
-        name: str = "zoo-pixels",
+        name: str = "zoo-coins",
         *,
         source: str = INDEPENDENT_PIXELS,
         then: str = "",
-        entry: str = "pixels",
+        entry: str = "coins",
         target: str = "IndependentPixels",
         group: str = "zoo.models",
         requires: tuple[str, ...] = ("genzoo",),

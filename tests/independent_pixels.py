@@ -33,7 +33,7 @@ class IndependentPixels:
     """The hooks."""
 
     card = zoo.Card(
-        name="pixels",
+        name="coins",
         summary="every pixel a coin of its own",
         config=PixelsConfig,
         trains_on="bits",

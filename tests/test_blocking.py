@@ -44,14 +44,14 @@ def listed(registry):
     return {each.name: each for each in registry.list_models()}
 
 
-@pytest.mark.parametrize("name", ["pixels", "zoo-pixels", "zoo-pixels/pixels", "all"])
+@pytest.mark.parametrize("name", ["coins", "zoo-coins", "zoo-coins/coins", "all"])
 def test_a_blocked_plugin_is_never_imported(distribution, site, monkeypatch, name):
     module = distribution(then=PROVES_IMPORT)
     monkeypatch.setenv("ZOO_NO_PLUGINS", f"something, {name}")
     registry = Registry()
-    assert listed(registry)["pixels"].status == "blocked"
+    assert listed(registry)["coins"].status == "blocked"
     with pytest.raises(zoo.PluginError, match="is blocked: -p no:… or ZOO_NO_PLUGINS blocks it"):
-        registry.plugin("pixels")
+        registry.plugin("coins")
     assert not (site / f"{module}.imported").exists()
     assert module not in sys.modules
     assert registry.plugin("gmm", "zoo.densities").card.name == "gmm"  # the core's own stay
@@ -59,38 +59,38 @@ def test_a_blocked_plugin_is_never_imported(distribution, site, monkeypatch, nam
 
 def test_disabling_lasts_until_it_is_taken_back(distribution):
     distribution()
-    write_disabled(["pixels"])
-    with pytest.raises(zoo.PluginError, match="it is disabled; 'zoo plugins enable pixels' takes that back"):
-        Registry().plugin("pixels")
-    write_disabled([name for name in read_disabled() if name != "pixels"])
-    assert Registry().plugin("pixels").card.name == "pixels"
+    write_disabled(["coins"])
+    with pytest.raises(zoo.PluginError, match="it is disabled; 'zoo plugins enable coins' takes that back"):
+        Registry().plugin("coins")
+    write_disabled([name for name in read_disabled() if name != "coins"])
+    assert Registry().plugin("coins").card.name == "coins"
 
 
 def test_a_registry_can_have_a_blocklist_of_its_own(distribution):
     distribution()
     with pytest.raises(zoo.PluginError, match="blocked"):
-        Registry(blocklist=Blocklist(environment=frozenset({"pixels"}))).plugin("pixels")
+        Registry(blocklist=Blocklist(environment=frozenset({"coins"}))).plugin("coins")
 
 
 def test_the_command_line_blocks_and_disables_with_exit_code_3_for_the_asked_one_only(distribution, command, site):
     module = distribution(then=PROVES_IMPORT)
-    asked = command("-p", "no:pixels", "train", "pixels", "--steps", "1")
+    asked = command("-p", "no:coins", "train", "coins", "--steps", "1")
     assert asked.returncode == 3
     assert asked.stderr.count("\n") == 1
-    assert command("-p", "no:pixels", "list").returncode == 0
-    assert command("plugins", "disable", "pixels").returncode == 0
-    assert command("train", "pixels", "--steps", "1").returncode == 3
+    assert command("-p", "no:coins", "list").returncode == 0
+    assert command("plugins", "disable", "coins").returncode == 0
+    assert command("train", "coins", "--steps", "1").returncode == 3
     assert not (site / f"{module}.imported").exists()
-    assert command("plugins", "enable", "pixels").returncode == 0
-    assert command("plugins", "enable", "pixels").returncode == 2
-    assert command("train", "pixels", "--steps", "1").returncode == 0
-    assert command("-p", "pixels", "list").returncode == 2
+    assert command("plugins", "enable", "coins").returncode == 0
+    assert command("plugins", "enable", "coins").returncode == 2
+    assert command("train", "coins", "--steps", "1").returncode == 0
+    assert command("-p", "coins", "list").returncode == 2
 
 
 def test_a_plugin_that_prints_at_import_does_not_spoil_a_result(distribution, command):
     distribution(then="print('hello from the plugin')")
-    done = command("info", "pixels", "--json")
-    assert json.loads(done.stdout)["name"] == "pixels"
+    done = command("info", "coins", "--json")
+    assert json.loads(done.stdout)["name"] == "coins"
     assert "hello from the plugin" in done.stderr
 
 
@@ -104,7 +104,7 @@ def test_doctor_shows_what_is_broken_hangs_or_leaves_and_why(distribution, comma
     done = command("doctor", "--json", "--timeout", "6")
     assert done.returncode == 3
     rows = {row["name"]: row for row in json.loads(done.stdout)["plugins"]}
-    assert rows["pixels"]["state"] == rows["vae"]["state"] == "loaded"
+    assert rows["coins"]["state"] == rows["vae"]["state"] == "loaded"
     assert "No module named 'no_such_module'" in rows["broken"]["reason"]
     assert "ModuleNotFoundError" in rows["broken"]["traceback"]
     assert rows["slow"]["reason"] == "it ran longer than 6 s"
@@ -117,8 +117,8 @@ def test_doctor_shows_what_is_broken_hangs_or_leaves_and_why(distribution, comma
 def test_healthy_models_train_beside_broken_ones_and_the_broken_one_gives_3_when_asked_for(distribution, command):
     distribution()
     distribution("zoo-broken", then="1 / 0", entry="broken")
-    assert command("train", "pixels", "--steps", "1").returncode == 0
-    asked = command("compare", "pixels", "broken", "--seeds", "1")
+    assert command("train", "coins", "--steps", "1").returncode == 0
+    asked = command("compare", "coins", "broken", "--seeds", "1")
     assert asked.returncode == 3
     assert "The plugin 'broken' of zoo-broken 1.0 is broken: ZeroDivisionError: division by zero." in asked.stderr
 
@@ -138,5 +138,5 @@ def test_strict_turns_a_broken_plugin_into_a_failure_of_every_command_but_the_di
 def test_strict_turns_an_ambiguous_name_into_a_failure(distribution):
     distribution("zoo-one")
     distribution("zoo-two")
-    with pytest.raises(zoo.PluginError, match="Two distributions have a model named 'pixels'"):
+    with pytest.raises(zoo.PluginError, match="Two distributions have a model named 'coins'"):
         Registry().verify()

@@ -51,18 +51,18 @@ def test_a_wrong_plugin_is_named_in_one_line_when_it_is_asked_for_and_hurts_no_o
 ):
     settings = dict(wrong.settings)
     if settings.pop("blocked", False):
-        monkeypatch.setenv("ZOO_NO_PLUGINS", "pixels")
+        monkeypatch.setenv("ZOO_NO_PLUGINS", "coins")
     if settings.pop("twice", False):
         distribution("zoo-another")
     distribution(then=wrong.then, **settings)
     default.refresh()
     out = ["--steps", "1", "--out", str(tmp_path)]
     try:
-        code = run(["train", "pixels", *out])
+        code = run(["train", "coins", *out])
         if wrong.command != "train":
             assert code == 0
             capsys.readouterr()
-            code = run([wrong.command, str(tmp_path / "pixels-digits-1"), "-o", str(tmp_path / "x.npy"), *wrong.more])
+            code = run([wrong.command, str(tmp_path / "coins-digits-1"), "-o", str(tmp_path / "x.npy"), *wrong.more])
         _, err = capsys.readouterr()
         assert code == wrong.code
         assert matches(f"Error: {wrong.message}\n", err), err

@@ -32,7 +32,7 @@ def darker(distribution, monkeypatch):
 
 def trained(registry):
     data = zoo.Data.from_arrays(torch.rand(20, 3, generator=torch.Generator().manual_seed(0)))
-    return registry.train("pixels", data, steps=1)
+    return registry.train("coins", data, steps=1)
 
 
 def test_an_extension_wraps_every_model_and_is_recorded(darker):
@@ -54,7 +54,7 @@ def test_extensions_can_be_left_out(darker, monkeypatch):
 
 def test_what_only_an_extension_wraps_is_not_what_the_model_implements(darker):
     darker(SOURCE.replace("def sample(self, n)", "def log_prob(self, x)"))
-    plugin = Registry().plugin("pixels")
+    plugin = Registry().plugin("coins")
     assert plugin.extensions
     assert not plugin.implements("loss")
     assert plugin.names("log_prob", "x") == plugin.implements("log_prob")

@@ -285,14 +285,14 @@ def test_frechet_compares_bits_with_bits_and_its_second_column_means_with_grey(d
     evaluation = Evaluation(None, digits, reference_split(digits).real, PIXELS)
     bits = [x.flatten(1) for x in (evaluation.sample_bits, evaluation.reference_bits)]
     grey = [x.flatten(1) for x in (evaluation.samples, evaluation.reference)]
-    assert Frechet().measure(evaluation) == frechet_distance(*bits)
+    assert Frechet().measure(evaluation).value == frechet_distance(*bits)
     assert FrechetGrey().measure(evaluation) == frechet_distance(*grey)
 
 
 def test_frechet_of_real_values_is_that_of_standardised_values(table):
     evaluation = Evaluation(None, table, reference_split(table).real, PIXELS)
     expected = frechet_distance(table.standardise(evaluation.samples), table.standardise(evaluation.reference))
-    assert Frechet().measure(evaluation) == expected
+    assert Frechet().measure(evaluation).value == expected
 
 
 def test_there_is_no_second_column_where_it_would_equal_the_first_or_mislead(digits, table):

@@ -14,19 +14,19 @@ from zoo.hookspecs import GROUPS, ModelHooks
 from zoo.plugins import Candidate, Plugin, discover
 
 
-def _candidate(name="pixels", group="zoo.models"):
+def _candidate(name="coins", group="zoo.models"):
     return next(each for each in discover(group) if each.name == name)
 
 
 def _refused(distribution, then="", match="", **settings) -> Candidate:
     """Install a broken copy of the plugin, load it, and see it refused with `match`."""
     distribution(then=dedent(then), **settings)
-    candidate = _candidate(settings.get("entry", "pixels"))
+    candidate = _candidate(settings.get("entry", "coins"))
     with pytest.raises(zoo.PluginError, match=match) as caught:
         candidate.load()
-    assert "zoo-pixels 1.0" in str(caught.value)
+    assert "zoo-coins 1.0" in str(caught.value)
     assert "'zoo doctor' shows the traceback" in str(caught.value)
-    assert "pip uninstall zoo-pixels" in str(caught.value)
+    assert "pip uninstall zoo-coins" in str(caught.value)
     assert candidate.state == "broken"
     return candidate
 
@@ -50,9 +50,9 @@ def test_a_whole_plugin_loads_and_answers_through_its_hooks(distribution):
 def test_discovery_reads_name_version_and_summary_and_imports_nothing(distribution):
     module = distribution(then="raise SystemExit('imported')")
     found = _candidate()
-    assert (found.name, found.distribution, found.version) == ("pixels", "zoo-pixels", "1.0")
-    assert (found.value, found.summary) == (f"{module}:IndependentPixels", "zoo-pixels for a test")
-    assert (found.state, found.qualified) == ("discovered", "zoo-pixels/pixels")
+    assert (found.name, found.distribution, found.version) == ("coins", "zoo-coins", "1.0")
+    assert (found.value, found.summary) == (f"{module}:IndependentPixels", "zoo-coins for a test")
+    assert (found.state, found.qualified) == ("discovered", "zoo-coins/coins")
     assert module not in sys.modules
 
 
@@ -66,16 +66,22 @@ def test_loading_twice_gives_the_same_plugin(distribution):
 def test_a_plugin_says_where_it_comes_from(distribution):
     distribution()
     installed = _candidate().load()
-    assert (installed.source, installed.qualified) == ("'pixels' (zoo-pixels 1.0)", "zoo-pixels/pixels")
+    assert (installed.source, installed.qualified) == ("'coins' (zoo-coins 1.0)", "zoo-coins/coins")
     registered = Plugin(installed.instance, "zoo.models")
-    assert (registered.source, registered.qualified) == ("'pixels' (registered in this process)", "pixels")
+    assert (registered.source, registered.qualified) == ("'coins' (registered in this process)", "coins")
 
 
 def test_a_plugin_knows_its_hooks_and_the_arguments_that_each_asks_for(distribution):
     distribution()
     plugin = _candidate().load()
     implemented = [name for name in vars(ModelHooks) if not name.startswith("_") and name != "required"]
-    assert [name for name in implemented if not plugin.implements(name)] == ["initialise", "loss"]
+    assert [name for name in implemented if not plugin.implements(name)] == [
+        "initialise",
+        "loss",
+        "sample_codes",
+        "log_prob_codes",
+        "diagnose",
+    ]
     assert plugin.names("log_prob", "x")
     assert not plugin.names("log_prob", "prior")
 
@@ -93,8 +99,8 @@ def test_no_plugin_answers_for_another(distribution):
             del IndependentPixels.log_prob
         """),
     )
-    silent, pixels = _candidate("silent").load(), _candidate().load()
-    assert pixels.implements("log_prob")
+    silent, coins = _candidate("silent").load(), _candidate().load()
+    assert coins.implements("log_prob")
     assert not silent.implements("log_prob")
     assert silent.hooks.log_prob(model=None, x=None, generator=None, options=None, prior=None) is None
 
@@ -158,7 +164,7 @@ def test_an_entry_point_that_names_nothing_of_use_is_refused(distribution, targe
 
 def test_an_entry_point_without_an_attribute_is_refused(distribution, site):
     module = distribution()
-    (site / "zoo_pixels-1.0.dist-info" / "entry_points.txt").write_text(f"[zoo.models]\npixels = {module}\n")
+    (site / "zoo_coins-1.0.dist-info" / "entry_points.txt").write_text(f"[zoo.models]\ncoins = {module}\n")
     with pytest.raises(zoo.PluginError, match=f"entry point '{module}' names no plugin; write '{module}:NAME'"):
         _candidate().load()
 
@@ -310,15 +316,15 @@ def test_no_property_of_a_plugin_is_executed(distribution):
     ("card", "match"),
     [
         ("del IndependentPixels.card", "its 'card' must be a zoo.Card, got None"),
-        ("IndependentPixels.card = {'name': 'pixels'}", "its 'card' must be a zoo.Card, got {'name': 'pixels'}"),
+        ("IndependentPixels.card = {'name': 'coins'}", "its 'card' must be a zoo.Card, got {'name': 'coins'}"),
         ("IndependentPixels.card = property(lambda self: 1 / 0)", "must be a zoo.Card, got <property object"),
         (
-            "IndependentPixels.card = zoo.DensityCard(name='pixels', summary='')",
+            "IndependentPixels.card = zoo.DensityCard(name='coins', summary='')",
             "its 'card' must be a zoo.Card, got DensityCard",
         ),
         (
-            "import dataclasses\nIndependentPixels.card = dataclasses.replace(IndependentPixels.card, name='pixel')",
-            "its entry point is named 'pixels' and its card 'pixel'; make them equal",
+            "import dataclasses\nIndependentPixels.card = dataclasses.replace(IndependentPixels.card, name='coin')",
+            "its entry point is named 'coins' and its card 'coin'; make them equal",
         ),
         (
             "import dataclasses\nIndependentPixels.card = dataclasses.replace(IndependentPixels.card, latent='reals')",
@@ -333,9 +339,9 @@ def test_a_plugin_without_the_right_card_is_refused(distribution, card, match):
 @pytest.mark.parametrize(
     ("group", "card", "hooks"),
     [
-        ("zoo.densities", "DensityCard(name='pixels', summary='')", ("fit", "sample", "log_prob")),
-        ("zoo.datasets", "DatasetCard(name='pixels', summary='')", ("load",)),
-        ("zoo.metrics", "MetricCard(name='pixels', title='', summary='', direction='none')", ("measure",)),
+        ("zoo.densities", "DensityCard(name='coins', summary='')", ("fit", "sample", "log_prob")),
+        ("zoo.datasets", "DatasetCard(name='coins', summary='')", ("load",)),
+        ("zoo.metrics", "MetricCard(name='coins', title='', summary='', direction='none')", ("measure",)),
     ],
 )
 def test_every_group_has_its_own_card_and_required_hooks(distribution, group, card, hooks):
@@ -390,13 +396,13 @@ def test_a_plugin_for_another_core_is_incompatible_and_never_imported(distributi
 )
 def test_a_requirement_that_does_not_concern_this_core_leaves_the_plugin_usable(distribution, requirement):
     distribution(requires=(requirement,))
-    assert _candidate().load().card.name == "pixels"
+    assert _candidate().load().card.name == "coins"
 
 
 def test_a_core_under_development_meets_the_range_that_it_lies_in(distribution, monkeypatch):
     monkeypatch.setattr(zoo, "__version__", "0.2.0.dev1")
     distribution(requires=("genzoo>=0.1,<0.3",))
-    assert _candidate().load().card.name == "pixels"
+    assert _candidate().load().card.name == "coins"
 
 
 def test_a_marker_that_applies_counts(distribution):
@@ -421,24 +427,24 @@ def test_one_broken_plugin_leaves_the_others_usable(distribution):
         registry.plugin("bad")
     with pytest.raises(zoo.PluginError, match=r"'old' of zoo-old 1\.0 is incompatible: .* Install a version"):
         registry.plugin("old")
-    assert registry.plugin("pixels").card.name == "pixels"
-    assert {"bad", "old", "pixels"} <= set(registry.names())
+    assert registry.plugin("coins").card.name == "coins"
+    assert {"bad", "old", "coins"} <= set(registry.names())
     states = {listing.name: listing.status for listing in registry.list_models()}
-    assert (states["bad"], states["old"], states["pixels"]) == ("broken", "incompatible", "installed")
+    assert (states["bad"], states["old"], states["coins"]) == ("broken", "incompatible", "installed")
 
 
 def test_a_name_of_two_distributions_is_refused_naming_both_and_each_is_had_by_its_full_name(distribution):
     distribution()
     distribution("zoo-rival")
     registry = zoo.Registry()
-    both = re.escape("say which: zoo-pixels/pixels or zoo-rival/pixels.")
-    with pytest.raises(zoo.PluginError, match=f"Two distributions have a model named 'pixels'; {both}"):
-        registry.plugin("pixels")
-    first, second = registry.plugin("zoo-pixels/pixels"), registry.plugin("zoo-rival/pixels")
-    assert (first.distribution, second.distribution) == ("zoo-pixels", "zoo-rival")
+    both = re.escape("say which: zoo-coins/coins or zoo-rival/coins.")
+    with pytest.raises(zoo.PluginError, match=f"Two distributions have a model named 'coins'; {both}"):
+        registry.plugin("coins")
+    first, second = registry.plugin("zoo-coins/coins"), registry.plugin("zoo-rival/coins")
+    assert (first.distribution, second.distribution) == ("zoo-coins", "zoo-rival")
     assert type(first.instance) is not type(second.instance)
-    statuses = [(each.status, each.reason) for each in registry.list_models() if each.name == "pixels"]
-    assert statuses == [("ambiguous", "use zoo-pixels/pixels"), ("ambiguous", "use zoo-rival/pixels")]
+    statuses = [(each.status, each.reason) for each in registry.list_models() if each.name == "coins"]
+    assert statuses == [("ambiguous", "use zoo-coins/coins"), ("ambiguous", "use zoo-rival/coins")]
 
 
 @pytest.mark.parametrize(

@@ -67,20 +67,22 @@ def test_a_scope_leaves_the_callers_states_as_they_were_even_after_an_error(fail
     assert _draws() == expected
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_bits_are_zeros_and_ones_in_the_shape_and_dtype_of_their_probabilities(dtype):
-    p = torch.rand(4, 5, 6, generator=generator(0, "p"), dtype=dtype)
-    bits = zoo.bernoulli(p, generator(0, "bits"))
-    assert (bits.shape, bits.dtype) == (p.shape, dtype)
-    assert set(bits.unique().tolist()) == {0.0, 1.0}
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(4, 5, 6), (7, 13), (1,), (), (0, 3)])  # whole and broken groups of four
+def test_bits_are_zeros_and_ones_in_the_shape_and_dtype_of_their_probabilities(shape, dtype):
+    p = torch.full(shape, 0.5, dtype=dtype)
+    bits = torch.stack([zoo.bernoulli(p, generator(seed, "bits")) for seed in range(40)])
+    assert (bits.shape, bits.dtype) == ((40, *shape), dtype)
+    assert set(bits.unique().tolist()) == ({0.0, 1.0} if bits.numel() else set())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 def test_probability_0_never_gives_1_and_probability_1_always_does(dtype):
-    n = 2**18  # float16 draws an exact 0 once in 2^11
-    draws = generator(0, "bits")
-    assert not zoo.bernoulli(torch.zeros(n, dtype=dtype), draws).any()
-    assert zoo.bernoulli(torch.ones(n, dtype=dtype), draws).all()
+    """An exact u = 0 turns up in one call of 256, and there once in 65,536 bits: four times in 1,024 calls."""
+    draws, n = generator(0, "bits"), 2**16
+    never, always = torch.zeros(n, dtype=dtype), torch.ones(n, dtype=dtype)
+    assert not any(zoo.bernoulli(never, draws).any() for _ in range(1024))
+    assert all(zoo.bernoulli(always, draws).all() for _ in range(256))
 
 
 def test_the_share_of_ones_is_the_probability():
@@ -89,6 +91,27 @@ def test_the_share_of_ones_is_the_probability():
     share = zoo.bernoulli(p.expand(n, 4), generator(0, "bits")).mean(0)
     standard_error = (p * (1 - p) / n).sqrt()
     assert ((share - p).abs() < 4 * standard_error).all()
+
+
+@pytest.mark.parametrize("p", [2**-17, 1.5 * 2**-16, 1 - 1.5 * 2**-16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_probabilities_between_the_steps_of_16_bits_are_kept(p, dtype):
+    n, calls, draws = 4096, 4096, generator(0, "bits")
+    share = sum(zoo.bernoulli(torch.full((n,), p, dtype=dtype), draws).double().mean().item() for _ in range(calls))
+    within_a_call = 2**-34  # the covariance that the shared low bits bring at most
+    assert abs(share / calls - p) < 4 * ((p * (1 - p) / n + within_a_call) / calls) ** 0.5
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3, 4, 7])
+def test_bits_of_one_call_are_independent(lag):
+    n = 2**18
+    sign = 2 * zoo.bernoulli(torch.full((n,), 0.5), generator(0, "bits")) - 1
+    assert abs((sign[lag:] * sign[:-lag]).mean()) < 4 / (n - lag) ** 0.5
+
+
+def test_each_bit_follows_the_probability_at_its_own_place():
+    p = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]).T  # not contiguous
+    assert torch.equal(zoo.bernoulli(p, generator(0, "bits")), p)
 
 
 def test_bits_come_from_the_generator_or_else_from_the_global_state():

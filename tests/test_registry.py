@@ -13,13 +13,13 @@ from zoo.plugins import Candidate
 CATALOGUE = """
 schema = 1
 [compare]
-contestants = ["pixels"]
+contestants = ["coins"]
 data = "digits"
 seeds = 1
 [[plugin]]
-name = "pixels"
+name = "coins"
 group = "zoo.models"
-package = "zoo-pixels"
+package = "zoo-coins"
 entry_point = "throw_away_1:IndependentPixels"
 summary = "coins, says the catalogue"
 tier = "official"
@@ -38,7 +38,7 @@ def catalogue(tmp_path):
 
 
 @pytest.fixture
-def pixels(distribution):
+def coins(distribution):
     """The class of a plugin that is not installed under its name."""
     module = distribution(entry="elsewhere")
     return importlib.import_module(module).IndependentPixels
@@ -51,21 +51,21 @@ def _listing(registry, name):
 # Registered in this process
 
 
-def test_a_registered_class_or_instance_is_found_in_its_registry_only(pixels):
-    for plugin in (pixels, pixels()):
+def test_a_registered_class_or_instance_is_found_in_its_registry_only(coins):
+    for plugin in (coins, coins()):
         registry, other = zoo.Registry(), zoo.Registry()
         loaded = registry.register(plugin)
-        assert registry.plugin("pixels") is registry.find("pixels") is loaded
+        assert registry.plugin("coins") is registry.find("coins") is loaded
         assert registry.registered() == [loaded]
-        assert "pixels" in registry.names()
-        with pytest.raises(zoo.ConfigError, match="No model named 'pixels'"):
-            other.plugin("pixels")
+        assert "coins" in registry.names()
+        with pytest.raises(zoo.ConfigError, match="No model named 'coins'"):
+            other.plugin("coins")
 
 
-def test_registering_a_name_again_replaces_it(pixels):
+def test_registering_a_name_again_replaces_it(coins):
     registry = zoo.Registry()
-    registry.register(pixels)
-    second = registry.register(pixels)
+    registry.register(coins)
+    second = registry.register(coins)
     assert registry.registered() == [second]
 
 
@@ -73,17 +73,17 @@ def test_an_installed_name_cannot_be_registered(distribution):
     module = distribution()
     plugin = importlib.import_module(module).IndependentPixels
     with pytest.raises(
-        zoo.PluginError, match=r"A model named 'pixels' is installed \(zoo-pixels/pixels\); choose another"
+        zoo.PluginError, match=r"A model named 'coins' is installed \(zoo-coins/coins\); choose another"
     ):
         zoo.Registry().register(plugin)
-    assert zoo.Registry(entry_points=False).register(plugin).card.name == "pixels"
+    assert zoo.Registry(entry_points=False).register(plugin).card.name == "coins"
 
 
-def test_what_breaks_the_contract_cannot_be_registered(pixels):
-    class Half(pixels):
+def test_what_breaks_the_contract_cannot_be_registered(coins):
+    class Half(coins):
         def sample(self, n): ...
 
-    class Sized(pixels):
+    class Sized(coins):
         def __init__(self, size): ...
 
     registry = zoo.Registry()
@@ -98,10 +98,10 @@ def test_what_breaks_the_contract_cannot_be_registered(pixels):
     assert registry.registered() == []
 
 
-def test_an_unknown_group_is_refused_with_the_nearest(pixels):
+def test_an_unknown_group_is_refused_with_the_nearest(coins):
     registry = zoo.Registry()
     match = "No plugin group 'zoo.model'. Did you mean 'zoo.models'. Groups: zoo.models, zoo.densities"
-    for act in (lambda: registry.register(pixels, "zoo.model"), lambda: registry.candidates("zoo.model")):
+    for act in (lambda: registry.register(coins, "zoo.model"), lambda: registry.candidates("zoo.model")):
         with pytest.raises(zoo.ConfigError, match=match):
             act()
 
@@ -112,23 +112,23 @@ def test_an_unknown_group_is_refused_with_the_nearest(pixels):
 def test_finding_imports_nothing_and_loading_does(distribution):
     module = distribution()
     registry = zoo.Registry()
-    found = registry.find("pixels")
+    found = registry.find("coins")
     assert isinstance(found, Candidate)
-    assert registry.find("zoo-pixels/pixels") is found
+    assert registry.find("zoo-coins/coins") is found
     assert module not in sys.modules
-    assert registry.plugin("pixels") is found.load()
+    assert registry.plugin("coins") is found.load()
     assert module in sys.modules
 
 
-def test_candidates_are_sorted_and_names_are_of_installed_and_registered_plugins(distribution, pixels):
+def test_candidates_are_sorted_and_names_are_of_installed_and_registered_plugins(distribution, coins):
     distribution("zoo-b", entry="zebra")
     distribution("zoo-a", entry="zebra")
     distribution("zoo-c", entry="aardvark")
     registry = zoo.Registry()
-    registry.register(pixels)
-    mine = {"aardvark", "elsewhere", "pixels", "zebra"}
+    registry.register(coins)
+    mine = {"aardvark", "elsewhere", "coins", "zebra"}
     candidates = [each.qualified for each in registry.candidates() if each.name in mine]
-    assert candidates == ["zoo-c/aardvark", "zoo-pixels/elsewhere", "zoo-a/zebra", "zoo-b/zebra"]
+    assert candidates == ["zoo-c/aardvark", "zoo-coins/elsewhere", "zoo-a/zebra", "zoo-b/zebra"]
     assert [name for name in registry.names() if name in mine] == sorted(mine)
 
 
@@ -136,37 +136,37 @@ def test_a_registry_without_entry_points_sees_nothing_installed(distribution, ca
     distribution()
     registry = zoo.Registry(catalogue=catalogue, entry_points=False)
     assert registry.names() == registry.names("zoo.datasets") == []
-    assert _listing(registry, "pixels").status == "available"
+    assert _listing(registry, "coins").status == "available"
 
 
 def test_an_install_in_this_process_shows_after_refresh(distribution):
     registry = zoo.Registry()
-    assert "pixels" not in registry.names()
+    assert "coins" not in registry.names()
     distribution()
-    assert "pixels" not in registry.names()
+    assert "coins" not in registry.names()
     registry.refresh()
-    assert "pixels" in registry.names()
+    assert "coins" in registry.names()
 
 
 # Unknown names
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_the_installed_and_the_catalogue(catalogue, pixels):
+def test_an_unknown_name_is_answered_with_the_nearest_the_installed_and_the_catalogue(catalogue, coins):
     registry = zoo.Registry(catalogue=catalogue, entry_points=False)
     with pytest.raises(zoo.ConfigError) as caught:
-        registry.plugin("pixel")
+        registry.plugin("coin")
     assert str(caught.value) == (
-        "No model named 'pixel' is installed. Did you mean 'pixels'? In the catalogue: pixels (pip install zoo-pixels)."
+        "No model named 'coin' is installed. Did you mean 'coins'? In the catalogue: coins (pip install zoo-coins)."
     )
     with pytest.raises(zoo.ConfigError) as caught:
-        registry.plugin("pixels")
+        registry.plugin("coins")
     assert str(caught.value) == (
-        "No model named 'pixels' is installed. In the catalogue: pixels (pip install zoo-pixels)."
+        "No model named 'coins' is installed. In the catalogue: coins (pip install zoo-coins)."
     )
-    registry.register(pixels)
+    registry.register(coins)
     with pytest.raises(zoo.ConfigError) as caught:
         registry.plugin("q")
-    assert str(caught.value) == "No model named 'q' is installed. Installed: pixels."
+    assert str(caught.value) == "No model named 'q' is installed. Installed: coins."
 
 
 @pytest.mark.parametrize(
@@ -188,22 +188,22 @@ def test_what_is_missing_is_called_by_its_kind(group, kind):
 
 def test_a_listing_takes_the_catalogues_summary_for_its_own_package_only(distribution, catalogue):
     distribution()
-    listing = _listing(zoo.Registry(catalogue=catalogue), "pixels")
-    assert (listing.status, listing.distribution, listing.version) == ("installed", "zoo-pixels", "1.0")
+    listing = _listing(zoo.Registry(catalogue=catalogue), "coins")
+    assert (listing.status, listing.distribution, listing.version) == ("installed", "zoo-coins", "1.0")
     assert listing.summary == "coins, says the catalogue"
 
 
 def test_a_stranger_with_a_catalogued_name_is_listed_with_its_own_summary(distribution, catalogue):
     distribution("zoo-stranger")
     registry = zoo.Registry(catalogue=catalogue)
-    assert _listing(registry, "pixels").summary == "zoo-stranger for a test"
-    assert registry.info("pixels")["tier"] == "third party"
+    assert _listing(registry, "coins").summary == "zoo-stranger for a test"
+    assert registry.info("coins")["tier"] == "third party"
 
 
-def test_every_status_of_a_listing(distribution, catalogue, pixels):
+def test_every_status_of_a_listing(distribution, catalogue, coins):
     registry = zoo.Registry(catalogue=catalogue)
-    assert _listing(registry, "pixels").status == "available"
-    registry.register(pixels)
+    assert _listing(registry, "coins").status == "available"
+    registry.register(coins)
     distribution("zoo-old", entry="old", requires=("genzoo>99",))
     distribution("zoo-bad", entry="bad", then="1 / 0")
     distribution("zoo-a", entry="twice")
@@ -211,14 +211,14 @@ def test_every_status_of_a_listing(distribution, catalogue, pixels):
     registry.refresh()
     with pytest.raises(zoo.PluginError, match="ZeroDivisionError"):
         registry.plugin("bad")
-    names = ("pixels", "elsewhere", "old", "bad", "twice")
+    names = ("coins", "elsewhere", "old", "bad", "twice")
     listed = [(each.name, each.status) for each in registry.list_models() if each.name in names]
     assert set(listed) == {
         ("bad", "broken"),
         ("elsewhere", "installed"),
         ("old", "incompatible"),
-        ("pixels", "available"),
-        ("pixels", "registered"),
+        ("coins", "available"),
+        ("coins", "registered"),
         ("twice", "ambiguous"),
         ("twice", "incompatible"),
     }
@@ -229,21 +229,21 @@ def test_every_status_of_a_listing(distribution, catalogue, pixels):
 
 
 def test_info_of_a_catalogued_model_says_how_to_install_it(catalogue):
-    facts = zoo.Registry(catalogue=catalogue, entry_points=False).info("pixels")
-    assert (facts["status"], facts["install"]) == ("available", "pip install zoo-pixels")
+    facts = zoo.Registry(catalogue=catalogue, entry_points=False).info("coins")
+    assert (facts["status"], facts["install"]) == ("available", "pip install zoo-coins")
     assert (facts["summary"], facts["paper"]) == ("coins, says the catalogue", "folklore")
 
 
-@pytest.mark.parametrize("name", ["pixels", "zoo-pixels/pixels"])
+@pytest.mark.parametrize("name", ["coins", "zoo-coins/coins"])
 def test_info_of_an_installed_model_is_its_card_with_every_setting(distribution, catalogue, name):
     distribution()
     facts = zoo.Registry(catalogue=catalogue).info(name)
     training = facts.pop("training")
     assert facts == {
-        "name": "pixels",
+        "name": "coins",
         "summary": "every pixel a coin of its own",
         "status": "installed",
-        "distribution": "zoo-pixels",
+        "distribution": "zoo-coins",
         "version": "1.0",
         "tier": "official",
         "paper": "",
@@ -267,17 +267,17 @@ def test_info_of_an_installed_model_is_its_card_with_every_setting(distribution,
     assert rows["average"] == ("float", 0.0, ">= 0, < 1")
 
 
-def test_info_of_a_registered_model(pixels):
+def test_info_of_a_registered_model(coins):
     registry = zoo.Registry(entry_points=False)
-    registry.register(pixels)
-    assert registry.info("pixels")["status"] == "registered"
+    registry.register(coins)
+    assert registry.info("coins")["status"] == "registered"
 
 
 def test_info_of_two_models_with_one_name_is_refused(distribution):
     distribution()
     distribution("zoo-rival")
-    with pytest.raises(zoo.PluginError, match="Two distributions have a model named 'pixels'; say which: zoo-pixels/"):
-        zoo.Registry().info("pixels")
+    with pytest.raises(zoo.PluginError, match="Two distributions have a model named 'coins'; say which: zoo-coins/"):
+        zoo.Registry().info("coins")
 
 
 def test_filters_leave_out_what_is_known_to_differ_and_keep_what_is_not_known(distribution):
@@ -288,10 +288,10 @@ def test_filters_leave_out_what_is_known_to_differ_and_keep_what_is_not_known(di
         return {each.name for each in registry.list_models(*pattern, **filters)}
 
     assert names("v*") == {"vae"}
-    assert names(latent="bits") == {"rbm", "pixels"}  # of pixels nothing is known before it is loaded
-    assert names(likelihood=False) == {"ae", "pixels"}
-    assert {each.latent for each in registry.list_models("pixels")} == {"?"}
-    registry.plugin("pixels")
-    assert {each.latent for each in registry.list_models("pixels")} == {"none"}
-    assert names(latent="bits") == {"rbm"}
-    assert names(trains_on="bits") == {"rbm", "vae", "pixels"}
+    assert names(latent="bits") == {"rbm", "mixture", "coins"}  # of coins nothing is known before it is loaded
+    assert names(likelihood=False) == {"mean", "memoriser", "coins"}
+    assert {each.latent for each in registry.list_models("coins")} == {"?"}
+    registry.plugin("coins")
+    assert {each.latent for each in registry.list_models("coins")} == {"none"}
+    assert names(latent="bits") == {"rbm", "mixture"}
+    assert names(trains_on="bits") == {"rbm", "vae", "coins"}

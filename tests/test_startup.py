@@ -44,7 +44,7 @@ from zoo.cli import run
 zoo.api.default = zoo.Registry(catalogue=Path(sys.argv[1]))
 for words in ("--help", "--version", "list", "list --json", "plugins", "info made", "info maid", "lst", "train --help"):
     step(words, lambda: run(words.split()))
-for words in ("zoo tr", "zoo train p", "zoo compare pixels@g", "zoo train pixels --data b"):
+for words in ("zoo tr", "zoo train pe", "zoo compare coins@g", "zoo train coins --data b"):
     step(words, lambda: completion(words))
 step("a config", lambda: zoo.Config and 0)
 print(json.dumps(steps))
@@ -98,9 +98,9 @@ def test_help_lists_and_completion_import_neither_torch_nor_pydantic_nor_any_plu
         "lst": "No command 'lst'. Did you mean 'list'?",
         "train --help": "--epochs",
         "zoo tr": "plain,train",
-        "zoo train p": "plain,pebbles\nplain,pixels\n",
-        "zoo compare pixels@g": "plain,pixels@gaussian\nplain,pixels@gmm\n",
-        "zoo train pixels --data b": "plain,bars-and-stripes\n",
+        "zoo train pe": "plain,pebbles\n",
+        "zoo compare coins@g": "plain,coins@gaussian\nplain,coins@gmm\n",
+        "zoo train coins --data b": "plain,bars-and-stripes\n",
     }
     for name, text in expected.items():
         assert text in steps[name]["output"], name

@@ -13,13 +13,13 @@ requires = ["setuptools"]
 build-backend = "setuptools.build_meta"
 
 [project]
-name = "zoo-pixels"
+name = "zoo-coins"
 version = "1.2.3"
-description = "Independent pixels"
+description = "Independent coins"
 dependencies = ["genzoo>=0.1"]
 
 [project.entry-points."zoo.models"]
-pixels = "zoo_pixels:PixelsPlugin"
+coins = "zoo_pixels:PixelsPlugin"
 
 [tool.setuptools]
 py-modules = ["zoo_pixels"]
@@ -34,7 +34,7 @@ class PixelsConfig(zoo.Config):
     """It has no settings."""
 
 class PixelsPlugin:
-    card = zoo.Card(name="pixels", summary="independent pixels", config=PixelsConfig,
+    card = zoo.Card(name="coins", summary="independent coins", config=PixelsConfig,
                     trains_on="bits", latent=None, samples="means")
 
     @zoo.hookimpl
@@ -49,11 +49,11 @@ class PixelsPlugin:
 
     @zoo.hookimpl
     def encode(self, model, x):
-        raise zoo.Unsupported("independent pixels have no code")
+        raise zoo.Unsupported("independent coins have no code")
 
     @zoo.hookimpl
     def decode(self, model, z):
-        raise zoo.Unsupported("independent pixels have no code")
+        raise zoo.Unsupported("independent coins have no code")
 
     @zoo.hookimpl
     def sample(self, model, n):
@@ -94,19 +94,19 @@ def zoo_command(tmp_path_factory):
 
 def test_a_stranger_s_model_is_listed(zoo_command):
     listed = {each["name"]: each for each in zoo_command("list", "--json")}
-    assert listed["pixels"]["status"] == "installed"
-    assert (listed["pixels"]["distribution"], listed["pixels"]["version"]) == ("zoo-pixels", "1.2.3")
+    assert listed["coins"]["status"] == "installed"
+    assert (listed["coins"]["distribution"], listed["coins"]["version"]) == ("zoo-coins", "1.2.3")
 
 
 def test_a_stranger_s_model_trains_and_samples(zoo_command):
-    run = zoo_command("train", "pixels", "--epochs", "1", "--json")["run"]
+    run = zoo_command("train", "coins", "--epochs", "1", "--json")["run"]
     assert zoo_command("sample", run, "-n", "4", "-o", "x.npy", "--json")["shape"] == [4, 8, 8]
 
 
 def test_a_stranger_s_model_stands_in_the_table_beside_the_others(zoo_command):
-    results = zoo_command("compare", "pixels", "vae", "--seeds", "1", "--epochs", "2", "--json")
-    pixels, vae = results["rows"]
-    assert pixels["settings"]["model"] == "zoo-pixels/pixels"
-    assert pixels["summary"]["frechet"]["mean"] > results["real"]["frechet"]["value"]
-    assert pixels["summary"]["reconstruction"] == {"unsupported": "independent pixels have no code"}
+    results = zoo_command("compare", "coins", "vae", "--seeds", "1", "--epochs", "2", "--json")
+    coins, vae, real = results["rows"]
+    assert coins["settings"]["model"] == "zoo-coins/coins"
+    assert coins["summary"]["frechet"]["mean"] > real["summary"]["frechet"]["mean"]
+    assert coins["summary"]["reconstruction"]["unsupported"] == "independent coins have no code"
     assert vae["summary"]["reconstruction"]["mean"] > 0

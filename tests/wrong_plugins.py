@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-_BROKEN = "The plugin 'pixels' of zoo-pixels 1.0 is broken: {}. 'zoo doctor' shows the traceback; …"
-_HOOK = "The hook '{}' of 'pixels' (zoo-pixels 1.0) {}."
+_BROKEN = "The plugin 'coins' of zoo-coins 1.0 is broken: {}. 'zoo doctor' shows the traceback; …"
+_HOOK = "The hook '{}' of 'coins' (zoo-coins 1.0) {}."
 
 
 @dataclass(frozen=True)
@@ -179,19 +179,19 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
         Wrong(
             "one for another core",
             "1 / 0",
-            "The plugin 'pixels' of zoo-pixels 1.0 is incompatible: it needs genzoo>=99, and this is genzoo …",
+            "The plugin 'coins' of zoo-coins 1.0 is incompatible: it needs genzoo>=99, and this is genzoo …",
             {"requires": ("genzoo>=99",)},
         ),
         Wrong(
             "a blocked one",
             "1 / 0",
-            "The plugin 'pixels' of zoo-pixels 1.0 is blocked: -p no:… or ZOO_NO_PLUGINS blocks it. Unblock it, …",
+            "The plugin 'coins' of zoo-coins 1.0 is blocked: -p no:… or ZOO_NO_PLUGINS blocks it. Unblock it, …",
             {"blocked": True},
         ),
         Wrong(
             "two of one name",
             "",
-            "Two distributions have a model named 'pixels'; say which: zoo-another/pixels or zoo-pixels/pixels.",
+            "Two distributions have a model named 'coins'; say which: zoo-another/coins or zoo-coins/coins.",
             {"twice": True},
         ),
     ],

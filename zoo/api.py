@@ -12,5 +12,6 @@ create = default.create
 train = default.train
 load = default.load
 compare = default.compare
+evaluate = default.evaluate
 register = default.register
 refresh = default.refresh

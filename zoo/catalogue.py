@@ -6,7 +6,7 @@ It is read at start-up, so its schema is checked by hand: neither pydantic nor a
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class DefaultComparison:
-    """What `zoo compare` does when it is given nothing."""
+    """What `zoo compare` does when it is given nothing; `controls` are the rows that `--full` adds.
+
+    `metrics` is the order of the columns; a metric that is not named follows them.
+    """
 
     contestants: list[str]
     data: str
     seeds: int
+    controls: list[str] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
     if doubles := sorted({name for group, name in names if names.count((group, name)) > 1}):
         raise ConfigError(f"The catalogue {path} lists twice: {', '.join(doubles)}.")
     compare = _checked(DefaultComparison, document.get("compare", {}), f"[compare] of {path}")
-    if not compare.contestants or not all(isinstance(text, str) for text in compare.contestants) or compare.seeds < 1:
+    texts = [*compare.contestants, *compare.controls, *compare.metrics]
+    if not compare.contestants or not all(isinstance(text, str) for text in texts) or compare.seeds < 1:
         raise ConfigError(f"[compare] of {path} needs a list of contestants and 1 seed at least.")
     return Catalogue(entries, compare)
 
@@ -92,7 +98,7 @@ def _checked(cls: type[Any], table: Any, where: str) -> Any:
     kinds = {"str": str, "bool": bool, "int": int, "list[str]": list}
     if not isinstance(table, dict):
         raise ConfigError(f"{where} must be a table.")
-    known = {field.name: kinds[str(field.type)] for field in fields(cls)}
+    known = {each.name: kinds[str(each.type)] for each in fields(cls)}
     for key, value in table.items():
         if key not in known:
             raise ConfigError(f"{where} has the unknown key {key!r}.{did_you_mean(key, known)}")

@@ -291,6 +291,12 @@ class Registry:
 
         return compare(self, list(contestants), data, **settings)
 
+    def evaluate(self, source: str | Path, data: Any = None, **settings: Any) -> Comparison:
+        """Measure a finished run, or samples from outside, without training; see `zoo.comparison.evaluate`."""
+        from zoo.comparison import evaluate
+
+        return evaluate(self, source, data, **settings)
+
     def _named(self, name: str, group: str) -> list[Candidate]:
         return [candidate for candidate in self.candidates(group) if name in (candidate.name, candidate.qualified)]
 

@@ -30,7 +30,9 @@ COMMANDS = {
     "sample": "Generate examples with a trained model.",
     "encode": "Turn data into codes with a trained model.",
     "decode": "Turn codes into data with a trained model.",
+    "evaluate": "Measure how a trained model, or a file of samples, generates.",
     "compare": "Train contestants over seeds, and compare how each one generates.",
+    "report": "Rebuild the report of a comparison without measuring again.",
 }
 
 

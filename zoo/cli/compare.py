@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from zoo.cli.names import CONTESTANT, DATA, budget_options
-from zoo.cli.output import as_json, print_json, print_rich
+from zoo.cli.output import as_json, print_comparison, print_json
 
 
 @click.command("compare")
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT.  [default: the catalogue's, digits]")
 @click.option("--seeds", type=click.IntRange(min=1), help="How many training seeds.  [default: the catalogue's, 3]")
+@click.option("--full", is_flag=True, help="Every metric, control rows, 5 seeds at least, sensitivity; takes longer.")
 @budget_options
 @click.option(
     "--out",
@@ -29,6 +30,7 @@ def command(
     contestants: tuple[str, ...],
     data: str | None,
     seeds: int | None,
+    full: bool,
     epochs: float | None,
     steps: int | None,
     seconds: float | None,
@@ -39,7 +41,8 @@ def command(
 ) -> int:
     """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] over seeds, and compare how each one generates.
 
-    Without CONTESTANTS: the default comparison of the catalogue.
+    A finished run (runs/vae-digits-1) and samples from outside (samples:mine.npy) are measured as they are. Without
+    CONTESTANTS: the default comparison of the catalogue.
 
     Exits with 1 if some cells failed. Example: zoo compare rbm ae@gmm vae --data digits --seeds 5
     """
@@ -54,6 +57,7 @@ def command(
             epochs=epochs,
             steps=steps,
             seconds=seconds,
+            full=full,
             out=out,
             jobs=jobs,
             timeout=timeout,
@@ -62,6 +66,5 @@ def command(
     if as_json:
         print_json({"path": str(comparison.path), **comparison.results})
     else:
-        print_rich(comparison.table())
-        click.echo(f"Samples, models and every figure: {comparison.path}")
+        print_comparison(comparison)
     return 1 if comparison.failed else 0

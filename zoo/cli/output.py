@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from zoo.comparison import Comparison
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -25,6 +28,12 @@ def print_rich(renderable: Any) -> None:
     if not console.is_terminal:
         console = Console(width=max(console.width, 120))
     console.print(renderable)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the tables of a comparison, and where everything else is."""
+    print_rich(comparison.table())
+    click.echo(f"The report: {comparison.path / 'report.html'}")
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:

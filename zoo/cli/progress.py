@@ -44,6 +44,8 @@ class ShownProgress:
         if "ended" in event:
             outcome = event["ended"]
             self._end(job.name, f"failed: {outcome.reason}" if outcome.failed else "done")
+        elif "estimate" in event:
+            click.echo(f"Estimated time: {_minutes(event['estimate'])}.", err=True)
         elif "progress" in event:
             self._update(job.name, event["progress"], _losses(event["losses"]))
         elif "stage" in event:
@@ -77,6 +79,10 @@ class ShownProgress:
 
 def _losses(losses: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _is_round(epoch: int) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import html
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Self
 
 from zoo.comparison.interval import mean_interval
 from zoo.errors import CheckpointError
+from zoo.storage import write_atomically
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from zoo.report.table import ComparisonTable
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "results.json"
 
 
@@ -23,8 +25,8 @@ class Comparison:
     """What `zoo compare` found.
 
     Attributes:
-        results: everything, as it stands in `results.json`: `protocol`, `metrics`, `rows`, `real`.
-        path: the folder with `results.json`, `samples.png` and a folder per trained model.
+        results: everything, as it stands in `results.json`; `docs/results-schema.md` describes it.
+        path: the folder with `results.json`, the report and a folder per trained model.
     """
 
     results: dict[str, Any]
@@ -63,11 +65,22 @@ class Comparison:
             if "failed" in cell
         ]
 
-    def table(self) -> Table:
-        """The table, for rich."""
+    def table(self) -> ComparisonTable:
+        """The tables, for rich: the headline, the details and costs, and the rest of a full comparison."""
         from zoo.report.table import comparison_table
 
         return comparison_table(self.results)
+
+    def write(self) -> None:
+        """Write what is made of the results, without measuring again: the report, the tables, the picture."""
+        from zoo.report.grid import save_grid
+        from zoo.report.html import write_report
+        from zoo.report.table import to_csv, to_markdown
+
+        write_atomically(self.path / "results.csv", to_csv(self.results).encode())
+        write_atomically(self.path / "results.md", to_markdown(self.results).encode())
+        save_grid(self)
+        write_report(self.path, self.results)
 
     def __str__(self) -> str:
         from zoo.report.table import as_text
@@ -75,12 +88,18 @@ class Comparison:
         return as_text(self.table())
 
     def _repr_html_(self) -> str:
-        """In a notebook: the table as text in a fixed pitch."""
-        return f"<pre>{html.escape(str(self))}</pre>"
+        """In a notebook: the tables."""
+        from zoo.report.table import to_html
+
+        return to_html(self.results)
 
 
 def summarise(cells: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """A metric over a contestant's cells: mean, half-width of the interval, values, kind; or why there is none."""
+    """A metric over a contestant's cells: mean, half-width of the interval, values, kind; or why there is none.
+
+    The standard error is that of the mean of the cells' own ones, where the cells draw independently; a bracket is the
+    mean of theirs.
+    """
     measured = [cell["metrics"][name] for cell in cells if "metrics" in cell]
     values = [each["value"] for each in measured if "value" in each]
     if not values:
@@ -88,4 +107,15 @@ def summarise(cells: list[dict[str, Any]], name: str) -> dict[str, Any]:
         return {"unsupported": reasons[0]}
     mean, half_width = mean_interval(values)
     kinds = sorted({each.get("kind", "") for each in measured if "value" in each} - {""})
-    return {"mean": mean, "half_width": half_width, "n": len(values), "values": values, "kind": "/".join(kinds)}
+    errors = [each["stderr"] for each in measured if "stderr" in each]
+    brackets = [each["bracket"] for each in measured if "bracket" in each]
+    return {
+        "mean": mean,
+        "half_width": half_width,
+        "n": len(values),
+        "values": values,
+        "kind": "/".join(kinds),
+        "note": next((each["note"] for each in measured if "note" in each), ""),
+        "stderr": math.hypot(*errors) / len(errors) if errors else None,
+        "bracket": [fmean(ends) for ends in zip(*brackets, strict=True)] if len(brackets) == len(values) else None,
+    }

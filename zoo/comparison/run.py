@@ -9,32 +9,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.amount import Amount
+from zoo.comparison.entrants import REAL, Entrant, parse_entrant
+from zoo.comparison.grid import Grid, is_registered
 from zoo.comparison.names import slug
 from zoo.comparison.result import FILE, SCHEMA, Comparison, summarise
-from zoo.contestant import Contestant, parse_contestant
+from zoo.comparison.standing import add_standings, differences, fooled
+from zoo.contestant import Contestant
 from zoo.data_paths import looks_like_a_path, split_path
-from zoo.engine.pool import Job, Method, OnEvent, Outcome, Pool
-from zoo.errors import CheckpointError, ConfigError, DataError, DivergedError, PluginError, ZooError
+from zoo.engine.pool import Method, OnEvent, Pool
+from zoo.errors import CheckpointError, ConfigError, PluginError, ZooError
 from zoo.storage import new_folder, write_atomically
 
 if TYPE_CHECKING:
     from zoo.registry import Registry
 
-_ERRORS = {error.exit_code: error for error in (ConfigError, PluginError, DataError, CheckpointError, DivergedError)}
-
-
-@dataclass
-class _Group:
-    """Contestants that share a training: equal model, settings and training; their densities and sampling differ."""
-
-    model: str
-    folder: str
-    contestants: list[Contestant] = field(default_factory=list)
+FULL_SEEDS = 5  # of `full`: an interval over fewer says little
 
 
 def compare(
@@ -46,6 +40,7 @@ def compare(
     epochs: float | None = None,
     steps: int | None = None,
     seconds: float | None = None,
+    full: bool = False,
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -56,56 +51,96 @@ def compare(
 
     Args:
         registry: where names are looked up.
-        contestants: `NAME[@DENSITY][:KEY=VALUE,…]`; none takes the catalogue's default comparison.
+        contestants: `NAME[@DENSITY][:KEY=VALUE,…]` to be trained; the path of a finished run, or `samples:FILE`, to be
+            measured as it is. None takes the catalogue's default comparison.
         data: a name, array, tensor or `zoo.Data`; None takes the catalogue's.
-        seeds: how many training seeds (0, 1, …), or which; None takes the catalogue's number.
+        seeds: how many training seeds (0, 1, …), or which; None takes the catalogue's number, or 5 with `full`.
         epochs, steps, seconds: the budget of every contestant, one of them; by default the data set's epochs.
+        full: every metric, the catalogue's control rows, five seeds at least, and what each model's card says about its
+            sensitivity.
         out: folder in which the comparison makes a new one of its own.
         jobs: processes at once; by default one per core.
         method: `fork` or `spawn`; by default fork where there is one.
         timeout: seconds after which a cell is stopped.
-        on_event: called with each job's events.
+        on_event: called with each job's events, and with full comparisons' estimate of the time (`{"estimate": s}`).
 
     Raises:
-        ConfigError, PluginError, DataError: before any training, for what is asked wrongly.
+        ConfigError, PluginError, DataError, CheckpointError: before any training, for what is asked wrongly.
     """
     default = registry.catalogue.compare
-    parsed = [parse_contestant(text) for text in contestants or default.contestants]
-    if doubles := sorted({each.text for each in parsed if [other.text for other in parsed].count(each.text) > 1}):
+    entrants = [parse_entrant(text) for text in contestants or default.contestants]
+    named = [each.text for each in entrants]
+    if doubles := sorted({text for text in named if named.count(text) > 1}):
         raise ConfigError(f"A contestant stands once in a comparison, got {', '.join(doubles)} twice.")
-    numbers = _seeds(default.seeds if seeds is None else seeds)
+    if full:
+        entrants += [parse_entrant(text, "control") for text in default.controls if text not in named]
+    entrants.append(Entrant(REAL, "real", "real"))
+    fewest = FULL_SEEDS if full else 1
+    numbers = _seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)
     amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
     source = default.data if data is None else data
     if isinstance(source, str):
-        _check_names(registry, parsed, source)
+        _check_names(registry, [each.contestant for each in entrants if each.contestant], source)
     started = time.time()
     folder = new_folder(Path(out), f"compare-{slug(_data_name(source))}")
     with tempfile.TemporaryDirectory(prefix="zoo-") as scratch, Pool(jobs, method, timeout) as pool:
-        file = Path(scratch) / "data.safetensors"
+        grid = Grid(registry, pool, entrants, numbers, folder, Path(scratch) / "data.safetensors", full, on_event)
         try:
-            facts, resolved = _prepare(registry, pool, parsed, source, file, folder, on_event)
+            grid.prepare(source)
         except ZooError:
             shutil.rmtree(folder)  # nothing was computed
             raise
-        budget = asdict(amount or Amount(facts["epochs"], "epochs"))
-        groups = _groups(parsed, resolved)
-        cells = _cells(registry, groups, numbers, budget, file, folder, facts)
-        outcomes = pool.run([job for _, _, job in cells], on_event)
-    rows = _rows(parsed, resolved, groups, [(group, seed) for group, seed, _ in cells], outcomes, facts["metrics"])
-    protocol = facts["protocol"] | {
-        "budget": budget,
+        grid.run(asdict(amount or Amount(grid.facts["epochs"], "epochs")))
+    rows = [_row(grid, entrant) for entrant in entrants]
+    metrics = grid.facts["metrics"]
+    add_standings(rows, metrics)
+    protocol = grid.facts["protocol"] | {
+        "budget": grid.budget,
         "seeds": numbers,
+        "full": full,
+        "jobs": pool.slots,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv and sys.argv[0] else "",
         "wall_seconds": time.time() - started,
-        "in_process": sorted({group.model for group in groups if _is_registered(registry, group.model)}),
+        "in_process": sorted({each.model for each in grid.trained() if is_registered(registry, each.model)}),
     }
-    results = {"schema": SCHEMA, "protocol": protocol, "metrics": facts["metrics"], "rows": rows, "real": facts["real"]}
+    results = {
+        "schema": SCHEMA,
+        "protocol": protocol,
+        "metrics": metrics,
+        "rows": rows,
+        "differences": differences(rows, metrics),
+        "fooled": fooled(rows, metrics),
+        "sensitivity": grid.sensitivity(),
+        "pictures": grid.pictures(),
+    }
     write_atomically(folder / FILE, json.dumps(results, indent=2).encode())
     comparison = Comparison(results, folder)
-    from zoo.report.grid import save_grid
-
-    save_grid(comparison)
+    comparison.write()
     return comparison
+
+
+def evaluate(registry: Registry, source: str | Path, data: Any = None, **settings: Any) -> Comparison:
+    """Measure one finished run or a file of samples (`samples:FILE`) beside real images, and with `full` the controls.
+
+    Args:
+        registry: where names are looked up.
+        source: a run folder, a `.safetensors` file, or `samples:FILE`.
+        data: as for `compare`; None takes the data set that the run was trained on.
+        **settings: `full`, `out`, `jobs` and others of `compare`.
+
+    Raises:
+        ConfigError: for samples without data.
+        CheckpointError: for a run that is damaged, or was trained on other data.
+    """
+    text = str(source)
+    entrant = parse_entrant(text if "/" in text or text.startswith("samples:") else f"./{text}")
+    if entrant.kind == "trained":
+        raise CheckpointError(f"{text} is no run folder, model file or samples:FILE; train one with 'zoo train'.")
+    if data is None:
+        if entrant.kind == "samples":
+            raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
+        data = registry.load(text).protocol["data"]["name"]
+    return compare(registry, [entrant.text], data, **settings)
 
 
 def _data_name(source: Any) -> str:
@@ -116,10 +151,14 @@ def _data_name(source: Any) -> str:
     return name if isinstance(name, str) else "array"
 
 
-def _seeds(seeds: int | Iterable[int]) -> list[int]:
+def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers or len(set(numbers)) < len(numbers) or any(type(seed) is not int or seed < 0 for seed in numbers):
         raise ConfigError(f"seeds must be how many (1 or more) or distinct whole numbers from 0, got {seeds!r}.")
+    if len(numbers) < fewest:
+        raise ConfigError(
+            f"A full comparison needs {fewest} seeds at least, got {len(numbers)}; leave full out for fewer."
+        )
     return numbers
 
 
@@ -141,141 +180,21 @@ def _check_names(registry: Registry, contestants: list[Contestant], data: str) -
             registry.find(contestant.density, "zoo.densities")
 
 
-def _prepare(
-    registry: Registry,
-    pool: Pool,
-    contestants: list[Contestant],
-    source: Any,
-    file: Path,
-    folder: Path,
-    on_event: OnEvent | None,
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Write the data to `file`, train the feature network; load each contestant's plugins and check its settings."""
-    name = source if isinstance(source, str) else None
-    if name is None:
-        from zoo.data import load_data
-
-        load_data(source, registry=registry).save(file)
-    inline = name is not None and _is_registered(registry, name.partition(":")[0], "zoo.datasets")
-    arguments = {"name": name, "file": str(file), "folder": str(folder), **_registry_argument(registry, inline)}
-    first = Job("data", "zoo.comparison.tasks:prepare", arguments, folder / "data.log", inline)
-    checks = []
-    for contestant in contestants:
-        inline = _is_registered(registry, contestant.model)
-        arguments = {"contestant": contestant.text, **_registry_argument(registry, inline)}
-        checks.append(Job(contestant.text, "zoo.comparison.tasks:describe", arguments, folder / "plugins.log", inline))
-    outcomes = pool.run([first, *checks], on_event)
-    failed = [outcome for outcome in outcomes if outcome.failed]
-    if failed:
-        raise _as_error(failed)
-    return outcomes[0].result, {outcome.job.name: outcome.result for outcome in outcomes[1:]}
-
-
-def _groups(contestants: list[Contestant], resolved: dict[str, dict[str, Any]]) -> list[_Group]:
-    groups: dict[str, _Group] = {}
-    for contestant in contestants:
-        facts = resolved[contestant.text]
-        key = json.dumps([facts["model"], facts["config"], facts["training"]], sort_keys=True)
-        if key not in groups:
-            taken = [group.folder for group in groups.values()]
-            stem = facts["name"]
-            folder = next(f"{stem}{suffix}" for suffix in _suffixes() if f"{stem}{suffix}" not in taken)
-            groups[key] = _Group(contestant.model, folder)
-        groups[key].contestants.append(contestant)
-    return list(groups.values())
-
-
-def _suffixes() -> Iterable[str]:
-    """Nothing, then -2, -3, …"""
-    yield ""
-    number = 2
-    while True:
-        yield f"-{number}"
-        number += 1
-
-
-def _cells(
-    registry: Registry,
-    groups: list[_Group],
-    seeds: list[int],
-    budget: dict[str, Any],
-    file: Path,
-    folder: Path,
-    facts: dict[str, Any],
-) -> list[tuple[_Group, int, Job]]:
-    """The grid: a job per training, seed by seed, so that every contestant has a result early."""
-    cells = []
-    for seed in seeds:
-        for group in groups:
-            run = folder / group.folder / f"seed-{seed}"
-            run.mkdir(parents=True)
-            inline = _is_registered(registry, group.model)
-            arguments = {
-                "contestants": [contestant.text for contestant in group.contestants],
-                "file": str(file),
-                "seed": seed,
-                "budget": budget,
-                "folder": str(run),
-                "metrics": [metric["name"] for metric in facts["metrics"]],
-                **_registry_argument(registry, inline),
-            }
-            job = Job(f"{group.folder} seed {seed}", "zoo.comparison.tasks:cell", arguments, run / "output.log", inline)
-            cells.append((group, seed, job))
-    return cells
-
-
-def _rows(
-    contestants: list[Contestant],
-    resolved: dict[str, dict[str, Any]],
-    groups: list[_Group],
-    cells: list[tuple[_Group, int]],
-    outcomes: list[Outcome],
-    metrics: list[dict[str, Any]],
-) -> list[dict[str, Any]]:
-    rows = []
-    for contestant in contestants:
-        group = next(group for group in groups if contestant in group.contestants)
-        mine: list[dict[str, Any]] = []
-        for (of, seed), outcome in zip(cells, outcomes, strict=True):
-            if of is not group:
-                continue
-            if outcome.failed:
-                mine.append({"seed": seed, "failed": outcome.reason, "exit_code": outcome.exit_code})
-            else:
-                mine.append(
-                    {"seed": seed, **outcome.result["shared"], **outcome.result["contestants"][contestant.text]}
-                )
-        summary = {metric["name"]: summarise(mine, metric["name"]) for metric in metrics}
-        costs: dict[str, float | None] = {}
-        for name in ("train_seconds", "sample_seconds_per_1000", "parameters"):
-            values: list[float] = [cell[name] for cell in mine if cell.get(name) is not None]
-            costs[name] = sum(values) / len(values) if values else None
-        rows.append(
-            {
-                "contestant": contestant.text,
-                "folder": group.folder,
-                "settings": resolved[contestant.text],
-                **costs,
-                "summary": summary,
-                "cells": mine,
-            }
-        )
-    return rows
-
-
-def _as_error(failed: list[Outcome]) -> ZooError:
-    """One error for everything that was asked wrongly, of the kind of the first."""
-    kind = _ERRORS.get(failed[0].exit_code, ZooError)
-    text = " ".join(dict.fromkeys(outcome.reason for outcome in failed))
-    error = kind(text)
-    error.__notes__ = [outcome.traceback for outcome in failed if outcome.traceback]
-    return error
-
-
-def _is_registered(registry: Registry, name: str, group: str = "zoo.models") -> bool:
-    """Whether a plugin exists in this process alone, so that its jobs have to run here."""
-    return any(plugin.card.name == name for plugin in registry.registered(group))
-
-
-def _registry_argument(registry: Registry, inline: bool) -> dict[str, Any]:
-    return {"registry": registry} if inline else {}
+def _row(grid: Grid, entrant: Entrant) -> dict[str, Any]:
+    """One contestant's line of the table: what it is, its cells, its costs and its summary."""
+    cells = grid.cells(entrant)
+    costs: dict[str, float | None] = {}
+    for name in ("train_seconds", "sample_seconds_per_1000", "parameters"):
+        values: list[float] = [cell[name] for cell in cells if cell.get(name) is not None]
+        costs[name] = sum(values) / len(values) if values else None
+    return {
+        "contestant": entrant.text,
+        "role": entrant.role,
+        "kind": entrant.kind,
+        "folder": grid.folder_of(entrant),
+        "settings": grid.settings_of(entrant),
+        "source": None if entrant.source is None else str(entrant.source),
+        **costs,
+        "summary": {metric["name"]: summarise(cells, metric["name"]) for metric in grid.facts["metrics"]},
+        "cells": cells,
+    }

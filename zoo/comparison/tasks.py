@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from zoo.api import default
+from zoo.comparison.measuring import Measuring
 from zoo.comparison.names import slug
 from zoo.contestant import parse_contestant
 from zoo.data import SPLIT_SEED, Data, load_data
+from zoo.data.files import read_examples
 from zoo.engine.worker import Emit
-from zoo.errors import Unsupported
-from zoo.metrics import Evaluation, Measurement, feature_space, reference_split
+from zoo.errors import CheckpointError, DataError, Unsupported
+from zoo.metrics import feature_space, reference_split
 from zoo.metrics.evaluation import BITS_SEED
-from zoo.metrics.reference import REFERENCE_SEED
-from zoo.model import Model
+from zoo.metrics.reference import REFERENCE_SEED, halving
+from zoo.randomness import bernoulli, generator
 from zoo.registry import Registry
 from zoo.storage import cache_folder
 from zoo.threads import single_thread
 from zoo.training import Amount, Report, fit_density, resolve, train_module, versions
 
-SHOWN = 16  # samples kept for the picture
+_PROBE_SECONDS = 2.0  # of training, for an estimate of the whole
+_PROBE_SAMPLES = 50
 
 
-def prepare(*, name: str | None, file: str, folder: str, emit: Emit, registry: Registry = default) -> dict[str, Any]:
-    """Load named data into `file`, train or find the feature network, and measure real images against real ones."""
+def prepare(*, name: str | None, file: str, full: bool, emit: Emit, registry: Registry = default) -> dict[str, Any]:
+    """Write named data into `file`, train or find the feature network, and say how everything will be measured."""
     with single_thread():
         if name is not None:
             load_data(name, registry=registry).save(Path(file))
         data = Data.open(Path(file))
         emit({"stage": "features"})
         features, split = feature_space(data, cache_folder("features")), reference_split(data)
-        np.save(Path(folder) / "real.samples.npy", data.test[:SHOWN].numpy())
-        plugins = [registry.plugin(metric, "zoo.metrics") for metric in registry.names("zoo.metrics")]
-        evaluation = Evaluation(None, data, split.real, features)
+        order = {metric: place for place, metric in enumerate(registry.catalogue.compare.metrics)}
+        names = sorted(registry.names("zoo.metrics"), key=lambda metric: order.get(metric, len(order)))
+        cards = [registry.plugin(metric, "zoo.metrics").card for metric in names]
         protocol = {
             "data": {
                 "name": data.name,
@@ -47,6 +53,7 @@ def prepare(*, name: str | None, file: str, folder: str, emit: Emit, registry: R
                 "sizes": [len(data.train), len(data.valid), len(data.test)],
                 "shape": data.spec.shape,
                 "support": data.spec.support,
+                "classes": None if data.train_labels is None else len(data.train_labels.unique()),
             },
             "reference": split.description,
             "reference_seed": REFERENCE_SEED,
@@ -57,12 +64,9 @@ def prepare(*, name: str | None, file: str, folder: str, emit: Emit, registry: R
             "extensions": [f"{plugin.qualified} {plugin.version}".strip() for plugin in registry.active_extensions()],
             "threads_per_process": 1,
         }
-        return {
-            "epochs": data.epochs,
-            "protocol": protocol,
-            "metrics": [_metric_facts(plugin) for plugin in plugins],
-            "real": {plugin.card.name: _measured(plugin, evaluation) for plugin in plugins},
-        }
+        facts = ("name", "title", "summary", "direction", "level", "paper")
+        metrics = [{key: getattr(card, key) for key in facts} for card in cards if full or card.level != "full"]
+        return {"epochs": data.epochs, "protocol": protocol, "metrics": metrics}
 
 
 def describe(*, contestant: str, emit: Emit, registry: Registry = default) -> dict[str, Any]:
@@ -79,7 +83,67 @@ def describe(*, contestant: str, emit: Emit, registry: Registry = default) -> di
         "config": resolved.config.model_dump(mode="json"),
         "training": resolved.training.model_dump(mode="json"),
         "options": resolved.options.model_dump(mode="json"),
+        "sensitivity": {key: list(values) for key, values in card.sensitivity.items()},
     }
+
+
+def describe_outside(
+    *, source: str, samples: bool, file: str, emit: Emit, registry: Registry = default
+) -> dict[str, Any]:
+    """Check a finished run or a file of samples against the data of this comparison.
+
+    Raises:
+        CheckpointError: for a run on other data.
+        DataError: for samples of another shape, or fewer than every contestant draws.
+    """
+    data = Data.open(Path(file))
+    if samples:
+        _outside_samples(source, data)
+        return {"seed": 0}
+    model = registry.load(source)
+    trained_on = model.protocol.get("data", {})
+    if trained_on.get("sha256") != data.sha256:
+        raise CheckpointError(
+            f"{source} was trained on {trained_on.get('name', 'other data')} with another content or split (sha256 "
+            f"{str(trained_on.get('sha256'))[:12]}) than {data.name} (sha256 {data.sha256[:12]}); evaluate it alone."
+        )
+    facts = {"name": model.name, "model": model.plugin.qualified, "version": model.plugin.version}
+    return {
+        "seed": model.protocol["seed"],
+        "settings": {
+            **facts,
+            "config": model.config.model_dump(mode="json"),
+            "options": dict(model.options),
+            "budget": model.protocol["budget"],
+        },
+    }
+
+
+def probe(
+    *, contestants: list[str], file: str, budget: dict[str, Any], emit: Emit, registry: Registry = default
+) -> Any:
+    """Seconds that a cell will take without its metrics, from two seconds of training and a few samples."""
+    with single_thread(), tempfile.TemporaryDirectory(prefix="zoo-") as scratch:
+        data = Data.open(Path(file))
+        resolved = resolve(registry, parse_contestant(contestants[0]))
+        amount = Amount(_PROBE_SECONDS, "seconds")
+        model = train_module(resolved, data, 0, amount, Path(scratch))
+        run = json.loads((Path(scratch) / "run.json").read_text())
+        seconds = run["seconds"]
+        if budget["unit"] == "seconds":
+            seconds = budget["value"]
+        elif run["steps"]:
+            epochs = budget["value"] * ceil(len(data.train) / resolved.training.batch_size)
+            seconds *= (budget["value"] if budget["unit"] == "steps" else epochs) / run["steps"]
+        n, test = reference_split(data).n_samples, len(data.test)
+        for text in contestants:
+            each = replace(model, options=parse_contestant(text).options)
+            if resolve(registry, parse_contestant(text)).density is None:
+                seconds += _seconds(lambda: each.sample(_PROBE_SAMPLES, seed=0)) * n / _PROBE_SAMPLES  # noqa: B023
+            x = bernoulli(data.test[:100], generator(0, "probe")) if data.spec.support == "unit" else data.test[:100]
+            few, more = (_seconds(lambda: each.log_prob(x[:m])) for m in (50, 100))  # noqa: B023
+            seconds += more + max(0.0, more - few) / 50 * (test - 100)
+        return seconds
 
 
 def cell(
@@ -90,7 +154,9 @@ def cell(
     budget: dict[str, Any],
     folder: str,
     metrics: list[str],
+    pictures: bool,
     emit: Emit,
+    n: int | None = None,
     registry: Registry = default,
 ) -> dict[str, Any]:
     """Train once; then, for each contestant that shares the training, fit its density, export, sample and measure."""
@@ -103,8 +169,7 @@ def cell(
             resolved[contestants[0]], data, seed, Amount(**budget), run, lambda report: emit(_progress(report))
         )
         shared = {"train_seconds": time.monotonic() - began, "parameters": trained.parameters}
-        features, split = feature_space(data, cache_folder("features")), reference_split(data)
-        plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]
+        measure = Measuring(data, run, metrics, n, registry, emit)
         results = {}
         for text in contestants:
             emit({"stage": f"evaluating {text}"})
@@ -112,44 +177,97 @@ def cell(
             if density := resolved[text].density:
                 model = fit_density(model, density, data, seed)
             model.save(run / f"{slug(text)}.safetensors")
-            began = time.monotonic()
-            samples = _samples(model, split.n_samples, seed)
-            seconds = time.monotonic() - began
-            if isinstance(samples, Tensor):
-                np.save(run / f"{slug(text)}.samples.npy", samples[:SHOWN].numpy())
-            evaluation = Evaluation(model, data, samples, features)
-            results[text] = {
-                "sample_seconds_per_1000": seconds / split.n_samples * 1000 if isinstance(samples, Tensor) else None,
-                "metrics": {plugin.card.name: _measured(plugin, evaluation) for plugin in plugins},
-            }
+            results[text] = measure.model(text, model, seed, pictures=pictures)
     return {"shared": shared, "contestants": results}
 
 
-def _samples(model: Model, n: int, seed: int) -> Tensor | Unsupported:
-    """The samples, or why there are none."""
+def evaluate(
+    *,
+    contestant: str,
+    source: str,
+    file: str,
+    seed: int,
+    folder: str,
+    metrics: list[str],
+    pictures: bool,
+    emit: Emit,
+    options: dict[str, Any] | None = None,
+    n: int | None = None,
+    registry: Registry = default,
+) -> dict[str, Any]:
+    """Measure a finished run, under other sampling options if some are given."""
+    with single_thread():
+        model = registry.load(source)
+        model = replace(model, options={**model.options, **(options or {})})
+        measure = Measuring(Data.open(Path(file)), Path(folder), metrics, n, registry, emit)
+        return {
+            "shared": {"parameters": model.parameters},
+            "contestants": {contestant: measure.model(contestant, model, seed, pictures=pictures)},
+        }
+
+
+def evaluate_samples(
+    *,
+    contestant: str,
+    source: str,
+    file: str,
+    seed: int,
+    folder: str,
+    metrics: list[str],
+    pictures: bool,
+    emit: Emit,
+    registry: Registry = default,
+) -> dict[str, Any]:
+    """Measure samples that were made elsewhere."""
+    with single_thread():
+        data = Data.open(Path(file))
+        measure = Measuring(data, Path(folder), metrics, None, registry, emit)
+        samples = _outside_samples(source, data)[: measure.n]
+        return {
+            "shared": {},
+            "contestants": {contestant: measure.samples(contestant, samples, seed, pictures=pictures)},
+        }
+
+
+def evaluate_real(
+    *, number: int, file: str, folder: str, metrics: list[str], emit: Emit, registry: Registry = default
+) -> dict[str, Any]:
+    """Measure real images that nobody trained on against other ones: what a perfect model would reach."""
+    with single_thread():
+        data = Data.open(Path(file))
+        against, real = halving(data, number)
+        measure = Measuring(data, Path(folder), metrics, None, registry, emit, against)
+        return {"shared": {}, "contestants": {"real": measure.samples("real", real, number, pictures=number == 0)}}
+
+
+def _outside_samples(source: str, data: Data) -> Tensor:
+    """Samples of a file, in the data's units; refused unless there are enough of the right shape.
+
+    Raises:
+        DataError: with the rule, what came, and the way out.
+    """
+    x, n = read_examples(source), reference_split(data).n_samples
+    if tuple(x.shape[1:]) != data.spec.shape:
+        shape = ", ".join(map(str, data.spec.shape))
+        raise DataError(f"{source} must hold samples of shape (N, {shape}), got {tuple(x.shape)}.")
+    if len(x) < n:
+        raise DataError(
+            f"{source} must hold {n:,} samples at least, as many as everyone draws, got {len(x):,}; add more."
+        )
+    if data.spec.support != "real" and not (x.min() >= 0 and x.max() <= 1):
+        low, high = x.min().item(), x.max().item()
+        raise DataError(f"{source} must hold values in [0, 1], got values in [{low:g}, {high:g}]; divide by 255.")
+    return x
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    """How long something takes; nothing where it is unsupported."""
+    began = time.monotonic()
     try:
-        return model.sample(n, seed=seed)
-    except Unsupported as error:
-        return error
-
-
-def _measured(plugin: Any, evaluation: Evaluation) -> dict[str, Any]:
-    """One figure as plain values, or why there is none; a metric that fails costs its own column alone."""
-    try:
-        answer = plugin.hooks.measure(evaluation=evaluation)
-    except Unsupported as error:
-        return {"unsupported": str(error)}
-    except Exception as error:
-        if plugin.distribution == "genzoo":
-            raise
-        return {"unsupported": f"the metric {plugin.source} failed: {type(error).__name__}: {error}"}
-    measurement = answer if isinstance(answer, Measurement) else Measurement(float(answer))
-    return {key: value for key, value in vars(measurement).items() if value not in (None, "")}
-
-
-def _metric_facts(plugin: Any) -> dict[str, str]:
-    card = plugin.card
-    return {key: getattr(card, key) for key in ("name", "title", "summary", "direction", "paper")}
+        work()
+    except Unsupported:
+        return 0.0
+    return time.monotonic() - began
 
 
 def _progress(report: Report) -> dict[str, Any]:

@@ -92,12 +92,7 @@ class Data:
         Raises:
             DataError: for values that are not finite or outside the declared support, or labels that do not match.
         """
-        values = _numbers(x, name)
-        if values.ndim < 2 or len(values) < 10 or 0 in values.shape:
-            raise DataError(f"{name} must have shape (N, …) with N at least 10, got {tuple(values.shape)}.")
-        if values.dtype == torch.uint8 and support != "real" and values.max() > 1:
-            values = values.to(torch.float32).div_(255)
-        values = _finite(values, name)
+        values = as_examples(x, name, support)
         spec = DataSpec(tuple(values.shape[1:]), _support(values, support, name))
         classes = None if labels is None else _classes(labels, len(values), name)
         order = torch.randperm(len(values), generator=generator(split_seed, "split"))
@@ -168,6 +163,20 @@ class Data:
     def _tensors(self) -> dict[str, Tensor]:
         names = [*SPLITS, *(f"{split}_labels" for split in SPLITS)]
         return {name: getattr(self, name).contiguous() for name in names if getattr(self, name) is not None}
+
+
+def as_examples(x: Any, name: str, support: Support | None = None) -> Tensor:
+    """An array or tensor of examples as float32, shape (N, *shape); bytes above 1 are grey values, unless `real`.
+
+    Raises:
+        DataError: for fewer than 10 examples, and for what is no finite number.
+    """
+    values = _numbers(x, name)
+    if values.ndim < 2 or len(values) < 10 or 0 in values.shape:
+        raise DataError(f"{name} must have shape (N, …) with N at least 10, got {tuple(values.shape)}.")
+    if values.dtype == torch.uint8 and support != "real" and values.max() > 1:
+        values = values.to(torch.float32).div_(255)
+    return _finite(values, name)
 
 
 def _numbers(x: Any, name: str) -> Tensor:

@@ -15,11 +15,12 @@ from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
 from pydantic import Field
+from torch import Tensor
 
 from zoo.config import Config
 from zoo.contestant import parse_settings
 from zoo.data.csv import read_csv
-from zoo.data.dataset import Data
+from zoo.data.dataset import Data, as_examples
 from zoo.data.idx import read_idx
 from zoo.data.images import read_folder
 from zoo.data.npy import read_npy, read_npz
@@ -64,6 +65,18 @@ def load_file(text: str) -> Data:
         epochs=settings.epochs,
         columns=table.columns,
     )
+
+
+def read_examples(name: str) -> Tensor:
+    """Read examples that are not to be split, float32, shape (N, *shape): samples that were made elsewhere.
+
+    Bytes are grey values of 0 to 255, as in `zoo.Data.from_arrays`.
+
+    Raises:
+        DataError: in one line, for whatever is wrong with the file.
+    """
+    path = _existing(name)
+    return as_examples(_reader(path)(path, "").x, path.name)
 
 
 def _settings(name: str, source: str) -> FileSettings:

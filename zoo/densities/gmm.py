@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CANDIDATES = (1, 2, 5, 10, 20, 50)
 _SELECTION = 10_000  # codes that choose the number of components
 _PASSES, _FINAL_PASSES = 30, 5
+_VALUES = 2**16  # in memory at a time when the density is evaluated
 
 
 class GaussianMixture:
@@ -66,14 +67,18 @@ class GaussianMixture:
         """log p(z) = log Σₖ πₖ N(z; mₖ, Cₖ) in nats, z of shape (B, D), shape (B,)."""
         if z.shape[1] != state["means"].shape[1]:
             raise ValueError(f"z must have {state['means'].shape[1]} columns, got shape {tuple(z.shape)}")
-        components = [_log_normal(z, m, L) for m, L in zip(state["means"], state["cholesky"], strict=True)]
-        return torch.logsumexp(state["weights"].log() + torch.stack(components, dim=1), dim=1)
-
-
-def _log_normal(z: Tensor, m: Tensor, L: Tensor) -> Tensor:
-    """log N(z; m, L Lᵀ) in nats, shape (B,)."""
-    white: Tensor = torch.linalg.solve_triangular(L, (z - m).T, upper=False)  # (D, B)
-    return -0.5 * white.square().sum(0) - L.diagonal().log().sum() - 0.5 * len(m) * math.log(2 * math.pi)
+        m, L = state["means"], state["cholesky"]
+        K, D = m.shape
+        white = torch.linalg.inv(L)  # Lₖ⁻¹, (K, D, D)
+        offsets = (white @ m[:, :, None]).flatten()  # Lₖ⁻¹ mₖ, (K · D,)
+        log_scale = state["weights"].log() - L.diagonal(dim1=1, dim2=2).log().sum(1) - D / 2 * math.log(2 * math.pi)
+        product = white.flatten(0, 1).T.contiguous()  # (D, K · D): all components in one product
+        return torch.cat(
+            [
+                torch.logsumexp(log_scale - 0.5 * (block @ product - offsets).square().view(-1, K, D).sum(2), dim=1)
+                for block in z.split(max(1, _VALUES // (K * D)))
+            ]
+        )
 
 
 def _choose(codes: Tensor, ridge: float, seed: int) -> Mixture:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -48,13 +48,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its result, or why there is none."""
+    """What became of a job: its result, or why there is none; and how many seconds it took."""
 
     job: Job
     result: Any = None
     reason: str = ""
     exit_code: int = 0
     traceback: str = field(default="", repr=False)
+    seconds: float = 0.0
 
     @property
     def failed(self) -> bool:
@@ -71,13 +72,13 @@ class Pool:
     """Processes for jobs; a context manager.
 
     Args:
-        jobs: how many run at once.
+        jobs: how many run at once; afterwards in `slots`, None being one per core.
         method: `fork` from a warm server, or `spawn` a fresh interpreter each; None takes fork where there is one.
         timeout: seconds after which a job is killed; None waits.
     """
 
     def __init__(self, jobs: int | None = None, method: Method | None = None, timeout: float | None = None) -> None:
-        self._slots = jobs or default_jobs()
+        self.slots = jobs or default_jobs()
         self._method: Method = method or ("fork" if hasattr(os, "fork") else "spawn")
         self._timeout = timeout
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -119,14 +120,16 @@ class Pool:
         outcomes: dict[int, Outcome] = {}
         waiting = deque(number for number, job in listed.items() if not job.inline)
         deadlines: dict[int, float] = {}
+        began: dict[int, float] = {}
 
         def end(number: int, outcome: Outcome) -> None:
-            outcomes[number] = outcome
+            outcome = outcomes[number] = replace(outcome, seconds=time.monotonic() - began[number])
             notify(listed[number], {"ended": outcome})
 
         while waiting or deadlines:
-            while waiting and len(deadlines) < self._slots:
+            while waiting and len(deadlines) < self.slots:
                 number = waiting.popleft()
+                began[number] = time.monotonic()
                 deadlines[number] = time.monotonic() + self._timeout if self._timeout else float("inf")
                 self._launch(number, listed[number])
                 notify(listed[number], {"started": True})
@@ -147,6 +150,7 @@ class Pool:
                 raise ZooError("The process server ended unexpectedly; run the command again, or with --jobs 1.")
         for number, job in listed.items():
             if job.inline:
+                began[number] = time.monotonic()
                 notify(job, {"started": True})
                 end(number, _run_inline(job, notify))
         return [outcomes[number] for number in listed]

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 import zoo
+from zoo.metrics.jackknife import jackknife
+from zoo.metrics.sets import checked, real_and_fake, refuse_enumerated
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -24,13 +26,9 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
         x, y: features, shapes (N, d) and (M, d), N and M at least 2.
 
     Raises:
-        ValueError: for sets that do not have as many columns, or too few rows for a covariance.
+        ValueError: for sets that do not have as many columns, too few rows, or numbers that are not finite.
     """
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
-        raise ValueError(
-            f"x and y must have shapes (N, d) and (M, d), N, M > 1, got {tuple(x.shape)}, {tuple(y.shape)}"
-        )
-    x, y = x.double(), y.double()
+    x, y = checked(2, x=x, y=y)
     return frechet_from_moments(x.mean(0), _covariance(x), y.mean(0), _covariance(y))
 
 
@@ -66,15 +64,18 @@ class Frechet:
         title="Fréchet distance",
         summary="between features of samples and of test images, both as bits on [0, 1] data; see the real row for 0",
         direction="lower",
+        level="headline",
         paper="arXiv:1706.08500",
     )
 
     @zoo.hookimpl
-    def measure(self, evaluation: zoo.Evaluation) -> float:
-        """FD in the feature space, between `sample_bits` and `reference_bits`."""
-        _refuse_enumerated(evaluation.data)
-        phi = evaluation.features
-        return frechet_distance(phi(evaluation.sample_bits), phi(evaluation.reference_bits))
+    def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
+        """FD between the features of samples and reference; its error is the sampling noise of both, by jackknife.
+
+        That error says how far FD would move with other draws of as many rows, and nothing of its bias at that number.
+        """
+        real, fake = real_and_fake(evaluation, least=2)
+        return zoo.Measurement(frechet_distance(fake, real), stderr=jackknife(frechet_distance, fake, real))
 
 
 class FrechetGrey:
@@ -94,15 +95,10 @@ class FrechetGrey:
 
         Samples that are all 0 and 1 are draws, not means: next to grey images, even a perfect model's would look bad.
         """
-        _refuse_enumerated(evaluation.data)
+        refuse_enumerated(evaluation.data)
         x = evaluation.samples
         if evaluation.data.spec.support != "unit":
             raise zoo.Unsupported(f"{evaluation.data.spec.support} data have no grey values: frechet says it all")
         if ((x == 0) | (x == 1)).all():
             raise zoo.Unsupported("its samples are bits: it returns no means to compare with grey images")
         return frechet_distance(evaluation.features(x), evaluation.features(evaluation.reference))
-
-
-def _refuse_enumerated(data: zoo.Data) -> None:
-    if data.enumerated:
-        raise zoo.Unsupported("enumerated data are scored exactly: see likelihood and valid-patterns")

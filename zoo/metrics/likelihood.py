@@ -47,10 +47,13 @@ class Likelihood:
 
 
 def _bracket(answers: tuple[zoo.LogProb, ...]) -> tuple[float, float] | None:
-    """The highest lower bound and the lowest upper one, where there are both."""
+    """The highest lower bound and the lowest upper one, where there are both; estimates of bounds may cross."""
     lower = [_mean(answer) for answer in answers if answer.kind == "lower"]
     upper = [_mean(answer) for answer in answers if answer.kind == "upper"]
-    return (max(lower), min(upper)) if lower and upper else None
+    if not lower or not upper:
+        return None
+    ends = sorted((max(lower), min(upper)))
+    return ends[0], ends[1]
 
 
 def _mean(answer: zoo.LogProb) -> float:

@@ -49,3 +49,19 @@ def reference_split(data: Data) -> Reference:
     first, second = data.test[order[:half]], data.test[order[half : 2 * half]]
     sentence = f"{half:,} test images; real: {half:,} other test images (halved by seed {REFERENCE_SEED})"
     return Reference(first, second, half, sentence)
+
+
+def halving(data: Data, number: int) -> tuple[Tensor, Tensor]:
+    """Two sets of N real images that nobody trained on: those of `reference_split`, or another split of the same pool.
+
+    Args:
+        data: all splits.
+        number: 0 for those of `reference_split`; each further one is another random halving of both sets together. The
+            spread over them is what the choice of real images adds to the `real` row.
+    """
+    split = reference_split(data)
+    if number == 0 or data.enumerated:
+        return split.images, split.real
+    pool = torch.cat([split.images, split.real])
+    order = torch.randperm(len(pool), generator=generator(REFERENCE_SEED, f"halving {number}"))
+    return pool[order[: split.n_samples]], pool[order[split.n_samples :]]

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.comparison.names import slug
 from zoo.errors import ConfigError
+from zoo.report.pictures import load_pictures
+from zoo.report.sheet import ordered
 from zoo.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Pixels = NDArray[np.uint8]
 _SIDE = 56  # pixels of a sample's longer side, at least
 _GAP = 4
 _WHITE = 255
+_SHOWN = 16  # samples of each contestant
 
 
 def as_pixels(images: NDArray[Any]) -> Pixels:
@@ -44,15 +46,25 @@ def as_pixels(images: NDArray[Any]) -> Pixels:
     return np.asarray(np.rint(np.clip(colours, 0, 1) * 255), dtype=np.uint8).transpose(0, 2, 3, 1)
 
 
-def tile(pixels: Pixels, columns: int) -> Image.Image:
-    """Images of shape (N, H, W, 3) in rows of `columns`, each enlarged to a visible size, on white."""
+def tile(pixels: Pixels, columns: int, *, side: int = _SIDE, gap: int = _GAP, clear: bool = False) -> Image.Image:
+    """Images in rows of `columns`, each enlarged by a whole factor until its longer side has `side` pixels.
+
+    Args:
+        pixels: shape (N, H, W, 3).
+        columns: images in a row.
+        side: pixels of an image's longer side, at least.
+        gap: pixels between images and around them.
+        clear: whether the gaps are transparent instead of white.
+    """
     count, height, width, _ = pixels.shape
-    scale = max(1, -(-_SIDE // max(height, width)))
-    rows = -(-count // columns)
-    sheet = Image.new("RGB", (_offset(columns, width * scale), _offset(rows, height * scale)), (_WHITE,) * 3)
+    scale = max(1, -(-side // max(height, width)))
+    height, width = height * scale, width * scale
+    size = gap + columns * (width + gap), gap + -(-count // columns) * (height + gap)
+    sheet = Image.new("RGBA", size, (255, 255, 255, 0)) if clear else Image.new("RGB", size, (_WHITE,) * 3)
     for number, each in enumerate(pixels):
-        picture = Image.fromarray(each).resize((width * scale, height * scale), Image.Resampling.NEAREST)
-        sheet.paste(picture, (_offset(number % columns, width * scale), _offset(number // columns, height * scale)))
+        picture = Image.fromarray(each).resize((width, height), Image.Resampling.NEAREST)
+        row, column = divmod(number, columns)
+        sheet.paste(picture, (gap + column * (width + gap), gap + row * (height + gap)))
     return sheet
 
 
@@ -69,19 +81,14 @@ def save_grid(comparison: Comparison) -> Path | None:
     Returns:
         Its path; None for data that are no images.
     """
-    shown: list[tuple[str, Pixels]] = []
-    files = [("real", comparison.path / "real.samples.npy")]
-    for row in comparison.rows:
-        done = [cell for cell in row["cells"] if "failed" not in cell]
-        if done:
-            folder = comparison.path / row["folder"] / f"seed-{done[0]['seed']}"
-            files.append((row["contestant"], folder / f"{slug(row['contestant'])}.samples.npy"))
-    for label, file in files:
-        if file.exists():
-            try:
-                shown.append((label, as_pixels(np.load(file, allow_pickle=False))))
-            except ConfigError:
-                return None
+    pictures = load_pictures(comparison.path, comparison.results)
+    shown = [
+        (row["contestant"], as_pixels(samples[:_SHOWN]))
+        for row in ordered(comparison.results, "real", "contestant", "control")
+        if (samples := pictures.get(row["contestant"], {}).get("samples")) is not None
+    ]
+    if not shown:
+        return None
     path = comparison.path / "samples.png"
     write_png(_labelled(shown), path)
     return path
@@ -100,8 +107,3 @@ def _labelled(rows: list[tuple[str, Pixels]]) -> Image.Image:
         sheet.paste(strip, (margin, top))
         top += strip.height
     return sheet
-
-
-def _offset(number: int, side: int) -> int:
-    """Where the image of this number begins."""
-    return _GAP + number * (side + _GAP)

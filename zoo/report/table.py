@@ -1,102 +1,219 @@
-"""The comparison as a table: mean ± half-width of the 95 % interval over training seeds."""
+"""The tables of a comparison for terminals, text, Markdown, CSV and notebooks."""
 
 from __future__ import annotations
 
+import csv
+import html
 import io
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-_ARROW = {"lower": " ↓", "higher": " ↑", "none": ""}
+from zoo.report.figures import figure
+from zoo.report.sheet import Cell, Line, Results, Sheet, all_failures, legend, sheets
 
+__all__ = ["as_text", "comparison_table", "figure", "to_csv", "to_html", "to_markdown"]
 
-def comparison_table(results: dict[str, Any]) -> Table:
-    """The table of a `results.json`: a row per contestant, then real images in the samples' place; for rich."""
-    metrics = [metric for metric in results["metrics"] if _is_measured(metric["name"], results)]
-    data, protocol = results["protocol"]["data"], results["protocol"]
-    budget, seeds = protocol["budget"], _seeds(protocol["seeds"])
-    table = Table(
-        title=f"{data['name']}: {budget['value']:g} {budget['unit']}, {seeds}, mean ± 95 % interval",
-        caption=_caption(results),
-        caption_justify="left",
-        title_justify="left",
-    )
-    table.add_column("contestant", max_width=34, overflow="fold")
-    for metric in metrics:
-        table.add_column(metric["title"] + _ARROW[metric["direction"]], justify="right")
-    for title in ("parameters", "training s", "s per 1,000 samples"):
-        table.add_column(title, justify="right")
-    for row in results["rows"]:
-        table.add_row(
-            row["contestant"], *(_summary(row["summary"][metric["name"]]) for metric in metrics), *_costs(row)
-        )
-    real = results["real"]
-    figures = [figure(real[each["name"]]["value"]) if "value" in real[each["name"]] else "" for each in metrics]
-    if any(figures):
-        table.add_section()
-        table.add_row("real images", *figures, "", "", "", style="dim")
-    return table
+_CSV = [
+    *("contestant", "role", "metric", "mean", "half_width", "n", "kind", "lower", "upper", "stderr"),
+    *("standing", "difference", "difference_half_width", "unsupported", "note"),
+]
+_NAME = 30  # columns of a contestant's name, at most
+_STYLES = {"*": "bold green", "~": "green", "?": "yellow"}
 
 
-def as_text(table: Table, width: int = 120) -> str:
-    """The table as plain text, without colours."""
+@dataclass(frozen=True)
+class ComparisonTable:
+    """The tables of a `results.json`, for rich; a table that is too wide is continued in a second one."""
+
+    results: Results
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        shown = sheets(self.results)
+        yield Text(_heading(self.results), style="bold")
+        for sheet in shown:
+            for part in _parts(sheet, options.max_width):
+                yield from ("", _rich_table(part))
+            yield from (Padding(Text(note), (0, 0, 0, 2)) for note in _notes(sheet, first=sheet is shown[0]))
+        yield ""
+        yield from (Text(line) for line in _foot(self.results, shown))
+
+
+def comparison_table(results: Results) -> ComparisonTable:
+    """The tables of a comparison: headline, details and costs, and what a full comparison adds."""
+    return ComparisonTable(results)
+
+
+def as_text(table: RenderableType, width: int = 120) -> str:
+    """A table as plain text, without colours."""
     console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
     console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return text
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def figure(value: float) -> str:
-    """A figure with three significant digits, and an exponent only where it is very small or large."""
-    if value and not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.2e}"
-    return f"{value:,.{max(0, 3 - len(str(int(abs(value)))))}f}"
-
-
-def _is_measured(name: str, results: dict[str, Any]) -> bool:
-    return any("mean" in row["summary"][name] for row in results["rows"])
-
-
-def _summary(summary: dict[str, Any]) -> str:
-    if "mean" not in summary:
-        return "n/a"
-    text = figure(summary["mean"])
-    if summary["half_width"] is not None:
-        text += f" ± {figure(summary['half_width'])}"
-    return f"{text} {summary['kind']}".rstrip()
-
-
-def _costs(row: dict[str, Any]) -> list[str]:
-    parameters, sampling = row["parameters"], row["sample_seconds_per_1000"]
-    return [
-        "n/a" if parameters is None else f"{parameters:,.0f}",
-        "n/a" if row["train_seconds"] is None else figure(row["train_seconds"]),
-        "n/a" if sampling is None else figure(sampling),
-    ]
-
-
-def _seeds(seeds: list[int]) -> str:
-    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-
-
-def _caption(results: dict[str, Any]) -> str:
-    """The protocol in a few lines, and the reason for each n/a."""
-    protocol = results["protocol"]
-    lines = [
-        f"{protocol['samples']} samples each, compared with {protocol['reference']}.",
-        f"Features: {protocol['features']['description']}, sha256 {protocol['features']['sha256'][:12]}; "
-        f"data sha256 {protocol['data']['sha256'][:12]}.",
-    ]
-    reasons: dict[str, list[str]] = {}
+def to_csv(results: Results) -> str:
+    """One line per contestant and metric; `lower` and `upper` are the ends of a bracket, what is unknown is empty."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _CSV, lineterminator="\n")
+    writer.writeheader()
     for row in results["rows"]:
         for metric in results["metrics"]:
-            summary = row["summary"][metric["name"]]
-            if "mean" not in summary and _is_measured(metric["name"], results):
-                reasons.setdefault(summary["unsupported"], []).append(row["contestant"])
-        failed = [cell for cell in row["cells"] if "failed" in cell]
-        if failed:
-            reason = f"{len(failed)} of {len(row['cells'])} seeds failed: {failed[0]['failed']}"
-            reasons.setdefault(reason, []).append(row["contestant"])
-    lines += [f"n/a, {', '.join(dict.fromkeys(names))}: {reason}" for reason, names in reasons.items()]
-    return "\n".join(lines)
+            facts = _facts(row["summary"][metric["name"]])
+            writer.writerow(
+                {"contestant": row["contestant"], "role": row["role"], "metric": metric["name"]} | facts,
+            )
+    return file.getvalue()
+
+
+def to_markdown(results: Results) -> str:
+    """The tables in Markdown, with their notes and the meaning of the signs."""
+    shown = sheets(results)
+    parts = [f"**{_markdown(_heading(results))}**"]
+    for sheet in shown:
+        parts += [f"**{sheet.title}**", "\n".join(_markdown_lines(sheet))]
+        notes = [*sheet.notes, *sheet.remarks]
+        parts += ["\n".join(f"- {_markdown(note)}" for note in notes)] if notes else []
+    return "\n\n".join([*parts, *map(_markdown, _foot(results, shown))]) + "\n"
+
+
+def to_html(results: Results) -> str:
+    """The headline for a notebook: a table with its styles inside it, in the notebook's own colours."""
+    sheet = sheets(results)[0]
+    head = "".join(f'<th scope="col" style="text-align:right">{html.escape(c.heading)}</th>' for c in sheet.columns)
+    body = "".join(_html_line(line) for line in sheet.lines)
+    foot = "<br>".join(html.escape(note) for note in [*_notes(sheet, first=True), *_foot(results, [sheet])])
+    return (
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+        f'<caption style="text-align:left;font-weight:bold;color:inherit">{html.escape(_heading(results))}</caption>'
+        f'<thead><tr><th scope="col" style="text-align:left">contestant</th>{head}</tr></thead>'
+        f'<tbody>{body}</tbody></table><p style="font-size:smaller">{foot}</p></div>'
+    )
+
+
+def _notes(sheet: Sheet, *, first: bool) -> list[str]:
+    """What stands below a table; remarks below the headline only, the report has them all."""
+    return [*sheet.notes, *(sheet.remarks if first else [])]
+
+
+def _heading(results: Results) -> str:
+    protocol = results["protocol"]
+    budget, seeds = protocol["budget"], len(protocol["seeds"])
+    return (
+        f"{protocol['data']['name']}: {budget['value']:g} {budget['unit']}, {seeds} seed{'s' if seeds > 1 else ''}, "
+        "mean ± 95 % interval"
+    )
+
+
+def _foot(results: Results, shown: list[Sheet]) -> list[str]:
+    """Failed seeds, the meaning of the signs, and the protocol in a few words."""
+    signs = "; ".join(legend(shown))
+    return [*all_failures(results), *([f"{signs}."] if signs else []), _protocol(results)]
+
+
+def _protocol(results: Results) -> str:
+    protocol = results["protocol"]
+    return (
+        f"{protocol['samples']:,} samples each, compared with {protocol['reference'].rstrip('.')}. "
+        f"Features: {protocol['features']['description']}, sha256 {protocol['features']['sha256'][:12]}; "
+        f"data sha256 {protocol['data']['sha256'][:12]}."
+    )
+
+
+def _parts(sheet: Sheet, width: int) -> Iterator[Sheet]:
+    """The sheet in parts that are no wider than `width` columns, each with the contestants' names."""
+    left = 2 + min(_NAME, max(len(line.contestant) for line in sheet.lines))
+    start, used, number = 0, left, len(sheet.columns)
+    for column in range(number):
+        needed = 3 + _width(sheet, column)
+        if used + needed > width and column > start:
+            yield _slice(sheet, start, column)
+            start, used = column, left
+        used += needed
+    yield _slice(sheet, start, number)
+
+
+def _slice(sheet: Sheet, start: int, stop: int) -> Sheet:
+    title = sheet.title if start == 0 else f"{sheet.title}, continued"
+    lines = [Line(line.contestant, line.role, line.cells[start:stop], line.below) for line in sheet.lines]
+    return Sheet(title, sheet.columns[start:stop], lines, [])
+
+
+def _width(sheet: Sheet, column: int) -> int:
+    """Columns of text that a column needs when its heading is wrapped between words."""
+    cells = [line.cells[column] for line in sheet.lines]
+    texts = [text for cell in cells for text in (f"{cell.text} {cell.mark}".rstrip(), cell.below)]
+    return max(len(text) for text in (*texts, *sheet.columns[column].heading.split(" ")))
+
+
+def _rich_table(sheet: Sheet) -> Table:
+    table = Table(title=sheet.title, title_justify="left", title_style="italic", box=box.SIMPLE_HEAD)
+    table.add_column("contestant", max_width=_NAME, overflow="fold")
+    for number, column in enumerate(sheet.columns):
+        heading = "\n".join(textwrap.wrap(column.heading, max(_width(sheet, number), 9), break_long_words=False))
+        table.add_column(heading, justify="right", no_wrap=True)
+    for _, lines in sheet.groups:
+        table.add_section()
+        for line in lines:
+            name = f"{line.contestant}\n{line.below}".rstrip()
+            table.add_row(Text(name), *map(_rich_cell, line.cells), style="" if line.role == "contestant" else "dim")
+    return table
+
+
+def _rich_cell(cell: Cell) -> Text:
+    text = Text(f"{cell.text} {cell.mark}".rstrip(), style=_STYLES.get(cell.mark, ""))
+    return text.append(f"\n{cell.below}") if cell.below else text
+
+
+def _facts(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary as cells of a CSV line; what is absent or null is empty."""
+    lower, upper = summary.get("bracket") or (None, None)
+    difference = summary.get("difference") or {}
+    facts = {name: summary.get(name) for name in _CSV if name in summary} | {
+        "lower": lower,
+        "upper": upper,
+        "difference": difference.get("mean"),
+        "difference_half_width": difference.get("half_width"),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _markdown_lines(sheet: Sheet) -> Iterator[str]:
+    yield f"| contestant | {' | '.join(_markdown(column.heading) for column in sheet.columns)} |"
+    yield f"|:--|{'--:|' * len(sheet.columns)}"
+    for line in sheet.lines:
+        cells = [_markdown_cell(cell) for cell in line.cells]
+        yield f"| {' | '.join([_markdown(' '.join(filter(None, [line.contestant, line.below]))), *cells])} |"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = _markdown(cell.text)
+    text = f"**{text}** {_markdown(cell.mark)}" if cell.mark == "*" else f"{text} {_markdown(cell.mark)}".rstrip()
+    return f"{text} {_markdown(cell.below)}".rstrip()
+
+
+def _markdown(text: str) -> str:
+    """Text without its meaning in Markdown or HTML."""
+    for sign in "\\`*_[]<>|~":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", " ")
+
+
+def _html_line(line: Line) -> str:
+    cells = "".join(_html_cell(cell) for cell in line.cells)
+    name = "<br>".join(html.escape(text) for text in (line.contestant, line.below) if text)
+    return f'<tr><th scope="row" style="text-align:left;font-weight:normal">{name}</th>{cells}</tr>'
+
+
+def _html_cell(cell: Cell) -> str:
+    weight = "bold" if cell.mark == "*" else "normal"
+    text = html.escape(f"{cell.text} {cell.mark}".rstrip())
+    below = f"<br><small>{html.escape(cell.below)}</small>" if cell.below else ""
+    return f'<td style="text-align:right;white-space:nowrap;font-weight:{weight}">{text}{below}</td>'

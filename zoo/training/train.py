@@ -21,7 +21,7 @@ from zoo.data import SPLIT_SEED, Data, DataSpec, load_data
 from zoo.errors import ConfigError, PluginError
 from zoo.model import Density, Model
 from zoo.plugins import Plugin
-from zoo.randomness import derive_seed, generator, scoped_randomness
+from zoo.randomness import bernoulli, derive_seed, generator, scoped_randomness
 from zoo.storage import write_atomically
 from zoo.threads import single_thread
 from zoo.training.budget import Budget, Progress
@@ -158,8 +158,14 @@ def train_module(
 
 
 def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
-    """The same model under a density fitted, in float64, to one draw of the code of each training example."""
-    codes = model.encode(data.train, seed=derive_seed(seed, "codes"))
+    """The same model under a density fitted, in float64, to one draw of the code of each training example.
+
+    The examples are shown as training showed them: a model of bits sees one draw of the bits of each.
+    """
+    x = data.train
+    if data.spec.support == "unit" and model.plugin.card.shown(model.config) == "bits":
+        x = bernoulli(x, generator(seed, "bits of the codes"))
+    codes = model.encode(x, seed=derive_seed(seed, "codes"))
     flat = codes.reshape(len(codes), -1).double()
     with scoped_randomness(derive_seed(seed, "density")):
         state = density.hooks.fit(codes=flat, generator=generator(seed, "density"))

@@ -100,13 +100,12 @@ class AE(nn.Module):
                 f"got {self.noise}. A usual one is 0.1."
             )
         g, s = _ACTIVATIONS[config.activation], _ACTIVATIONS[config.code]
-        f = _ACTIVATIONS["linear" if self.real else "sigmoid"]
         if config.network == "conv":
             shapes = (*_maps(data.shape, config.channels), (config.latent_dim,))
         else:
             shapes = tuple((width,) for width in (data.size, *config.hidden, config.latent_dim))
         self.encoder_activations = (*(g for _ in shapes[2:]), s)
-        self.decoder_activations = (f, *(g for _ in shapes[2:]))
+        self.decoder_activations = (_ACTIVATIONS["linear"], *(g for _ in shapes[2:]))
         # Layer l of both lists joins shapes[l] and shapes[l + 1].
         self.W = nn.ParameterList(_glorot(above, below) for below, above in pairwise(shapes))
         self.b = nn.ParameterList(torch.zeros(above) for above in shapes[1:])
@@ -128,12 +127,17 @@ class AE(nn.Module):
             h = activation(_affine(W, h, b))
         return h
 
-    def decode(self, h: Tensor) -> Tensor:
-        """x̂ = f(W* h + c): (B, H) -> (B, *shape), in [0, 1] unless the data are real."""
+    def o(self, h: Tensor) -> Tensor:
+        """W* h + c, what f is applied to: (B, H) -> (B, V)."""
         W_star = [W.transpose(0, 1) for W in self.W] if self.W_star is None else list(self.W_star)
         for W, c, activation in reversed(list(zip(W_star, self.c, self.decoder_activations, strict=True))):
             h = activation(_transposed_affine(W, h, c))
-        return h.reshape(-1, *self.shape)
+        return h.flatten(1)
+
+    def decode(self, h: Tensor) -> Tensor:
+        """x̂ = f(W* h + c): (B, H) -> (B, *shape), in [0, 1] unless the data are real."""
+        o = self.o(h)
+        return (o if self.real else o.sigmoid()).reshape(-1, *self.shape)
 
     def corrupt(self, x: Tensor, generator: Generator) -> Tensor:
         """x̃: x with values masked to 0 with probability `noise`, or x + noise · ε for real data."""

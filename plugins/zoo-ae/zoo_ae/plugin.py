@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Annotated, Literal, NoReturn, Self
 
+from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 import zoo
+from zoo_ae.likelihood import DeclaredLikelihood
 from zoo_ae.model import AE, AEConfig
+
+_EXAMPLES = 2_000  # that a diagnosis looks at
+
+
+class AEOptions(zoo.Config):
+    """What an autoencoder must be told before it has a likelihood: training knew nothing of it."""
+
+    decoder_noise: Annotated[
+        Literal["none", "bernoulli", "gaussian"],
+        Field(description="declared p(x|h), for a likelihood: bernoulli for data in [0, 1], gaussian for real data"),
+    ] = "none"
+    sigma: Annotated[
+        float, Field(gt=0, description="gaussian: σ of the noise; with 1, −log p(x|h) is half the squared error")
+    ] = 1.0
+    k: Annotated[int, Field(gt=0, description="draws of h for each example in the bound on log p(x)")] = 500
+
+    @model_validator(mode="after")
+    def _sigma_is_that_of_gaussian_noise(self) -> Self:
+        if self.sigma != 1 and self.decoder_noise != "gaussian":
+            raise ValueError(
+                f"sigma needs decoder_noise = gaussian, got sigma = {self.sigma} with decoder_noise = "
+                f"{self.decoder_noise}; leave sigma out, or set decoder_noise too"
+            )
+        return self
 
 
 class AEPlugin:
@@ -17,10 +43,12 @@ class AEPlugin:
         name="ae",
         summary="autoencoder: a code h and a reconstruction, no distribution over h (attach one: ae@gmm)",
         config=AEConfig,
+        options=AEOptions,
         trains_on="grey",
         latent="real",
         samples="means",
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
+        sensitivity={"latent_dim": (4, 64), "noise": (0.1, 0.3)},
         paper="10.1126/science.1127647",
     )
 
@@ -57,3 +85,30 @@ class AEPlugin:
             "an autoencoder learned a code h for each x but no distribution over h, so it has nothing to draw a code "
             "from; attach a latent density: ae@gmm"
         )
+
+    @zoo.hookimpl
+    def log_prob(
+        self, model: AE, x: Tensor, generator: Generator, options: AEOptions, prior: zoo.LatentDensity | None
+    ) -> tuple[zoo.LogProb, ...]:
+        """Return a lower bound on log p(x) under a declared noise and an attached density; there is none without."""
+        wanted = "gaussian" if model.real else "bernoulli"
+        if prior is None or options.decoder_noise == "none":
+            raise zoo.Unsupported(
+                "an autoencoder has no likelihood: no distribution over h, and no noise in its decoder; attach the one "
+                f"and declare the other: ae@gmm:sample.decoder_noise={wanted}"
+            )
+        if options.decoder_noise != wanted:
+            raise zoo.Unsupported(
+                f"decoder_noise must be {wanted}, as likelihoods of data in [0, 1] are those of bits and others are "
+                f"densities, got {options.decoder_noise}"
+            )
+        sigma = options.sigma if model.real else None
+        nats = DeclaredLikelihood(model, prior, sigma, generator).bound(x, options.k)
+        noise = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
+        return (zoo.LogProb(nats, "lower", method=f"declared {noise}; importance-weighted bound, k = {options.k}"),)
+
+    @zoo.hookimpl
+    def diagnose(self, model: AE, valid: Tensor) -> dict[str, float | str | list[float]]:
+        """Return the standard deviation of each value of the code, in descending order: N(0, I) would have ones."""
+        deviations = model.encode(valid[:_EXAMPLES]).std(0, correction=0)
+        return {"standard deviations of the code": deviations.sort(descending=True).values.tolist()}

@@ -128,7 +128,7 @@ def test_log_partition_does_not_depend_on_the_size_of_a_block(monkeypatch: pytes
 
 def test_log_prob_sums_to_one_over_all_patterns() -> None:
     rbm = machine(9, 12).float()
-    (answer,) = plugin.log_prob(rbm, patterns(9).float())
+    (answer,) = plugin.log_prob(rbm, patterns(9).float(), Generator(), RBMOptions())
     assert answer.nats.exp().sum().item() == pytest.approx(1, abs=1e-9)
     assert (answer.kind, answer.stderr, answer.method) == ("exact", 0.0, "enumeration of 2^9 states")
 
@@ -145,10 +145,20 @@ def test_log_prob_of_an_rbm_without_weights_is_that_of_independent_units() -> No
     )
 
 
+@machines
+def test_log_prob_of_codes_is_the_marginal_of_h(support: str) -> None:
+    rbm = machine(2, 4, support)
+    answer = plugin.log_prob_codes(rbm.float(), patterns(4).float())
+    assert answer.exp().sum().item() == pytest.approx(1, abs=1e-9)
+    if support == "bits":
+        joint = -joint_energy(rbm.double(), patterns(2), patterns(4))
+        torch.testing.assert_close(answer, joint.logsumexp(0) - joint.flatten().logsumexp(0))
+
+
 @pytest.mark.parametrize(("support", "V", "H"), [("bits", 21, 21), ("real", 2, 21)])
-def test_log_prob_of_too_many_units_is_refused_with_the_reason(support: str, V: int, H: int) -> None:
+def test_log_prob_of_the_codes_of_too_many_units_is_refused_with_the_reason(support: str, V: int, H: int) -> None:
     with pytest.raises(zoo.Unsupported, match="at most 20 units, and this RBM has 21"):
-        plugin.log_prob(machine(V, H, support), torch.zeros(1, V))
+        plugin.log_prob_codes(machine(V, H, support), torch.zeros(1, H))
 
 
 def transition_matrix(rbm: RBM) -> Tensor:
@@ -180,6 +190,24 @@ def test_samples_after_many_steps_have_the_exact_means() -> None:
     exact = log_prob(rbm, v).exp() @ v
     x = plugin.sample(rbm, n, Generator().manual_seed(0), RBMOptions(steps=50))
     assert ((x.mean(0) - exact) / (x.std(0) / math.sqrt(n))).abs().max() < 4
+
+
+def test_codes_after_many_steps_have_the_exact_means() -> None:
+    rbm, n = machine(4, 3).float(), 20_000
+    h = patterns(3)
+    exact = plugin.log_prob_codes(rbm, h).exp() @ h
+    z = plugin.sample_codes(rbm, n, Generator().manual_seed(0), RBMOptions(steps=50))
+    assert z.unique().tolist() == [0, 1]
+    assert ((z.mean(0) - exact) / (z.std(0) / math.sqrt(n))).abs().max() < 4
+
+
+@machines
+def test_samples_are_the_decoded_codes_of_the_same_draws(support: str) -> None:
+    rbm, options = machine(4, 3, support), RBMOptions(steps=5, start="uniform")
+    samples = plugin.sample(rbm, 6, Generator().manual_seed(2), options)
+    generator = Generator().manual_seed(2)
+    z = plugin.sample_codes(rbm, 6, generator, options)
+    torch.testing.assert_close(samples, plugin.decode(rbm, z, generator if rbm.real else None))
 
 
 def test_real_samples_have_the_exact_mean_and_variance() -> None:

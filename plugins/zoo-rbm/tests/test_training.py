@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
+import zoo_rbm.plugin
 from torch import Generator, Tensor
 from zoo_rbm.likelihood import log_prob, states
 from zoo_rbm.model import RBM, SLIDING, RBMConfig
@@ -169,14 +171,15 @@ def test_only_training_moves_chains_and_offsets(support: str) -> None:
     rbm, x = machine(4, 3, support), examples(8, 4, support)
     plugin.loss(rbm, x, Generator().manual_seed(0))
     before = {name: buffer.clone() for name, buffer in rbm.named_buffers()}
-    assert set(before) == {"mu", "lam", "chains"}
+    assert set(before) == {"b0", "mu", "lam", "chains"}
     rbm.eval()
     plugin.loss(rbm, x, Generator().manual_seed(0))
     plugin.decode(rbm, plugin.encode(rbm, x, Generator().manual_seed(0)), None)
     plugin.sample(rbm, 3, Generator().manual_seed(0), RBMOptions(steps=2))
-    plugin.log_prob(rbm, x)
+    plugin.log_prob(rbm, x, Generator().manual_seed(0), RBMOptions())
+    plugin.diagnose(rbm, x, x)
     assert all(torch.equal(buffer, before[name]) for name, buffer in rbm.named_buffers())
-    assert set(rbm.state_dict()) == {"W", "b", "c"}
+    assert set(rbm.state_dict()) == {"W", "b", "c", "b0"}
 
 
 def test_initialise_sets_log_odds_and_offsets() -> None:
@@ -185,6 +188,7 @@ def test_initialise_sets_log_odds_and_offsets() -> None:
     plugin.initialise(rbm, x)
     expected = torch.tensor([math.log(0.001 / 0.999), 0.0, math.log(3), math.log(0.999 / 0.001)])
     torch.testing.assert_close(rbm.b.detach(), expected)
+    torch.testing.assert_close(rbm.b0, expected)
     torch.testing.assert_close(rbm.mu, torch.tensor([0.0, 0.5, 0.75, 1.0]))
     torch.testing.assert_close(rbm.lam, rbm.prob_h(x.flatten(1)).mean(0).detach())
 
@@ -193,30 +197,63 @@ def test_initialise_of_real_values_sets_means() -> None:
     x = torch.tensor([[1.0, -4.0], [3.0, 0.0]])
     rbm = plugin.build(RBMConfig(hidden=3, centred=False), zoo.DataSpec((2,), "real"))
     plugin.initialise(rbm, x)
-    assert rbm.b.tolist() == [2, -2]
+    assert rbm.b.tolist() == rbm.b0.tolist() == [2, -2]
     assert rbm.mu.tolist() == [0, 0]
+
+
+def exact_pseudo_log_likelihood(rbm: RBM, v: Tensor) -> float:
+    """Σ_i log p(v_i | the others) of one v, shape (1, V), from exact probabilities of v and of v with v_i flipped."""
+    total = 0.0
+    for i in range(v.shape[1]):
+        pair = torch.cat([v, v])
+        pair[1, i] = 1 - pair[1, i]
+        total += torch.log_softmax(log_prob(rbm, pair), 0)[0].item()
+    return total
+
+
+def test_pseudo_log_likelihood_is_the_sum_of_the_exact_conditionals() -> None:
+    rbm, v = machine(6, 3), examples(5, 6)
+    exact = torch.tensor([exact_pseudo_log_likelihood(rbm, row[None]) for row in v], dtype=torch.float64)
+    torch.testing.assert_close(rbm.pseudo_log_likelihood(v).detach(), exact)
 
 
 def test_held_out_loss_of_bits_is_minus_the_pseudo_log_likelihood() -> None:
     rbm, n = machine(4, 3).eval(), 20_000
     v = examples(1, 4)
-    exact = 0.0
-    for i in range(4):
-        pair = torch.cat([v, v])
-        pair[1, i] = 1 - pair[1, i]
-        exact -= torch.log_softmax(log_prob(rbm, pair), 0)[0].item()  # log p(v_i | the others)
     per_example = rbm.held_out_loss(v.expand(n, -1), Generator().manual_seed(0)).detach()
     stderr = per_example.std().item() / math.sqrt(n)
     assert plugin.loss(rbm, v.expand(n, -1), Generator().manual_seed(0))["loss"].item() == pytest.approx(
-        exact, abs=4 * stderr
+        -exact_pseudo_log_likelihood(rbm, v), abs=4 * stderr
     )
+
+
+@supports
+def test_diagnosis_compares_free_energies_of_equally_many_examples(
+    support: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rbm, train, valid = machine(4, 3, support), examples(9, 4, support), examples(5, 4, support, seed=2)
+    for most, n in ((1000, 5), (3, 3)):
+        monkeypatch.setattr(zoo_rbm.plugin, "DIAGNOSED", most)
+        found = plugin.diagnose(rbm, train, valid)
+        gap = (rbm.free_energy(valid[:n]) - rbm.free_energy(train[:n])).mean().item()
+        assert found.pop("free-energy gap, validation - training") == pytest.approx(gap)
+        expected = (
+            {"score-matching objective, validation": rbm.held_out_loss(valid[:n]).mean().item()}
+            if support == "real"
+            else {"pseudo-log-likelihood, validation": rbm.pseudo_log_likelihood(valid[:n]).mean().item()}
+        )
+        assert found == pytest.approx(expected)
 
 
 def test_held_out_loss_of_real_values_is_the_score_matching_objective() -> None:
     rbm, v = machine(3, 4, "real").eval(), examples(5, 3, "real")
+
+    def free_energy(v: Tensor) -> Tensor:
+        return rbm.free_energy(v[None])[0]
+
     for n in range(5):
-        score = -torch.autograd.functional.jacobian(rbm.free_energy, v[n])
-        curvature = -torch.autograd.functional.hessian(rbm.free_energy, v[n]).trace()
+        score = -torch.autograd.functional.jacobian(free_energy, v[n])
+        curvature = -torch.autograd.functional.hessian(free_energy, v[n]).trace()
         torch.testing.assert_close(rbm.held_out_loss(v)[n], score.square().sum() / 2 + curvature)
 
 
@@ -226,6 +263,17 @@ def test_bars_and_stripes_are_learned_to_the_optimum() -> None:
     (answer,) = zoo.train("rbm", "bars-and-stripes:3", seed=0).log_prob(x)
     assert answer.kind == "exact"
     assert -math.log(14) - 0.15 < answer.nats.mean().item() <= -math.log(14)
+
+
+def test_a_loaded_machine_anneals_from_the_means_of_its_data(tmp_path: Path) -> None:
+    x = (torch.rand(200, 30, generator=Generator().manual_seed(0)) < torch.linspace(0.1, 0.9, 30)).float()
+    model = zoo.train("rbm:hidden=21", x, epochs=1, seed=0)
+    loaded = zoo.load(model.save(tmp_path / "rbm.safetensors"))
+    mean = zoo.load_data(x).train.mean(0)
+    torch.testing.assert_close(loaded.module.b0, torch.logit(mean, 0.001))
+    settings = {"temperatures": 10, "ais_chains": 10, "burn_in": 1}
+    for before, after in zip(model.log_prob(x, **settings), loaded.log_prob(x, **settings), strict=True):
+        assert torch.equal(before.nats, after.nats)
 
 
 def test_correlated_real_values_are_learned_without_divergence() -> None:

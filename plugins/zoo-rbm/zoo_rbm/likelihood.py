@@ -3,7 +3,8 @@
     bits:         Z = Σ_v exp(-F(v)) = Σ_h exp(cᵀh) Π_i (1 + exp(a_i))                        a = b + W h
     real values:  Z = ∫ exp(-F(v)) dv = Σ_h exp(cᵀh) (2πσ²)^(V/2) exp((‖a‖² - ‖b‖²)/2σ²)
 
-What is not enumerated is summed, or integrated, in closed form. Everything is float64 and in nats.
+What is not enumerated is summed, or integrated, in closed form. A larger machine gets a bracket of log Z by annealing.
+Everything is float64 and in nats, except the chains of the annealing, which run in the machine's own precision.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 
 import zoo
 
+from .annealing import Estimate, ais, reverse_ais
 from .model import RBM
 
 MOST = 20  # units: their 2^20 states take seconds
 BLOCK = 2**12  # states in memory at a time
+WIDE = 1.0  # nats between the ends of a bracket that still say the same
+SURE = 4.0  # standard errors by which the ends may cross
 
 
 def enumerated_units(rbm: RBM) -> int:
@@ -37,8 +41,61 @@ def log_prob(rbm: RBM, v: Tensor) -> Tensor:
     Raises:
         zoo.Unsupported: if there are too many units to enumerate.
     """
-    log_Z = log_partition(rbm)
-    return -copy.deepcopy(rbm).double().free_energy(v.double()) - log_Z
+    return _unnormalised(rbm, v) - log_partition(rbm)
+
+
+@torch.no_grad()
+def bracket(
+    rbm: RBM, v: Tensor, temperatures: int, chains: int, burn_in: int, generator: Generator
+) -> tuple[zoo.LogProb, zoo.LogProb]:
+    """log p(v) for v of shape (N, V), from below by reverse AIS and from above by AIS.
+
+    Args:
+        rbm, temperatures, chains, burn_in, generator: as in `annealing`.
+        v: the examples; the chains of reverse AIS start at some of them.
+
+    Returns:
+        The lower and the upper end. The stderr of each is that of its log Z, which all examples share.
+    """
+    above = reverse_ais(rbm, v, temperatures, chains, burn_in, generator)
+    below = ais(rbm, temperatures, chains, generator)
+    setting = f"{temperatures} temperatures, {chains} chains"
+    lower = f"reverse AIS, {setting} started {burn_in} Gibbs steps from the examples, {_effective(above)}"
+    upper = f"AIS, {setting}, {_effective(below)}{warning(below, above)}"
+    nats = _unnormalised(rbm, v)
+    return (
+        zoo.LogProb(nats - above.log_partition, "lower", above.stderr, lower),
+        zoo.LogProb(nats - below.log_partition, "upper", below.stderr, upper),
+    )
+
+
+def warning(below: Estimate, above: Estimate) -> str:
+    """What to do about a bracket of log Z that says little, or that cannot be one; "" for a good one."""
+    width = above.log_partition - below.log_partition
+    if width > WIDE:
+        return f" (warning: the bracket is {width:.1f} nats wide; raise sample.temperatures)"
+    if width < -SURE * math.hypot(below.stderr, above.stderr):
+        return f" (warning: the ends cross by {-width:.1f} nats, so that neither is a bound; raise sample.burn_in)"
+    return ""
+
+
+def _effective(estimate: Estimate) -> str:
+    return f"effective sample size {estimate.effective:.0f}"
+
+
+def _unnormalised(rbm: RBM, v: Tensor) -> Tensor:
+    """-F(v), float64, shape (N,)."""
+    return -copy.deepcopy(rbm).double().free_energy(v.double())
+
+
+@torch.no_grad()
+def log_prob_h(rbm: RBM, h: Tensor) -> Tensor:
+    """log p(h) for h of shape (N, H); shape (N,).
+
+    Raises:
+        zoo.Unsupported: if there are too many units to enumerate.
+    """
+    return log_weight_h(copy.deepcopy(rbm).double(), h.double()) - log_partition(rbm)
 
 
 @torch.no_grad()

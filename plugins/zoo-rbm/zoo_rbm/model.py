@@ -57,6 +57,7 @@ class RBMConfig(zoo.Config):
 class RBM(nn.Module):
     """E(v, h) over V visible units (bits, or real values where `data.support` says so) and H hidden bits."""
 
+    b0: Tensor  # (V,), b of independent units with the means of the data; where annealing starts
     mu: Tensor  # (V,), offset of v
     lam: Tensor  # (H,), offset of h
     chains: Tensor  # (C, H), h of the persistent chains
@@ -71,6 +72,7 @@ class RBM(nn.Module):
         self.W = nn.Parameter(0.01 * torch.randn(V, H))
         self.b = nn.Parameter(torch.zeros(V))
         self.c = nn.Parameter(torch.zeros(H))
+        self.register_buffer("b0", torch.zeros(V))
         self.register_buffer("mu", torch.zeros(V), persistent=False)
         self.register_buffer("lam", torch.zeros(H), persistent=False)
         self.register_buffer("chains", torch.zeros(config.chains, H), persistent=False)
@@ -89,16 +91,16 @@ class RBM(nn.Module):
 
     def input_h(self, v: Tensor) -> Tensor:
         """c + Wᵀ v/σ², the log-odds of each hidden unit, shape (B, H)."""
-        return self.c + v @ self.W / self.sigma**2
+        return torch.addmm(self.c, v, self.W, alpha=1 / self.sigma**2)
 
     def prob_h(self, v: Tensor) -> Tensor:
         """p(h = 1 | v), shape (B, H)."""
-        return torch.sigmoid(self.input_h(v))
+        return self.input_h(v).sigmoid_()
 
     def mean_v(self, h: Tensor) -> Tensor:
         """E[v | h], shape (B, V)."""
-        a = self.b + h @ self.W.T
-        return a if self.real else torch.sigmoid(a)
+        a = torch.addmm(self.b, h, self.W.T)
+        return a if self.real else a.sigmoid_()
 
     def sample_h(self, v: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw h from p(h | v), shape (B, H)."""
@@ -106,7 +108,10 @@ class RBM(nn.Module):
 
     def sample_v(self, h: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw v from p(v | h), shape (B, V)."""
-        mean = self.mean_v(h)
+        return self.draw_v(self.mean_v(h), generator)
+
+    def draw_v(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
+        """Draw v given the mean of each unit: bits, or N(mean, σ² I); shape (B, V)."""
         if not self.real:
             return zoo.bernoulli(mean, generator)
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
@@ -118,29 +123,34 @@ class RBM(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, steps: int, start: Literal["bias", "uniform"], generator: Generator) -> Tensor:
-        """Run n chains, one for each sample, from a start that knows no data; shape (n, V).
+        """p(v = 1 | h) for bits, a draw from p(v | h) for real values, h at the end of n chains; shape (n, V)."""
+        h = self.sample_codes(n, steps, start, generator)
+        return self.sample_v(h, generator) if self.real else self.mean_v(h)
+
+    @torch.no_grad()
+    def sample_codes(self, n: int, steps: int, start: Literal["bias", "uniform"], generator: Generator) -> Tensor:
+        """Run n chains from a start that knows no data: v ~ p(v | h) and h ~ p(h | v), `steps` times.
 
         Args:
             n: number of chains.
             steps: Gibbs steps of each chain.
-            start: `bias`, v drawn with every h = 0; `uniform`, with every h a fair coin.
+            start: `bias`, from h = 0, so that b alone draws the first v; `uniform`, from fair coins.
             generator: where all draws come from.
 
         Returns:
-            p(v = 1 | h) at the last step for bits, a draw from p(v | h) for real values.
+            h at the end, shape (n, H).
         """
-        h = self.W.new_full((n, len(self.c)), 0.5 if start == "uniform" else 0.0)
-        v = self.sample_v(zoo.bernoulli(h, generator), generator)
-        for _ in range(steps - 1):
-            v = self.gibbs_step(v, generator)
-        h = self.sample_h(v, generator)
-        return self.sample_v(h, generator) if self.real else self.mean_v(h)
+        h = zoo.bernoulli(self.W.new_full((n, len(self.c)), 0.5 if start == "uniform" else 0.0), generator)
+        for _ in range(steps):
+            h = self.sample_h(self.sample_v(h, generator), generator)
+        return h
 
     @torch.no_grad()
     def initialise(self, v: Tensor) -> None:
         """E[v | h = 0] and the offsets from the means of v, shape (N, V) (Hinton 2012, section 8)."""
         mean = v.mean(0)
-        self.b.copy_(mean if self.real else torch.logit(mean, RAREST))
+        self.b0.copy_(mean if self.real else torch.logit(mean, RAREST))
+        self.b.copy_(self.b0)
         if self.config.centred:
             self.mu.copy_(mean)
             self.lam.copy_(self.prob_h(v).mean(0))
@@ -160,8 +170,11 @@ class RBM(nn.Module):
         with torch.no_grad():
             a_data = self.input_h(v)
             h_data = torch.sigmoid(a_data)
-            v_model, a_model = self.negative_phase(h_data, generator)
+            v_model = self.negative_phase(h_data, generator)
+            a_model = self.input_h(v_model)
             h_model = torch.sigmoid(a_model)
+            if self.config.algorithm == "pcd":
+                self.chains = zoo.bernoulli(h_model, generator)
             if self.config.centred:
                 self.mu.lerp_((v.mean(0) + v_model.mean(0)) / 2, SLIDING)
                 self.lam.lerp_((h_data.mean(0) + h_model.mean(0)) / 2, SLIDING)
@@ -169,12 +182,12 @@ class RBM(nn.Module):
             dW, db, dc = self.gradient(torch.cat([v, v_model]), torch.cat([h_data, h_model]), weight)
             F_data = self.visible_energy(v) - F.softplus(a_data).sum(-1)
             F_model = self.visible_energy(v_model) - F.softplus(a_model).sum(-1)
-            decay = self.config.weight_decay * self.W
-            value = F_data.mean() - F_model.mean() + 0.5 * (decay * self.W).sum()
-        loss: Tensor = _WithGradient.apply(value, dW + decay, db, dc, self.W, self.b, self.c)
+            decay = self.config.weight_decay
+            value = F_data.mean() - F_model.mean() + 0.5 * decay * torch.linalg.vector_norm(self.W).square()
+        loss: Tensor = _WithGradient.apply(value, dW.add_(self.W, alpha=decay), db, dc, self.W, self.b, self.c)
         return loss
 
-    def negative_phase(self, h_data: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+    def negative_phase(self, h_data: Tensor, generator: Generator | None = None) -> Tensor:
         """k Gibbs steps, from h ~ p(h | data) for CD, from where the chains stand for PCD.
 
         Args:
@@ -182,17 +195,13 @@ class RBM(nn.Module):
             generator: where the draws come from.
 
         Returns:
-            v of the C chains, shape (C, V), and the log-odds of h given this v, shape (C, H).
+            v of the C chains, shape (C, V).
         """
-        persistent = self.config.algorithm == "pcd"
-        h = self.chains if persistent else zoo.bernoulli(h_data, generator)
+        h = self.chains if self.config.algorithm == "pcd" else zoo.bernoulli(h_data, generator)
         v = self.sample_v(h, generator)
         for _ in range(self.config.k - 1):
             v = self.gibbs_step(v, generator)
-        a = self.input_h(v)
-        if persistent:
-            self.chains = zoo.bernoulli(torch.sigmoid(a), generator)
-        return v, a
+        return v
 
     def gradient(self, v: Tensor, h: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gradient of -log p(v) with respect to W, b, c, from v, h and signed weights of the data and the model.
@@ -208,7 +217,7 @@ class RBM(nn.Module):
             h: hidden units or p(h = 1 | v), shape (B + C, H).
             weight: -1/B for each example of the data, 1/C for each of the model, shape (B + C,); sums to 0.
         """
-        weighted_v = weight[:, None] * (v - self.mu) / self.sigma**2
+        weighted_v = (v - self.mu).mul_(weight[:, None] / self.sigma**2)
         dW = weighted_v.T @ (h - self.lam)
         db = weighted_v.sum(0) - dW @ self.lam
         dc = weight @ h - self.mu @ dW / self.sigma**2
@@ -221,20 +230,34 @@ class RBM(nn.Module):
     def held_out_loss(self, v: Tensor, generator: Generator | None = None) -> Tensor:
         """What needs no Z and falls as the model comes closer to the data, shape (B,).
 
-        Bits: minus the pseudo-log-likelihood Σ_i log p(v_i | the others) in nats, estimated from one unit i of
-        each example, drawn at random: V log(1 + exp(F(v) - F(v with v_i flipped))).
-
-        Real values: the score-matching objective Σ_i ½ψ_i² + ∂ψ_i/∂v_i of the score ψ = ∂ log p(v)/∂v
-        (Hyvärinen 2005), ψ = (b + W p(h = 1 | v) - v)/σ².
+        Real values: the score-matching objective. Bits: minus the pseudo-log-likelihood in nats, estimated from one
+        unit i of each example, drawn at random: V log(1 + exp(F(v) - F(v with v_i flipped))).
         """
         if self.real:
-            p = self.prob_h(v)
-            score = (self.mean_v(p) - v) / self.sigma**2
-            slope = (p * (1 - p)) @ self.W.square().sum(0) / self.sigma**4 - v.shape[1] / self.sigma**2
-            return 0.5 * score.square().sum(-1) + slope
+            return self.score_matching(v)
         i = torch.randint(v.shape[1], (len(v), 1), generator=generator, device=v.device)
         flipped = v.scatter(1, i, 1 - v.gather(1, i))
         return v.shape[1] * F.softplus(self.free_energy(v) - self.free_energy(flipped))
+
+    def pseudo_log_likelihood(self, v: Tensor) -> Tensor:
+        """Σ_i log p(v_i | the others) of bits, over every unit i; nats, shape (B,)."""
+        a = self.input_h(v)
+        soft = F.softplus(a).sum(-1)
+        total = v.new_zeros(len(v))
+        for i, flip in enumerate((1 - 2 * v).T):  # (B,), what is added to v_i
+            flipped = F.softplus(torch.addr(a, flip, self.W[i])).sum(-1)
+            total -= F.softplus(flip * self.b[i] + flipped - soft)  # log(1 + exp(F(v) - F(flipped)))
+        return total
+
+    def score_matching(self, v: Tensor) -> Tensor:
+        """Σ_i ½ψ_i² + ∂ψ_i/∂v_i of real values, shape (B,), lower the closer the model is to the data.
+
+        ψ = ∂ log p(v)/∂v = (b + W p(h = 1 | v) - v)/σ² is the score (Hyvärinen 2005).
+        """
+        p = self.prob_h(v)
+        score = (self.mean_v(p) - v) / self.sigma**2
+        slope = (p * (1 - p)) @ self.W.square().sum(0) / self.sigma**4 - v.shape[1] / self.sigma**2
+        return 0.5 * score.square().sum(-1) + slope
 
 
 class _WithGradient(torch.autograd.Function):

@@ -12,15 +12,22 @@ import zoo
 from . import likelihood
 from .model import RBM, RBMConfig
 
+DIAGNOSED = 1000  # examples of each split: seconds at MNIST's size
+
 
 class RBMOptions(zoo.Config):
-    """How an RBM is sampled: one Gibbs chain for each sample."""
+    """How an RBM is sampled, one Gibbs chain for each sample, and how log Z is annealed where it is not enumerated."""
 
     steps: Annotated[int, Field(gt=0, description="Gibbs steps of each chain")] = 1000
     start: Annotated[
         Literal["bias", "uniform"],
         Field(description="v drawn with all hidden units off (bias), or with fair coins for them (uniform)"),
     ] = "bias"
+    temperatures: Annotated[int, Field(gt=0, description="temperatures of annealed importance sampling")] = 1000
+    ais_chains: Annotated[int, Field(gt=1, description="chains of annealed importance sampling, each way")] = 100
+    burn_in: Annotated[
+        int, Field(ge=0, description="Gibbs steps from the examples to where reverse annealing starts")
+    ] = 1000
 
 
 class RBMPlugin:
@@ -38,6 +45,7 @@ class RBMPlugin:
         training=zoo.Training(
             optimiser="sgd", learning_rate=0.2, batch_size=40, schedule="linear", average=0.999, clip=10.0
         ),
+        sensitivity={"hidden": (128, 512), "k": (1, 5), "sample.steps": (1, 10, 100, 1000, 10_000)},
     )
 
     @zoo.hookimpl
@@ -73,7 +81,29 @@ class RBMPlugin:
         return model.sample(n, options.steps, options.start, generator).reshape(-1, *model.shape)
 
     @zoo.hookimpl
-    def log_prob(self, model: RBM, x: Tensor) -> tuple[zoo.LogProb, ...]:
-        nats = likelihood.log_prob(model, x.flatten(1))
+    def sample_codes(self, model: RBM, n: int, generator: Generator, options: RBMOptions) -> Tensor:
+        return model.sample_codes(n, options.steps, options.start, generator)
+
+    @zoo.hookimpl
+    def log_prob_codes(self, model: RBM, z: Tensor) -> Tensor:
+        return likelihood.log_prob_h(model, z)
+
+    @zoo.hookimpl
+    def log_prob(self, model: RBM, x: Tensor, generator: Generator, options: RBMOptions) -> tuple[zoo.LogProb, ...]:
+        v = x.flatten(1)
         units = likelihood.enumerated_units(model)
-        return (zoo.LogProb(nats, kind="exact", method=f"enumeration of 2^{units} states"),)
+        if units <= likelihood.MOST:
+            return (zoo.LogProb(likelihood.log_prob(model, v), "exact", method=f"enumeration of 2^{units} states"),)
+        return likelihood.bracket(model, v, options.temperatures, options.ais_chains, options.burn_in, generator)
+
+    @zoo.hookimpl
+    def diagnose(self, model: RBM, train: Tensor, valid: Tensor) -> dict[str, float]:
+        n = min(len(train), len(valid), DIAGNOSED)
+        seen, held_out = train[:n].flatten(1), valid[:n].flatten(1)
+        gap = model.free_energy(held_out).mean() - model.free_energy(seen).mean()
+        found = {"free-energy gap, validation - training": gap.item()}
+        if model.real:
+            found["score-matching objective, validation"] = model.score_matching(held_out).mean().item()
+        else:
+            found["pseudo-log-likelihood, validation"] = model.pseudo_log_likelihood(held_out).mean().item()
+        return found

@@ -100,6 +100,15 @@ def test_the_elbo_falls_short_of_the_likelihood_by_the_kl_from_the_posterior():
     assert -out["loss"].item() == pytest.approx(expected.item(), abs=4 * spread / math.sqrt(len(x)))
 
 
+def test_the_diagnosis_has_the_elbo_of_either_split():
+    model, train, valid = ppca(shift=0.3, stretch=1.5), data(1500) * 0.5, data(1200)
+    found = PLUGIN.diagnose(model, train, valid, seeded(4))
+    for key, x in [("ELBO (training)", train), ("ELBO (validation)", valid)]:
+        noise = model.log_likelihood(x, PLUGIN.encode(model, x, seeded(5))) - evidence().log_prob(x)
+        expected = (evidence().log_prob(x) - gap(model, x)).mean().item()
+        assert found[key] == pytest.approx(expected, abs=4 * noise.std().item() / math.sqrt(len(x)))
+
+
 def test_with_one_draw_the_importance_weighted_bound_is_the_elbo_in_expectation():
     model, x = ppca(shift=0.3, stretch=1.5), data(40_000)
     error = bounds(model, x, 1) - (evidence().log_prob(x) - gap(model, x))

@@ -186,6 +186,11 @@ class VAE(nn.Module):
             objective = (log_w.logsumexp(0) - math.log(k)).mean()
         return {"loss": -objective, "kl": kl.sum(), "nll": -log_likelihood.mean()}
 
+    def elbo(self, x: Tensor, generator: Generator) -> Tensor:
+        """E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), one draw of z for each x: (B, *shape) -> (B,)."""
+        mu, sigma_q = self.posterior(x)
+        return self.log_likelihood(x, draw(mu, sigma_q, generator)) - kl_to_standard_normal(mu, sigma_q).sum(-1)
+
     def decode(self, z: Tensor, generator: Generator | None) -> Tensor:
         """E[x|z], (B, D) -> (B, *shape); given a generator, for real data, a draw from p(x|z)."""
         x = self.mean(z)
@@ -193,11 +198,15 @@ class VAE(nn.Module):
             x = draw(x, self.sigma, generator)
         return x.reshape(-1, *self.shape)
 
+    def sample_codes(self, n: int, generator: Generator) -> Tensor:
+        """z ~ N(0, I), shape (n, D)."""
+        zeros = self.output.bias.new_zeros(n, self.config.latent_dim)
+        return draw(zeros, torch.ones_like(zeros), generator)
+
     @torch.no_grad()
     def sample(self, n: int, generator: Generator) -> Tensor:
         """x for n draws of z ~ N(0, I): the mean of p(x|z) in [0, 1], a draw of it for real data; (n, *shape)."""
-        zeros = self.output.bias.new_zeros(n, self.config.latent_dim)
-        return self.decode(draw(zeros, torch.ones_like(zeros), generator), generator)
+        return self.decode(self.sample_codes(n, generator), generator)
 
     @torch.no_grad()
     def importance_weighted_bound(

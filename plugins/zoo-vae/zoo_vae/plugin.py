@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 import zoo
+from zoo_vae.diagnosis import diagnose
 from zoo_vae.model import VAE, VAEConfig, draw, log_standard_normal
 
 
@@ -35,6 +36,7 @@ class VAEPlugin:
         latent="real",
         samples="means",
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
+        sensitivity={"latent_dim": (4, 64), "beta": (0.5, 4.0)},
         paper="arXiv:1312.6114",
     )
 
@@ -71,6 +73,23 @@ class VAEPlugin:
     def sample(self, model: VAE, n: int, generator: Generator) -> Tensor:
         """Decode n draws of z ~ N(0, I), shape (n, *data.shape): means in [0, 1], draws of p(x|z) for real data."""
         return model.sample(n, generator)
+
+    @zoo.hookimpl
+    def sample_codes(self, model: VAE, n: int, generator: Generator) -> Tensor:
+        """Draw z ~ N(0, I), shape (n, latent_dim)."""
+        return model.sample_codes(n, generator)
+
+    @zoo.hookimpl
+    def log_prob_codes(self, model: VAE, z: Tensor) -> Tensor:
+        """Return log N(z; 0, I) in nats, shape (B,)."""
+        return log_standard_normal(z)
+
+    @zoo.hookimpl
+    def diagnose(
+        self, model: VAE, train: Tensor, valid: Tensor, generator: Generator
+    ) -> dict[str, float | str | list[float]]:
+        """Return the ELBO of both splits, the KL of each latent dimension, and how many of them are active."""
+        return diagnose(model, train, valid, generator)
 
     @zoo.hookimpl
     def log_prob(

@@ -1,0 +1,275 @@
+"""The bound on log p(x) under a declared noise, against closed forms, quadrature and autograd."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import zoo_ae.likelihood
+from torch import Generator, Tensor
+from torch.distributions import Bernoulli, MultivariateNormal, Normal
+from zoo_ae.likelihood import DeclaredLikelihood
+from zoo_ae.model import AE, AEConfig
+from zoo_ae.plugin import AEOptions, AEPlugin
+
+import zoo
+
+PLUGIN = AEPlugin()
+V, H, SIGMA = 4, 2, 0.7
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def build(shape=(V,), support="real", seed=0, **config) -> AE:
+    torch.manual_seed(seed)
+    model = PLUGIN.build(AEConfig(**{"hidden": (), "latent_dim": H} | config), zoo.DataSpec(shape, support)).double()
+    with torch.no_grad():
+        for bias in [*model.b, *model.c]:
+            bias.uniform_(-1, 1)
+    return model
+
+
+class Mixture:
+    """p(h) = Σ_j π_j N(h; m_j, C_j), as the core attaches it: flat codes in double precision."""
+
+    def __init__(self, weights: list[float], means: list[list[float]], covariances: list[Tensor]):
+        self.weights = torch.tensor(weights, dtype=torch.float64)
+        self.parts = [
+            MultivariateNormal(torch.tensor(m, dtype=torch.float64), C.double())
+            for m, C in zip(means, covariances, strict=True)
+        ]
+
+    def sample(self, n: int, generator: Generator) -> Tensor:
+        part = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        noise = torch.randn(n, self.parts[0].loc.shape[0], generator=generator, dtype=torch.float64)
+        draws = torch.stack([p.loc + noise @ p.scale_tril.T for p in self.parts])
+        return draws[part, torch.arange(n)]
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        assert h.dtype == torch.float64
+        assert h.ndim == 2
+        return (torch.stack([p.log_prob(h) for p in self.parts], 1) + self.weights.log()).logsumexp(1)
+
+    def evidence(self, model: AE, x: Tensor) -> Tensor:
+        """log Σ_j π_j N(x; c + W* m_j, W* C_j W*ᵀ + σ² I), of the linear model with Gaussian noise."""
+        W, c = model.W_star[0].detach(), model.c[0].detach()
+        noise = SIGMA**2 * torch.eye(V).double()
+        parts = [MultivariateNormal(c + W @ p.loc, W @ p.covariance_matrix @ W.T + noise) for p in self.parts]
+        return (torch.stack([p.log_prob(x) for p in parts], 1) + self.weights.log()).logsumexp(1)
+
+
+C = torch.tensor([[1.5, 0.6], [0.6, 0.8]])
+GAUSSIAN = Mixture([1.0], [[1.0, -0.5]], [C])
+TWO = Mixture([0.3, 0.7], [[2.0, 0.0], [-2.0, 1.0]], [C, 0.3 * torch.eye(2)])
+ONE_VALUE = Mixture([0.4, 0.6], [[-1.0], [1.5]], [torch.tensor([[0.5]]), torch.tensor([[1.0]])])
+
+
+def data(model: AE, n: int, prior: Mixture = TWO) -> Tensor:
+    draws = seeded(1)
+    mean = model.decode(prior.sample(n, draws)).detach()
+    return mean + SIGMA * torch.randn(mean.shape, generator=draws, dtype=mean.dtype)
+
+
+def bound(model: AE, x: Tensor, k: int, prior=TWO, sigma: float | None = SIGMA, seed: int = 2) -> Tensor:
+    return DeclaredLikelihood(model, prior, sigma, seeded(seed)).bound(x, k)
+
+
+def with_exact_moments(model: AE) -> DeclaredLikelihood:
+    """Under the one Gaussian, with its m and C and not those of draws from it."""
+    likelihood = DeclaredLikelihood(model, GAUSSIAN, SIGMA, seeded())
+    likelihood.m, likelihood.C_inverse = GAUSSIAN.parts[0].loc, torch.linalg.inv(C.double())
+    return likelihood
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_linear_decoder_under_a_gaussian_has_its_likelihood_in_closed_form_and_every_weight_is_it(k):
+    model = build()
+    x = data(model, 20, GAUSSIAN)
+    torch.testing.assert_close(with_exact_moments(model).bound(x, k), GAUSSIAN.evidence(model, x))
+
+
+def test_the_moments_are_those_of_the_density():
+    likelihood, n = DeclaredLikelihood(build(), GAUSSIAN, SIGMA, seeded(3)), zoo_ae.likelihood._MOMENTS
+    exact = C.double()
+    assert ((likelihood.m - GAUSSIAN.parts[0].loc).abs() < 4 * (exact.diagonal() / n).sqrt()).all()
+    stderr = ((exact.square() + exact.diagonal()[:, None] * exact.diagonal()) / n).sqrt()
+    assert ((torch.linalg.inv(likelihood.C_inverse) - exact).abs() < 4 * stderr).all()
+
+
+@pytest.mark.parametrize("block", [1, 50, 2**20])
+def test_the_mean_weight_is_an_unbiased_estimate_of_the_likelihood_however_it_is_streamed(block, monkeypatch):
+    monkeypatch.setattr(zoo_ae.likelihood, "_BLOCK", block)
+    model = build()
+    x = data(model, 4000 if block > 50 else 150)
+    ratio = (bound(model, x, 3) - TWO.evidence(model, x)).exp()
+    assert (ratio.mean() - 1).abs() < 4 * ratio.std() / math.sqrt(len(ratio))
+
+
+def test_the_bound_rises_with_k_to_the_likelihood_and_never_above():
+    model = build()
+    x = data(model, 2000)
+    short = [TWO.evidence(model, x) - bound(model, x, k, seed=k) for k in (1, 3, 10, 100)]
+    for shorter, longer in zip(short[1:], short[:-1], strict=True):
+        rise = longer - shorter
+        assert rise.mean() > 4 * rise.std() / math.sqrt(len(rise))
+    assert all(s.mean() > -4 * s.std() / math.sqrt(len(s)) for s in short)
+    assert short[-1].mean() < 0.02
+
+
+def test_the_bound_on_bits_meets_the_likelihood_by_quadrature():
+    model = build((3,), "bits", hidden=(4,), latent_dim=1, activation="tanh")
+    x = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
+    h = torch.linspace(-8, 10, 4001, dtype=torch.float64)[:, None]
+    joint = Bernoulli(model.decode(h)[:, None]).log_prob(x).sum(2).exp() * ONE_VALUE.log_prob(h).exp()[:, None]
+    exact = torch.from_numpy(np.trapezoid(joint.detach().numpy(), h[:, 0].numpy(), axis=0))
+    assert exact.sum().item() == pytest.approx(1)
+    repeated = x.repeat(200, 1)
+    ratio = (bound(model, repeated, 50, ONE_VALUE, sigma=None).exp() / exact.repeat(200)).view(200, 8)
+    assert ((ratio.mean(0) - 1).abs() < 4 * ratio.std(0) / math.sqrt(200)).all()
+    torch.testing.assert_close(bound(model, x, 20_000, ONE_VALUE, sigma=None), exact.log(), rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("sigma", [None, 0.4])
+def test_the_noise_is_the_one_of_torch_distributions(sigma):
+    model = build(support="unit" if sigma is None else "real", hidden=(3,))
+    x = torch.rand(5, V, generator=seeded()).round().double()
+    h = torch.randn(2, 5, H, generator=seeded(1), dtype=torch.float64)
+    mean = model.decode(h.flatten(0, 1)).view(2, 5, V)
+    noise = Bernoulli(mean) if sigma is None else Normal(mean, sigma)
+    likelihood = DeclaredLikelihood(model, TWO, sigma, seeded())
+    torch.testing.assert_close(likelihood.log_likelihood(x, h), noise.log_prob(x.expand(2, 5, V)).sum(2))
+
+
+def test_the_log_likelihood_of_bits_stays_finite_where_a_probability_rounds_to_one():
+    model = build(support="bits")
+    with torch.no_grad():
+        model.c[0].fill_(800.0)
+        model.W_star[0].zero_()
+    h = torch.zeros(1, H, dtype=torch.float64)
+    assert PLUGIN.decode(model, h).min() == 1
+    likelihood = DeclaredLikelihood(model, TWO, None, seeded())
+    assert likelihood.log_likelihood(torch.zeros(1, V).double(), h).item() == -800 * V
+
+
+@pytest.mark.parametrize("sigma", [None, 0.4])
+@pytest.mark.parametrize(
+    ("shape", "config"),
+    [((V,), {"hidden": (5,), "tied": True}), ((4, 3), {"network": "conv", "channels": (2,), "hidden": (512,)})],
+)
+def test_the_derivatives_are_those_of_autograd(shape, config, sigma):
+    model = build(shape, "unit" if sigma is None else "real", activation="tanh", **config)
+    likelihood = DeclaredLikelihood(model, TWO, sigma, seeded())
+    x = torch.rand(3, math.prod(shape), generator=seeded()).round().double()
+    h = torch.randn(3, H, generator=seeded(1), dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(likelihood._log_joint(x, h).sum(), h)
+    slope, A = likelihood._derivatives(x, h)
+    torch.testing.assert_close(slope, gradient)
+    for i in range(3):
+        J = torch.autograd.functional.jacobian(lambda code: model.o(code[None])[0], h[i])
+        mean = model.decode(h[i : i + 1]).flatten()
+        weight = mean * (1 - mean) if sigma is None else torch.full_like(mean, 1 / sigma**2)
+        torch.testing.assert_close(A[i], J.T @ weight.diag() @ J + likelihood.C_inverse)
+
+
+def test_one_step_from_anywhere_finds_the_posterior_of_a_linear_decoder(monkeypatch):
+    monkeypatch.setattr(zoo_ae.likelihood, "_STEPS", 1)
+    model = build()
+    x, W = data(model, 5, GAUSSIAN), model.W_star[0].detach()
+    precision = W.T @ W / SIGMA**2 + torch.linalg.inv(C.double())
+    towards = (x - model.c[0]) @ W / SIGMA**2 + torch.linalg.solve(C.double(), GAUSSIAN.parts[0].loc)
+    h_star, A = with_exact_moments(model).proposal(x)
+    torch.testing.assert_close(h_star, torch.linalg.solve(precision, towards.T).T.detach())
+    torch.testing.assert_close(A, precision.expand(5, H, H))
+
+
+def test_no_step_goes_downhill():
+    model = build(support="bits", hidden=(6,), latent_dim=H)
+    with torch.no_grad():
+        for W in model.W_star:
+            W.mul_(20)  # so steep that a full step can land anywhere
+    likelihood = DeclaredLikelihood(model, TWO, None, seeded())
+    x = torch.rand(300, V, generator=seeded(1)).round().double()
+    start, end = likelihood._log_joint(x, model.encode(x)), likelihood._log_joint(x, likelihood.proposal(x)[0])
+    assert (end >= start).all()
+    assert (end > start).any()
+
+
+@pytest.mark.parametrize(("block", "rows"), [(1, 1), (V * H * 3, 6), (2**20, 55)])
+def test_exactly_k_codes_are_drawn_for_each_example_and_no_more_at_once_than_a_block_holds(block, rows, monkeypatch):
+    monkeypatch.setattr(zoo_ae.likelihood, "_BLOCK", block)
+    seen = []
+
+    class Counted(Mixture):
+        def log_prob(self, h: Tensor) -> Tensor:
+            seen.append(len(h))
+            return super().log_prob(h)
+
+    model = build()
+    bound(model, data(model, 5), 11, Counted([1.0], [[1.0, -0.5]], [C]))
+    assert sum(seen) == 5 * 11
+    assert max(seen) <= rows
+
+
+@pytest.mark.parametrize("support", ["unit", "real"])
+def test_images_are_the_same_examples_as_their_flat_values(support):
+    images, flat = build((2, 2), support), build((4,), support)
+    x = torch.rand(3, 2, 2, generator=seeded()).round().double()
+    sigma = None if support == "unit" else SIGMA
+    assert torch.equal(bound(images, x, 5, sigma=sigma), bound(flat, x.flatten(1), 5, sigma=sigma))
+
+
+def log_prob(model: AE, x: Tensor, prior: Mixture | None = TWO, **options) -> zoo.LogProb:
+    (answer,) = PLUGIN.log_prob(model, x, seeded(2), AEOptions(**options), prior)
+    return answer
+
+
+@pytest.mark.parametrize("support", ["unit", "bits", "real"])
+def test_the_answer_is_a_lower_bound_that_names_the_declared_noise(support):
+    model, x = build(support=support).float(), torch.rand(6, V, generator=seeded()).round()
+    if support == "real":
+        answer = log_prob(model, x, decoder_noise="gaussian", sigma=0.25, k=4)
+        assert answer.method == "declared Gaussian decoder noise, σ = 0.25; importance-weighted bound, k = 4"
+        torch.testing.assert_close(answer.nats, bound(model, x, 4, sigma=0.25))
+    else:
+        answer = log_prob(model, x, decoder_noise="bernoulli")
+        assert answer.method == "declared Bernoulli decoder noise; importance-weighted bound, k = 500"
+        torch.testing.assert_close(answer.nats, bound(model, x, 500, sigma=None))
+    assert answer.kind == "lower"
+    assert answer.nats.dtype == torch.float64
+
+
+@pytest.mark.parametrize(("support", "noise"), [("unit", "bernoulli"), ("real", "gaussian")])
+def test_without_a_density_or_a_declared_noise_there_is_no_likelihood_and_the_message_says_how_to_get_one(
+    support, noise
+):
+    model, x = build(support=support), torch.zeros(2, V, dtype=torch.float64)
+    for prior, options in [(None, {}), (TWO, {}), (None, {"decoder_noise": noise})]:
+        with pytest.raises(zoo.Unsupported, match=f"no likelihood.*ae@gmm:sample.decoder_noise={noise}"):
+            log_prob(model, x, prior, **options)
+
+
+@pytest.mark.parametrize(("support", "noise"), [("unit", "gaussian"), ("real", "bernoulli")])
+def test_a_noise_that_the_data_cannot_have_is_refused(support, noise):
+    with pytest.raises(zoo.Unsupported, match=f"decoder_noise must be .*, got {noise}"):
+        log_prob(build(support=support), torch.zeros(2, V, dtype=torch.float64), decoder_noise=noise)
+
+
+@pytest.mark.parametrize("options", [{"sigma": 0.3}, {"sigma": 0.3, "decoder_noise": "bernoulli"}])
+def test_a_sigma_that_nothing_would_use_is_refused(options):
+    with pytest.raises(zoo.ConfigError, match="sigma needs decoder_noise = gaussian, got sigma = 0.3"):
+        AEOptions.parse(options, "the sampling of ae")
+
+
+def test_the_diagnosis_is_the_spread_of_each_value_of_the_code_over_a_bounded_number_of_examples():
+    model = build(latent_dim=3)
+    valid = torch.randn(2000, V, generator=seeded(), dtype=torch.float64)
+    wild = torch.full((1, V), 1e6, dtype=torch.float64)
+    found = PLUGIN.diagnose(model, torch.cat([valid, wild]))["standard deviations of the code"]
+    W = model.W[0].detach()
+    assert found == pytest.approx(
+        (W @ torch.cov(valid.T, correction=0) @ W.T).diagonal().sqrt().sort(descending=True)[0].tolist()
+    )

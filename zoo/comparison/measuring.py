@@ -1,0 +1,114 @@
+"""`Measuring`: what is found out about one contestant of one seed, wherever it was made."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from zoo.comparison.names import slug
+from zoo.comparison.pictures import save_pictures
+from zoo.data import Data
+from zoo.engine.worker import Emit
+from zoo.errors import Unsupported
+from zoo.metrics import Evaluation, Measurement, feature_space, reference_split
+from zoo.metrics.evaluation import BITS_SEED
+from zoo.model import Model
+from zoo.plugins import Plugin
+from zoo.randomness import bernoulli, generator
+from zoo.registry import Registry
+from zoo.storage import cache_folder
+
+_DIAGNOSED = 2000  # examples of either split
+
+
+class Measuring:
+    """Every metric on one contestant after another: what a contestant's entry of a cell says.
+
+    Args:
+        data: all splits.
+        folder: where the pictures go.
+        metrics: names of the metrics.
+        n: how many samples; None for as many as there are reference images.
+        registry: where the metrics are.
+        emit: takes the stages.
+        against: real images to compare with; None for those of `reference_split`.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        folder: Path,
+        metrics: list[str],
+        n: int | None,
+        registry: Registry,
+        emit: Emit,
+        against: Tensor | None = None,
+    ) -> None:
+        self._data, self._folder, self._emit = data, folder, emit
+        self._features = feature_space(data, cache_folder("features"))
+        self._complete = n is None
+        self._plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]
+        reference = reference_split(data)
+        self.n = min(n or reference.n_samples, reference.n_samples)
+        self._against = reference.images if against is None else against
+        if n is not None and not data.enumerated:
+            self._against = self._against[:n]
+
+    def model(self, name: str, model: Model, seed: int, *, pictures: bool) -> dict[str, Any]:
+        """Draw samples of a model and measure it."""
+        began = time.monotonic()
+        samples = _samples(model, self.n, seed)
+        seconds = (time.monotonic() - began) / self.n * 1000 if isinstance(samples, Tensor) else None
+        found = self._measured(
+            name, Evaluation(model, self._data, samples, self._features, self._against), seed, pictures
+        )
+        found["sample_seconds_per_1000"] = seconds
+        if self._complete:
+            found["diagnostics"] = self._diagnostics(model, seed)
+        return found
+
+    def samples(self, name: str, samples: Tensor, seed: int, *, pictures: bool) -> dict[str, Any]:
+        """Measure samples that have no model."""
+        evaluation = Evaluation(None, self._data, samples, self._features, self._against)
+        return self._measured(name, evaluation, seed, pictures)
+
+    def _diagnostics(self, model: Model, seed: int) -> dict[str, Any]:
+        """What the model says of itself, on examples as training showed them."""
+        x = [self._data.train[:_DIAGNOSED], self._data.valid[:_DIAGNOSED]]
+        if self._data.spec.support == "unit" and model.plugin.card.shown(model.config) == "bits":
+            x = [bernoulli(split, generator(BITS_SEED, "diagnosed")) for split in x]
+        return model.diagnose(*x, seed=seed)
+
+    def _measured(self, name: str, evaluation: Evaluation, seed: int, pictures: bool) -> dict[str, Any]:
+        found = {}
+        for plugin in self._plugins:
+            self._emit({"stage": f"{name}: {plugin.card.name}"})
+            found[plugin.card.name] = _figure(plugin, evaluation)
+        if pictures:
+            save_pictures(self._folder / f"{slug(name)}.pictures.npz", evaluation, seed)
+        return {"metrics": found}
+
+
+def _samples(model: Model, n: int, seed: int) -> Tensor | Unsupported:
+    """The samples, or why there are none."""
+    try:
+        return model.sample(n, seed=seed)
+    except Unsupported as error:
+        return error
+
+
+def _figure(plugin: Plugin, evaluation: Evaluation) -> dict[str, Any]:
+    """One figure as plain values, or why there is none; a metric that fails costs its own column alone."""
+    try:
+        answer = plugin.hooks.measure(evaluation=evaluation)
+    except Unsupported as error:
+        return {"unsupported": str(error)}
+    except Exception as error:
+        if plugin.distribution == "genzoo":
+            raise
+        return {"unsupported": f"the metric {plugin.source} failed: {type(error).__name__}: {error}"}
+    measurement = answer if isinstance(answer, Measurement) else Measurement(float(answer))
+    return {key: value for key, value in vars(measurement).items() if value not in (None, "")}

@@ -1,0 +1,121 @@
+"""What the report shows of one contestant: samples and their nearest training images, reconstructions, paths between
+codes, and where the codes lie. Arrays in one `.npz`; a model that cannot do a thing goes without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.errors import Unsupported
+from zoo.metrics import Evaluation
+from zoo.model import Model
+from zoo.storage import write_atomically
+
+SHOWN = 64  # samples
+_NEAREST = 16  # samples beside their nearest training image, and originals beside their reconstructions
+_PATHS, _POINTS = 6, 9  # interpolations and traversals, and images of each
+_CODES = 1000  # in the map of codes
+_SPAN = 2.5  # standard deviations of the codes on either side in a traversal and a map
+_SIDE = 15  # images of a map's side
+
+
+def save_pictures(path: Path, evaluation: Evaluation, seed: int) -> None:
+    """Write the arrays of one contestant; the keys are in `docs/results-schema.md`."""
+    arrays: dict[str, Any] = {}
+    with contextlib.suppress(Unsupported):
+        arrays["samples"] = evaluation.samples[:SHOWN]
+        arrays["nearest"] = _nearest(evaluation)
+    if evaluation.model is not None:
+        for part in (_reconstructions, _codes, _interpolations, _traversals):
+            with contextlib.suppress(Unsupported):
+                arrays |= part(evaluation.model, evaluation, seed)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{key: np.asarray(value) for key, value in arrays.items()})  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
+
+
+def _nearest(evaluation: Evaluation) -> Tensor:
+    """The training image nearest to each of the first samples in the feature space, both as the samples are."""
+    distances = torch.cdist(evaluation.returned_features[:_NEAREST], evaluation.train_features)
+    return evaluation.data.train[distances.argmin(1)]
+
+
+def _reconstructions(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """Test images and decode(encode(x)) with mean codes."""
+    x = evaluation.data.test[:_NEAREST]
+    return {"originals": x, "reconstructions": model.reconstruct(x)}
+
+
+def _interpolations(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """Straight lines between the mean codes of two test images, shape (paths, points, *shape)."""
+    z = model.encode(evaluation.data.test[: 2 * _PATHS])
+    _refuse_indices(model)
+    start, end = z[:_PATHS], z[_PATHS:]
+    return {"interpolation": _decoded(model, [torch.lerp(start, end, t) for t in torch.linspace(0, 1, _POINTS)])}
+
+
+def _traversals(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """One test image's code, moved along the leading principal axes of the codes of the test split, 2.5 sd either way.
+
+    For codes of two dimensions also the map: decoded points of a grid over 2.5 standard deviations around their mean.
+    """
+    if model.plugin.card.latent != "real":
+        raise Unsupported("only real-valued codes can be moved along an axis")
+    z = model.encode(evaluation.data.test[:_CODES])
+    flat = z.flatten(1).double()
+    axes, deviations = _principal_axes(flat)
+    steps = torch.linspace(-_SPAN, _SPAN, _POINTS, dtype=torch.float64)
+    paths = []
+    for axis, deviation in list(zip(axes.T, deviations, strict=True))[:_PATHS]:
+        middle = flat[0] - axis * (axis @ (flat[0] - flat.mean(0)))  # its own value on the other axes
+        paths.append(middle + torch.outer(steps * deviation, axis))  # (points, D)
+    points = torch.stack(paths, dim=1).float()  # (points, paths, D)
+    found = {"traversal": _decoded(model, [each.unflatten(1, z.shape[1:]) for each in points])}
+    if flat.shape[1] == 2:
+        across, up = (flat[:, k].mean() + _SPAN * flat[:, k].std() * torch.linspace(-1, 1, _SIDE) for k in (0, 1))
+        rows = [torch.stack([across, y.expand(_SIDE)], dim=1).float() for y in up.flip(0)]
+        found["map"] = _decoded(model, [row.unflatten(1, z.shape[1:]) for row in rows]).transpose(0, 1)
+    return found
+
+
+def _codes(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """Draws of the codes of test images and the codes that the sampler draws, on the first two axes of the former."""
+    if model.plugin.card.latent not in ("real", "bits"):
+        raise Unsupported("only vectors can be drawn on a map")
+    real = model.encode(evaluation.test_as_trained[:_CODES], seed=seed).flatten(1).double()
+    plain = real.shape[1] == 2
+    axes = torch.eye(2, dtype=torch.float64) if plain else _principal_axes(real)[0][:, :2]
+    centre = torch.zeros(()) if plain else real.mean(0)
+    found: dict[str, Any] = {
+        "codes": (real - centre) @ axes,
+        "codes_axes": "code value" if plain else "principal component of the codes",
+    }
+    if evaluation.data.test_labels is not None:
+        found["code_labels"] = evaluation.data.test_labels[:_CODES]
+    with contextlib.suppress(Unsupported):
+        drawn = model.sample_codes(len(real), seed=seed).flatten(1).double()
+        found["drawn_codes"] = (drawn - centre) @ axes
+    return found
+
+
+def _principal_axes(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit vectors of decreasing variance as columns (D, K), and the standard deviations along them (K,)."""
+    _, S, Vh = torch.linalg.svd(z - z.mean(0), full_matrices=False)
+    return Vh.T, S / max(1, len(z) - 1) ** 0.5
+
+
+def _decoded(model: Model, codes: list[Tensor]) -> Tensor:
+    """Images of a list of batches of codes, shape (batch, list, *shape)."""
+    return torch.stack([model.decode(z) for z in codes], dim=1)
+
+
+def _refuse_indices(model: Model) -> None:
+    if model.plugin.card.latent not in ("real", "bits"):
+        raise Unsupported("there is nothing between two indices")

@@ -1,0 +1,84 @@
+"""Noise: p(x) = ½^V, fair coins, for bits and grey values; N(0, I) for real data, which are standardised.
+
+It learns nothing, so that nothing in it is a copy: it fools the measures of memorisation, which find it as new as can
+be. Measures of quality have it near the bottom.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+
+import torch
+from torch import Generator, Tensor, nn
+
+import zoo
+
+
+class NoiseConfig(zoo.Config):
+    """There is nothing to set."""
+
+
+class Noise(nn.Module):
+    """Nothing but the shape of an example."""
+
+    def __init__(self, data: zoo.DataSpec) -> None:
+        super().__init__()
+        self.shape = data.shape
+        self.real = data.support == "real"
+
+    def sample(self, n: int, generator: Generator) -> Tensor:
+        """Draw coins or normal values, shape (n, *data.shape)."""
+        if self.real:
+            return torch.randn(n, *self.shape, generator=generator)
+        return zoo.bernoulli(torch.full((n, *self.shape), 0.5), generator)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """V log ½, or −½ ‖x‖² − V/2 log 2π, in nats, x of shape (N, *data.shape), shape (N,)."""
+        v = x.flatten(1).double()
+        V = v.shape[1]
+        if self.real:
+            return -0.5 * v.square().sum(1) - 0.5 * V * math.log(2 * math.pi)
+        return v.new_full((len(v),), V * math.log(0.5))
+
+
+class NoisePlugin:
+    """Draws noise."""
+
+    card = zoo.Card(
+        name="noise",
+        summary="control: fair coins, or N(0, I) for real data; fools measures of memorisation, for it is new",
+        config=NoiseConfig,
+        trains_on="grey",
+        latent=None,
+        samples="draws",
+    )
+
+    @zoo.hookimpl
+    def build(self, data: zoo.DataSpec) -> Noise:
+        """Return the shape to fill."""
+        return Noise(data)
+
+    @zoo.hookimpl
+    def fit(self) -> None:
+        """Learn nothing."""
+
+    @zoo.hookimpl
+    def encode(self) -> NoReturn:
+        """Raise `zoo.Unsupported`."""
+        raise zoo.Unsupported("noise has no code")
+
+    @zoo.hookimpl
+    def decode(self) -> NoReturn:
+        """Raise `zoo.Unsupported`."""
+        raise zoo.Unsupported("noise has no code")
+
+    @zoo.hookimpl
+    def sample(self, model: Noise, n: int, generator: Generator) -> Tensor:
+        """Return n draws, shape (n, *data.shape)."""
+        return model.sample(n, generator)
+
+    @zoo.hookimpl
+    def log_prob(self, model: Noise, x: Tensor) -> tuple[zoo.LogProb, ...]:
+        """Return the exact log p(x)."""
+        return (zoo.LogProb(model.log_prob(x), "exact", method="closed form"),)

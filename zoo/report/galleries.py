@@ -1,0 +1,58 @@
+"""Grids of images for the report: samples, pairs, paths between codes, maps; each as a PNG inside the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zoo.report.grid import as_pixels, tile
+from zoo.report.pictures import CELL, Arrays, beside, data_uri
+from zoo.report.sheet import Results, ordered
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A grid of images: its address, its caption, and what it shows for who cannot see it."""
+
+    source: str
+    caption: str
+    description: str
+
+
+def galleries(results: Results, pictures: dict[str, Arrays]) -> dict[str, list[Picture]]:
+    """Grids of images, real ones first."""
+    names = [row["contestant"] for row in ordered(results, "real", "contestant", "control")]
+    shown = {name: pictures[name] for name in names if name in pictures}
+    return {
+        "samples": [_grid(each, name, "samples", 8) for name, each in shown.items() if "samples" in each],
+        "neighbours": [_pairs(each, name, "samples", "nearest") for name, each in shown.items() if "nearest" in each],
+        "reconstructions": [
+            _pairs(each, name, "originals", "reconstructions")
+            for name, each in shown.items()
+            if "reconstructions" in each
+        ],
+        "interpolations": [
+            _rows(each, name, "interpolation") for name, each in shown.items() if "interpolation" in each
+        ],
+        "traversals": [_rows(each, name, "traversal") for name, each in shown.items() if "traversal" in each],
+        "maps": [_rows(each, name, "map") for name, each in shown.items() if "map" in each],
+    }
+
+
+def _grid(arrays: Arrays, name: str, key: str, columns: int) -> Picture:
+    images = arrays[key]
+    sheet = tile(as_pixels(images), min(columns, len(images)), side=CELL, gap=2, clear=True)
+    return Picture(data_uri(sheet), name, f"{len(images)} {key} of {name}")
+
+
+def _pairs(arrays: Arrays, name: str, left: str, right: str) -> Picture:
+    pairs = beside(as_pixels(arrays[left]), as_pixels(arrays[right]))
+    sheet = tile(pairs, min(4, len(pairs)), side=1, gap=6, clear=True)
+    return Picture(data_uri(sheet), name, f"{len(pairs)} pairs of {name}: {left} on the left, {right} on the right")
+
+
+def _rows(arrays: Arrays, name: str, key: str) -> Picture:
+    images = arrays[key]
+    flat = images.reshape(-1, *images.shape[2:])
+    gap = 0 if key == "map" else 2
+    sheet = tile(as_pixels(flat), images.shape[1], side=CELL, gap=gap, clear=True)
+    return Picture(data_uri(sheet), name, f"{key} of {name}, {images.shape[0]} rows of {images.shape[1]}")

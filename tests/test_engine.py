@@ -108,13 +108,13 @@ def test_as_many_jobs_run_at_once_as_there_are_slots_and_no_more(forked, tasks, 
 
 
 def test_a_hanging_job_is_stopped_at_its_timeout_and_the_others_finish(tasks):
-    with Pool(2, "fork", timeout=2.0) as pool:
+    with Pool(2, "fork", timeout=6.0) as pool:
         pool.run([tasks("double", x=1)])  # the server is warm now
         began = time.monotonic()
         hung, fine = pool.run([tasks("hang"), tasks("double", x=4)])
-    assert hung.reason == "it ran longer than 2 s"
+    assert hung.reason == "it ran longer than 6 s"
     assert fine.result == 8
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_forked_and_spawned_jobs_compute_the_same(forked, tasks):

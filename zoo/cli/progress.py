@@ -43,7 +43,8 @@ class ShownProgress:
         """Take an event of a job of the grid."""
         if "ended" in event:
             outcome = event["ended"]
-            self._end(job.name, f"failed: {outcome.reason}" if outcome.failed else "done")
+            done = f"done in {outcome.seconds:.1f} s"
+            self._end(job.name, f"failed: {outcome.reason}" if outcome.failed else done)
         elif "estimate" in event:
             click.echo(f"Estimated time: {_minutes(event['estimate'])}.", err=True)
         elif "progress" in event:

@@ -130,15 +130,15 @@ class Grid:
         """Run every cell; with `full` print an estimate first, and vary the settings afterwards."""
         self.budget = budget
         cells: list[_Cell] = [*self._training_cells(), *self._outside_cells(), *self._real_cells()]
+        varied = self._varied_trainings() if self._full else []
         if self._full:
-            cells = self._longest_first(cells)
-        trained = self._varied_trainings() if self._full else []
-        outcomes = self._pool.run([each.job for each in cells] + [each.job for each in trained], self._on_event)
-        self._cells = list(zip(cells, outcomes, strict=False))
-        self._variations = list(zip(trained, outcomes[len(cells) :], strict=True))
-        sampled = self._varied_samplings() if self._full else []
-        outcomes = self._pool.run([each.job for each in sampled], self._on_event)
-        self._variations += zip(sampled, outcomes, strict=True)
+            cells = self._announced(cells)
+        outcomes = self._pool.run([each.job for each in cells] + [each.job for each in varied], self._on_event)
+        self._cells += zip(cells, outcomes, strict=False)
+        self._variations += zip(varied, outcomes[len(cells) :], strict=True)
+        resampled = self._varied_samplings() if self._full else []
+        outcomes = self._pool.run([each.job for each in resampled], self._on_event)
+        self._variations += zip(resampled, outcomes, strict=True)
 
     def trained(self) -> list[Contestant]:
         """The contestants that are trained here."""
@@ -229,17 +229,21 @@ class Grid:
                 job = self._job(f"real images {number + 1}", "evaluate_real", arguments, folder / "output.log")
                 yield _Cell((entrant.text,), seed, job)
 
-    def _longest_first(self, cells: list[_Cell]) -> list[_Cell]:
-        """The cells ordered by an estimate of their time, which is announced: short trials, extrapolated."""
-        real = next(cell for cell in cells if cell.job.task.endswith(":evaluate_real"))
-        trials = [real.job]
+    def _announced(self, cells: list[_Cell]) -> list[_Cell]:
+        """Estimate the time of each cell from short trials, announce the sum, and return the cells longest first.
+
+        Two cells of real images are run ahead and kept: the first fills the caches, the second times the metrics.
+        """
+        ahead = [cell for cell in cells if cell.job.task.endswith(":evaluate_real")][:2]
+        first = self._pool.run([ahead[0].job], self._on_event)
+        trials = []
         for group in self._groups:
             arguments = {"contestants": [each.text for each in group.contestants], "budget": self.budget}
             inline = is_registered(self._registry, group.model)
             log = self._folder / "estimate.log"
             trials.append(self._job(f"trial of {group.folder}", "probe", arguments, log, inline))
-        measuring, *outcomes = self._pool.run(trials, self._on_event)
-        metrics = measuring.seconds
+        second, *outcomes = self._pool.run([ahead[1].job, *trials], self._on_event)
+        self._cells += zip(ahead, [*first, second], strict=True)
         training = {
             group.folder: 0.0 if outcome.failed else float(outcome.result)
             for group, outcome in zip(self._groups, outcomes, strict=True)
@@ -247,15 +251,16 @@ class Grid:
 
         def estimate(cell: _Cell) -> float:
             own = next((training[g.folder] for g in self._groups if g.contestants[0].text in cell.texts), 0.0)
-            return own + metrics * len(cell.texts)
+            return own + second.seconds * len(cell.texts)
 
+        remaining = [cell for cell in cells if cell not in ahead]
         varied = sum(
-            training[group.folder] * sum(len(values) for _, values in self._varied(group)) for group in self._groups
+            training[group.folder] * len(values) for group in self._groups for _, values in self._varied(group)
         )
-        seconds = (sum(map(estimate, cells)) + varied) / self._pool.slots
+        seconds = (sum(map(estimate, remaining)) + varied) / self._pool.slots
         if self._on_event:
             self._on_event(Job("estimate", "", {}), {"estimate": seconds})
-        return sorted(cells, key=estimate, reverse=True)
+        return sorted(remaining, key=estimate, reverse=True)
 
     def _varied_trainings(self) -> list[_Variation]:
         """Each setting of a card's sensitivity that needs a training of its own."""

@@ -82,7 +82,8 @@ def compare(
     if isinstance(source, str):
         _check_names(registry, [each.contestant for each in entrants if each.contestant], source)
     started = time.time()
-    folder = new_folder(Path(out), f"compare-{slug(_data_name(source))}")
+    stem = "compare" if any(each.contestant for each in entrants) else "evaluate"
+    folder = new_folder(Path(out), f"{stem}-{slug(_data_name(source))}")
     with tempfile.TemporaryDirectory(prefix="zoo-") as scratch, Pool(jobs, method, timeout) as pool:
         grid = Grid(registry, pool, entrants, numbers, folder, Path(scratch) / "data.safetensors", full, on_event)
         try:

@@ -132,7 +132,7 @@ def probe(
         seconds = run["seconds"]
         if budget["unit"] == "seconds":
             seconds = budget["value"]
-        elif run["steps"]:
+        elif not resolved.plugin.implements("fit"):  # which has stopped by itself
             epochs = budget["value"] * ceil(len(data.train) / resolved.training.batch_size)
             seconds *= (budget["value"] if budget["unit"] == "steps" else epochs) / run["steps"]
         n, test = reference_split(data).n_samples, len(data.test)
@@ -141,8 +141,8 @@ def probe(
             if resolve(registry, parse_contestant(text)).density is None:
                 seconds += _seconds(lambda: each.sample(_PROBE_SAMPLES, seed=0)) * n / _PROBE_SAMPLES  # noqa: B023
             x = bernoulli(data.test[:100], generator(0, "probe")) if data.spec.support == "unit" else data.test[:100]
-            few, more = (_seconds(lambda: each.log_prob(x[:m])) for m in (50, 100))  # noqa: B023
-            seconds += more + max(0.0, more - few) / 50 * (test - 100)
+            _, few, more = (_seconds(lambda: each.log_prob(x[:m])) for m in (10, 10, 100))  # noqa: B023
+            seconds += more + max(0.0, more - few) / 90 * (test - 100)
         return seconds
 
 

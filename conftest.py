@@ -1,0 +1,7 @@
+"""One thread per process for the tests too, before anything imports torch: the files of tests run on all cores."""
+
+import os
+
+from zoo.threads import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT)

@@ -1,0 +1,160 @@
+"""Bare loops: the arithmetic that a race is about and nothing else, on one thread. `python bare.py CASE DATA`."""
+
+import math
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from serve import serve
+from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, DECODED, GIBBS, RATE, STEPS, TEMPERATURES, WIDE, H, V
+from torch import nn
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+
+
+class Bits:
+    """Bits from 16-bit thresholds, four to a 64-bit draw, into buffers of their own."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.draws = torch.empty(-(-rows * columns // 4), dtype=torch.int64)
+        self.u = torch.empty(rows, columns)
+        self.bits = torch.empty(rows, columns)
+
+    def __call__(self, p: torch.Tensor) -> torch.Tensor:
+        self.draws.random_(-(2**63), None)
+        self.u.copy_(self.draws.view(torch.int16)[: self.u.numel()].view(self.u.shape))
+        self.u.mul_(2**-16).add_(0.5)
+        return torch.lt(self.u, p, out=self.bits)
+
+
+def uniform(rows: int, columns: int):
+    u, bits = torch.empty(rows, columns), torch.empty(rows, columns)
+    return lambda p: torch.lt(u.uniform_(), p, out=bits)
+
+
+def cd(x: torch.Tensor, k: int, source):
+    """CD-k with plain SGD, both phases in one product."""
+    W, b, c = 0.01 * torch.randn(V, H), torch.zeros(V), torch.zeros(H)
+    draw_h, draw_v = source(BATCH, H), source(BATCH, V)
+    v, h = torch.empty(2 * BATCH, V), torch.empty(2 * BATCH, H)
+    sign = torch.cat([torch.full((BATCH, 1), 1 / BATCH), torch.full((BATCH, 1), -1 / BATCH)])
+
+    def work() -> None:
+        order = torch.randperm(len(x))
+        for step in range(STEPS):
+            torch.index_select(x, 0, order[step * BATCH : (step + 1) * BATCH], out=v[:BATCH])
+            torch.sigmoid(torch.addmm(c, v[:BATCH], W), out=h[:BATCH])
+            p = h[:BATCH]
+            for _ in range(k):
+                q = torch.sigmoid_(torch.addmm(b, draw_h(p), W.T))
+                v[BATCH:] = draw_v(q)
+                p = torch.sigmoid_(torch.addmm(c, v[BATCH:], W))
+            h[BATCH:] = p
+            signed = v * sign
+            W.addmm_(signed.T, h, alpha=RATE)
+            b.add_(signed.sum(0), alpha=RATE)
+            c.add_((h * sign).sum(0), alpha=RATE)
+
+    return work
+
+
+def networks() -> tuple[nn.Module, nn.Module]:
+    def chain(code: int) -> tuple[nn.Module, nn.Module]:
+        encoder = nn.Sequential(nn.Linear(V, WIDE), nn.ReLU(), nn.Linear(WIDE, code))
+        return encoder, nn.Sequential(nn.Linear(CODE, WIDE), nn.ReLU(), nn.Linear(WIDE, V))
+
+    return chain
+
+
+def trained(x: torch.Tensor, loss, parameters: list[nn.Parameter]):
+    optimiser = torch.optim.Adam(parameters, lr=ADAM, fused=True)
+
+    def work() -> None:
+        order = torch.randperm(len(x))
+        for step in range(STEPS):
+            optimiser.zero_grad(set_to_none=True)
+            loss(x[order[step * BATCH : (step + 1) * BATCH]]).backward()
+            optimiser.step()
+
+    return work
+
+
+def vae(x: torch.Tensor):
+    encoder, decoder = networks()(2 * CODE)
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        mu, raw = encoder(batch).chunk(2, dim=1)
+        sigma = F.softplus(raw)
+        o = decoder(mu + sigma * torch.randn_like(sigma))
+        kl = (mu.square() + sigma.square() - 1) / 2 - sigma.log()
+        return (kl.sum(1) - (batch * o - F.softplus(o)).sum(1)).mean()
+
+    return trained(x, loss, [*encoder.parameters(), *decoder.parameters()])
+
+
+def ae(x: torch.Tensor):
+    encoder, decoder = networks()(CODE)
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return (decoder(encoder(batch)).sigmoid() - batch).square().sum(1).mean()
+
+    return trained(x, loss, [*encoder.parameters(), *decoder.parameters()])
+
+
+def decode(x: torch.Tensor):
+    decoder = networks()(CODE)[1]
+    z = torch.randn(DECODED, CODE)
+
+    @torch.no_grad()
+    def work() -> None:
+        torch.cat([decoder(block).sigmoid() for block in z.split(4096)])
+
+    return work
+
+
+def gibbs(x: torch.Tensor):
+    W, b, c = 0.1 * torch.randn(V, H), torch.zeros(V), torch.zeros(H)
+    draw_h, draw_v, v = Bits(1000, H), Bits(1000, V), (torch.rand(CHAINS, V) < 0.5).float()
+
+    def work() -> None:
+        for block in v.split(1000):
+            for _ in range(GIBBS):
+                h = draw_h(torch.sigmoid_(torch.addmm(c, block, W)))
+                block.copy_(draw_v(torch.sigmoid_(torch.addmm(b, h, W.T))))
+
+    return work
+
+
+def ais(x: torch.Tensor):
+    W, b, c = 0.1 * torch.randn(V, H), torch.zeros(V), torch.zeros(H)
+    draw_h, draw_v = Bits(ANNEALED, H), Bits(ANNEALED, V)
+
+    def work() -> None:
+        v, log_w = (torch.rand(ANNEALED, V) < 0.5).float(), torch.zeros(ANNEALED, dtype=torch.float64)
+        for k in range(TEMPERATURES):
+            before, after = k / TEMPERATURES, (k + 1) / TEMPERATURES
+            a = torch.addmm(c, v, W)
+            log_w += (F.softplus(after * a) - F.softplus(before * a)).sum(1)
+            h = draw_h(torch.sigmoid_(a.mul_(after)))
+            v = draw_v(torch.sigmoid_(torch.addmm(b, h, W.T, alpha=after)))
+        log_w.logsumexp(0) - math.log(ANNEALED)
+
+    return work
+
+
+CASES = {
+    "rbm-cd1": lambda x: cd(x, 1, Bits),
+    "rbm-cd1-uniform": lambda x: cd(x, 1, uniform),
+    "rbm-cd10": lambda x: cd(x, 10, Bits),
+    "vae": vae,
+    "ae": ae,
+    "decode": decode,
+    "gibbs": gibbs,
+    "ais": ais,
+}
+
+if __name__ == "__main__":
+    case, path = sys.argv[1:]
+    serve(CASES[case](torch.from_numpy(np.load(path)).float()))

@@ -1,0 +1,75 @@
+"""The zoo in a race, through its public API. `python ours.py CASE DATA`."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from serve import serve
+from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, DECODED, GIBBS, RATE, STEPS, TEMPERATURES, WIDE, H
+
+import zoo
+
+torch.set_num_threads(1)
+
+_RBM = f"hidden={H},centred=false,weight_decay=0,train.learning_rate={RATE},train.batch_size={BATCH}"
+_PLAIN = "train.schedule=constant,train.average=0,train.clip=0"
+_NETWORK = f"hidden=[{WIDE}],latent_dim={CODE},train.learning_rate={ADAM},train.batch_size={BATCH}"
+
+
+def trains(contestant: str, data: zoo.Data):
+    """Seconds between the first update and the last, as the run itself logs them."""
+
+    def work() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            zoo.train(contestant, data, steps=STEPS, folder=folder)
+            return json.loads((Path(folder) / "run.json").read_text())["seconds"]
+
+    return work
+
+
+def gibbs(data: zoo.Data):
+    model = zoo.create(f"rbm:hidden={H}", data)
+    return lambda: void(model.sample(CHAINS, seed=0, steps=GIBBS))
+
+
+def ais(data: zoo.Data):
+    """Both ways, of which the race counts one: annealing down costs what annealing up does."""
+    model = zoo.create(f"rbm:hidden={H}", data)
+    options = {"temperatures": TEMPERATURES, "ais_chains": ANNEALED, "burn_in": 0}
+    import time
+
+    def work() -> float:
+        began = time.perf_counter()
+        model.log_prob(data.test[:1], **options)
+        return (time.perf_counter() - began) / 2
+
+    return work
+
+
+def decode(data: zoo.Data):
+    model = zoo.create(f"ae:hidden=[{WIDE}],latent_dim={CODE}", data)
+    z = torch.randn(DECODED, CODE)
+    return lambda: void(model.decode(z))
+
+
+def void(_: object) -> None:
+    """Nothing: the clock of the race counts."""
+
+
+CASES = {
+    "rbm-cd1": lambda data: trains(f"rbm:algorithm=cd,k=1,{_RBM},{_PLAIN}", data),
+    "rbm-cd10": lambda data: trains(f"rbm:algorithm=cd,k=10,{_RBM},{_PLAIN}", data),
+    "rbm-pcd1": lambda data: trains(f"rbm:algorithm=pcd,k=1,chains={BATCH},{_RBM},{_PLAIN}", data),
+    "vae": lambda data: trains(f"vae:{_NETWORK},train.schedule=constant", data),
+    "ae": lambda data: trains(f"ae:{_NETWORK},train.schedule=constant", data),
+    "decode": decode,
+    "gibbs": gibbs,
+    "ais": ais,
+}
+
+if __name__ == "__main__":
+    case, path = sys.argv[1:]
+    serve(CASES[case](zoo.Data.from_arrays(np.load(path).reshape(-1, 28, 28), support="bits", name="race")))

@@ -1,0 +1,200 @@
+"""The zoo beside a bare loop and its peers, in one race: `python benchmarks/speed/run.py [--rounds N] [CASE …]`.
+
+Every case is the same work for all of its contenders: the shapes of `sizes.py`, MNIST's training images drawn as bits
+once, the same update rule, one thread each. Contenders are processes that stay warm and do one round in turn, so that
+a busy neighbour hits all alike. Printed are images (chain steps, temperatures) per second, medians, and how many times
+the zoo's speed is theirs, with the quartiles of that ratio over the rounds. `--output FILE` keeps it as JSON,
+`--markdown FILE` as a table. The peers live in an environment of their own, made on first use in `ZOO_CACHE`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+from statistics import median, quantiles
+
+import numpy as np
+from sizes import ANNEALED, BATCH, CHAINS, DECODED, GIBBS, STEPS, TEMPERATURES
+
+HERE = Path(__file__).parent
+TRAINED = BATCH * STEPS
+# case -> (what is counted, how many in a round, contender -> (script, argument))
+CASES = {
+    "rbm-cd1": (
+        "images/s",
+        TRAINED,
+        {
+            "zoo": ("ours.py", "rbm-cd1"),
+            "zoo, PCD-1": ("ours.py", "rbm-pcd1"),
+            "bare loop, 16-bit thresholds": ("bare.py", "rbm-cd1"),
+            "bare loop, uniform": ("bare.py", "rbm-cd1-uniform"),
+            "scikit-learn, PCD-1": ("peers.py", "sklearn-pcd1"),
+            "rbms, CD-1": ("peers.py", "rbms-cd1"),
+            "rbms, PCD-1": ("peers.py", "rbms-pcd1"),
+            "learnergy, CD-1": ("peers.py", "learnergy-cd1"),
+        },
+    ),
+    "rbm-cd10": (
+        "images/s",
+        TRAINED,
+        {"zoo": ("ours.py", "rbm-cd10"), "bare loop": ("bare.py", "rbm-cd10"), "rbms": ("peers.py", "rbms-cd10")},
+    ),
+    "vae": (
+        "images/s",
+        TRAINED,
+        {"zoo": ("ours.py", "vae"), "bare loop, fused Adam": ("bare.py", "vae"), "pythae": ("peers.py", "pythae-vae")},
+    ),
+    "ae": (
+        "images/s",
+        TRAINED,
+        {"zoo": ("ours.py", "ae"), "bare loop, fused Adam": ("bare.py", "ae"), "pythae": ("peers.py", "pythae-ae")},
+    ),
+    "gibbs": (
+        "chain steps/s",
+        CHAINS * GIBBS,
+        {
+            "zoo": ("ours.py", "gibbs"),
+            "bare loop": ("bare.py", "gibbs"),
+            "rbms": ("peers.py", "rbms-gibbs"),
+            "scikit-learn": ("peers.py", "sklearn-gibbs"),
+        },
+    ),
+    "ais": (
+        "chain temperatures/s",
+        TEMPERATURES * ANNEALED,
+        {"zoo": ("ours.py", "ais"), "bare loop": ("bare.py", "ais"), "rbms": ("peers.py", "rbms-ais")},
+    ),
+    "decode": ("images/s", DECODED, {"zoo": ("ours.py", "decode"), "bare loop": ("bare.py", "decode")}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all by default")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--no-peers", action="store_true", help="the zoo and the bare loops only")
+    parser.add_argument("--output", type=Path, help="JSON")
+    parser.add_argument("--markdown", type=Path, help="a table")
+    options = parser.parse_args()
+    peers = None if options.no_peers else peers_python()
+    found = {"machine": machine(), "rounds": options.rounds, "cases": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "bits.npy"
+        save_bits(data)
+        for case in options.cases or CASES:
+            found["cases"][case] = race(case, options.rounds, data, peers)
+            print("\n".join(lines(case, found["cases"][case])), flush=True)
+    found["load after"] = os.getloadavg()
+    if options.output:
+        options.output.write_text(json.dumps(found, indent=2))
+    if options.markdown:
+        options.markdown.write_text(markdown(found))
+
+
+def race(case: str, rounds: int, data: Path, peers: str | None) -> dict:
+    """Seconds of every contender in every round."""
+    unit, amount, contenders = CASES[case]
+    running = {}
+    for name, (script, argument) in contenders.items():
+        python = peers if script == "peers.py" else sys.executable
+        if python is None:
+            continue
+        process = subprocess.Popen(
+            [python, str(HERE / script), argument, str(data)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        running[name] = process
+    for name, process in running.items():
+        if not process.stdout.readline():
+            sys.exit(
+                f"{name} of {case} failed: run benchmarks/speed/{contenders[name][0]} {contenders[name][1]} by hand"
+            )
+    rates: dict[str, list[float]] = {name: [] for name in running}
+    peak = {}
+    for _ in range(rounds):
+        for name, process in running.items():
+            process.stdin.write("round\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            rates[name].append(amount / answer["seconds"])
+            peak[name] = answer["peak"]
+    for process in running.values():
+        process.stdin.close()
+        process.wait()
+    return {"unit": unit, "rates": rates, "peak": peak}
+
+
+def ratio(found: dict, name: str) -> tuple[float, float, float]:
+    """The zoo's speed over another's: median and quartiles over the rounds."""
+    each = [ours / theirs for ours, theirs in zip(found["rates"]["zoo"], found["rates"][name], strict=True)]
+    low, _, high = quantiles(each, n=4) if len(each) > 1 else (each[0],) * 3
+    return median(each), low, high
+
+
+def lines(case: str, found: dict) -> list[str]:
+    text = [f"{case}, {found['unit']}"]
+    for name, rates in found["rates"].items():
+        middle, low, high = ratio(found, name)
+        beside = "" if name == "zoo" else f"zoo is {middle:.2f}x ({low:.2f} to {high:.2f})"
+        text.append(f"  {name:32}{median(rates):12,.0f}   {found['peak'][name] / 2**20:6,.0f} MiB   {beside}")
+    return text
+
+
+def markdown(found: dict) -> str:
+    text = [
+        "# Speed",
+        "",
+        f"Written by `python benchmarks/speed/run.py --rounds {found['rounds']} --markdown docs/benchmarks.md`: one "
+        f"thread each, in turn, medians of {found['rounds']} rounds; the ratio is the zoo's speed over theirs, with "
+        "its quartiles.",
+        "",
+        f"Machine: {found['machine']['processor']}, {found['machine']['cores']} cores, load before "
+        f"{found['machine']['load'][0]:.1f}, after {found['load after'][0]:.1f}.",
+    ]
+    for case, each in found["cases"].items():
+        text += ["", f"## {case}", "", f"| | {each['unit']} | zoo's speed over it | peak MiB |", "|:--|--:|--:|--:|"]
+        for name, rates in each["rates"].items():
+            middle, low, high = ratio(each, name)
+            beside = "" if name == "zoo" else f"{middle:.2f} ({low:.2f}–{high:.2f})"
+            text.append(f"| {name} | {median(rates):,.0f} | {beside} | {each['peak'][name] / 2**20:,.0f} |")
+    return "\n".join(text) + "\n"
+
+
+def machine() -> dict:
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    processor = names[0].partition(": ")[2] if names else platform.processor()
+    return {"processor": processor, "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()}
+
+
+def save_bits(path: Path) -> None:
+    """MNIST's training images as bits, once."""
+    import zoo
+    from zoo.randomness import generator
+
+    x = zoo.load_data("mnist").train.flatten(1)
+    np.save(path, zoo.bernoulli(x, generator(0, "race")).numpy().astype(np.uint8))
+
+
+def peers_python() -> str:
+    """The interpreter of the peers' environment, made if need be."""
+    from zoo.storage import cache_folder
+
+    folder = cache_folder("peers")
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(HERE / "peers.txt")], check=True)
+        (folder / "complete").touch()
+    return str(python)
+
+
+if __name__ == "__main__":
+    main()

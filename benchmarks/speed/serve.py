@@ -1,0 +1,30 @@
+"""The contender's side of a race: `serve(work)` does one round for each line on standard input."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
+Work = Callable[[], "float | None"]
+
+
+def serve(work: Work) -> None:
+    """Warm up, then time a round for each line read.
+
+    Args:
+        work: one round; it may return the seconds that count, where more than those pass in it.
+    """
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the contender prints is no answer
+    work()
+    print(json.dumps({"ready": True}), file=channel, flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        counted = work()
+        seconds = counted if counted is not None else time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"seconds": seconds, "peak": peak}), file=channel, flush=True)

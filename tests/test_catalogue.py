@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
+from typing import get_args
 
 import pytest
 
-from zoo.catalogue import SHIPPED, DefaultComparison, read_catalogue
+from zoo.catalogue import SHIPPED, DefaultComparison, Release, read_catalogue
 from zoo.contestant import parse_contestant
-from zoo.errors import ConfigError
-from zoo.hookspecs import GROUPS
+from zoo.data import DataSpec
+from zoo.data.spec import Support
+from zoo.errors import ConfigError, Unsupported
+from zoo.hookspecs import GROUPS, ModelHooks
+from zoo.registry import Registry
 
 COMPARE = '[compare]\ncontestants = ["made"]\ndata = "digits"\nseeds = 3\n'
 MADE = """[[plugin]]
@@ -22,6 +27,12 @@ tier = "community"
 requires_core = ">=0.1"
 requires_python = ">=3.11"
 licence = "MIT"
+"""
+DIGEST = "ab" * 32
+PUBLISHED = "published = true\n"
+FOLDER = """[[plugin.release]]
+version = "1.0"
+source = "plugins/zoo-made"
 """
 
 
@@ -105,3 +116,67 @@ def test_the_shipped_catalogue_says_of_each_plugin_in_the_tree_what_its_own_meta
             assert (entry.package, entry.entry_point) == (project["name"], value)
             assert f"genzoo{entry.requires_core}" in project["dependencies"]
             assert (entry.requires_python, entry.licence) == (project["requires-python"], project["license"])
+
+
+def test_releases_are_read_in_their_order_with_what_is_known_of_them(tmp_path):
+    index = f"[[plugin.release]]\nversion = '2.0'\nsource = 'index'\nsha256 = '{DIGEST}'\nyanked = 'it forgets'\n"
+    catalogue = _read(tmp_path, f"schema = 1\n{COMPARE}{MADE}{PUBLISHED}{FOLDER}{index}{MADE.replace('made', 'nade')}")
+    made, nade = catalogue.entries
+    expected = (Release("1.0", "plugins/zoo-made"), Release("2.0", "index", DIGEST, "it forgets"))
+    assert (made.releases, made.published) == (expected, True)
+    assert (nade.releases, nade.published) == ((), False)
+    assert catalogue.folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("release = 3", r"plugin 1 of .* must list its releases as \[\[plugin.release\]\]"),
+        ("release = [3]", "release 1 of plugin 1 of .* must be a table"),
+        (FOLDER.replace("source", "sauce"), "release 1 of plugin 1 .* unknown key 'sauce'. Did you mean 'source'"),
+        ("[[plugin.release]]\nversion = '1.0'", "release 1 of plugin 1 .* is incomplete: .*'source'"),
+        (FOLDER + "sha256 = 'ABCD'", "Release '1.0' in plugin 1 .* has the sha256 'ABCD', .* 64 digits"),
+        (FOLDER.replace("plugins/zoo-made", "index"), "has the source 'index'; that needs published = true"),
+        (FOLDER.replace("plugins/zoo-made", "https://example.org/a.whl"), "has an address, and needs the sha256"),
+        (FOLDER.replace("plugins/zoo-made", "http://example.org/a.whl"), "it must be 'index', an https address, or"),
+        (FOLDER.replace("plugins/zoo-made", "file:///tmp"), "it must be 'index', an https address, or a folder"),
+        (FOLDER.replace("plugins/zoo-made", "/tmp"), "has the source '/tmp'; a folder must be relative and inside"),
+        (FOLDER.replace("plugins/zoo-made", "plugins/../.."), "a folder must be relative and inside"),
+        (FOLDER.replace("plugins/zoo-made", "plugins\\\\.."), "a folder must be relative and inside"),
+        (FOLDER.replace("plugins/zoo-made", ""), "a folder must be relative and inside"),
+    ],
+)
+def test_a_release_that_cannot_be_had_safely_is_refused_naming_the_place(tmp_path, text, match):
+    with pytest.raises(ConfigError, match=match):
+        _read(tmp_path, f"schema = 1\n{COMPARE}{MADE}{text}")
+
+
+def test_every_plugin_in_the_tree_has_its_version_as_a_release_and_none_claims_to_be_published():
+    catalogue = read_catalogue()
+    for pyproject in SHIPPED.resolve().parent.glob("plugins/*/pyproject.toml"):
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+        (entry,) = [entry for entry in catalogue.entries if entry.package == project["name"]]
+        assert entry.releases == (Release(project["version"], f"plugins/{pyproject.parent.name}"),)
+    assert not any(entry.published for entry in catalogue.entries)
+
+
+def test_the_shipped_catalogue_says_of_each_model_what_its_card_and_its_hooks_say():
+    registry = Registry(extensions=False)
+    required = {*ModelHooks.required, "loss", "fit"}
+    optional = [name for name, hook in vars(ModelHooks).items() if inspect.isfunction(hook) and name not in required]
+    for entry in registry.catalogue.entries:
+        plugin = registry.plugin(entry.name, entry.group)
+        card = plugin.card
+        assert (entry.paper, entry.latent) == (card.paper, card.latent or "none")
+        assert entry.trains_on == card.shown(card.config())
+        assert entry.capabilities == [hook for hook in optional if plugin.implements(hook)]
+        assert entry.likelihood == plugin.implements("log_prob")
+        assert entry.supports == [kind for kind in get_args(Support) if _can_be_built(registry, entry.name, kind)]
+
+
+def _can_be_built(registry, name, support):
+    try:
+        registry.create(name, DataSpec((4,), support))
+    except Unsupported:
+        return False
+    return True

@@ -5,9 +5,10 @@ It is read at start-up, so its schema is checked by hand: neither pydantic nor a
 
 from __future__ import annotations
 
+import re
 import tomllib
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zoo.errors import ConfigError, did_you_mean
@@ -17,8 +18,35 @@ SHIPPED = Path(__file__).with_name("registry.toml")
 
 
 @dataclass(frozen=True)
+class Release:
+    """One version of a plugin.
+
+    Attributes:
+        source: `index` (the package index), the https address of a wheel, or a folder beside the catalogue.
+        sha256: of its wheel; "" for a folder.
+        yanked: why nobody should install it; "" if it is well.
+        conformance: what the conformance suite said of it; "" if that is not known.
+    """
+
+    version: str
+    source: str
+    sha256: str = ""
+    yanked: str = ""
+    conformance: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One plugin of the catalogue: where it comes from and what it can do, said without importing it."""
+    """One plugin of the catalogue: where it comes from and what it can do, said without importing it.
+
+    Attributes:
+        capabilities: the optional hooks that it has.
+        supports: the kinds of data that it can be trained on: `bits`, `unit`, `real`.
+        published: whether the package of this name on the package index is this plugin. Where it is not, anybody could
+            take the name, and nothing is installed from there.
+        superseded_by: the name of the plugin to use instead.
+        releases: its versions.
+    """
 
     name: str
     group: str
@@ -33,6 +61,11 @@ class Entry:
     trains_on: str = ""
     latent: str = ""
     likelihood: bool = False
+    capabilities: list[str] = field(default_factory=list)
+    supports: list[str] = field(default_factory=list)
+    published: bool = False
+    superseded_by: str = ""
+    releases: tuple[Release, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,10 +84,11 @@ class DefaultComparison:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The content of a `registry.toml`."""
+    """The content of a `registry.toml`; `folder` is what the folders of its releases are relative to."""
 
     entries: tuple[Entry, ...]
     compare: DefaultComparison
+    folder: Path
 
     def find(self, name: str, group: str = "zoo.models") -> Entry | None:
         """The entry of this name, or None."""
@@ -82,7 +116,7 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
     tables = document.get("plugin", [])
     if not isinstance(tables, list):
         raise ConfigError(f"The catalogue {path} must list its plugins as [[plugin]].")
-    entries = tuple(_checked(Entry, table, f"plugin {number} of {path}") for number, table in enumerate(tables, 1))
+    entries = tuple(_entry(table, f"plugin {number} of {path}") for number, table in enumerate(tables, 1))
     names = [(entry.group, entry.name) for entry in entries]
     if doubles := sorted({name for group, name in names if names.count((group, name)) > 1}):
         raise ConfigError(f"The catalogue {path} lists twice: {', '.join(doubles)}.")
@@ -90,7 +124,37 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
     texts = [*compare.contestants, *compare.controls, *compare.metrics]
     if not compare.contestants or not all(isinstance(text, str) for text in texts) or compare.seeds < 1:
         raise ConfigError(f"[compare] of {path} needs a list of contestants and 1 seed at least.")
-    return Catalogue(entries, compare)
+    return Catalogue(entries, compare, path.resolve().parent)
+
+
+def _entry(table: Any, where: str) -> Entry:
+    """A plugin with its releases, each of which can be had without leaving the catalogue's folder."""
+    tables = table.get("release", []) if isinstance(table, dict) else []
+    if not isinstance(tables, list):
+        raise ConfigError(f"{where} must list its releases as [[plugin.release]].")
+    releases = tuple(_checked(Release, each, f"release {number} of {where}") for number, each in enumerate(tables, 1))
+    plain = {key: value for key, value in table.items() if key != "release"} if isinstance(table, dict) else table
+    entry: Entry = _checked(Entry, plain, where)
+    for release in releases:
+        if fault := _fault(release, entry):
+            raise ConfigError(f"Release {release.version!r} in {where} {fault}.")
+    return replace(entry, releases=releases)
+
+
+def _fault(release: Release, entry: Entry) -> str:
+    """What is wrong with a release, or ""."""
+    if release.sha256 and not re.fullmatch("[0-9a-f]{64}", release.sha256):
+        return f"has the sha256 {release.sha256!r}, and that must be 64 digits in lower-case hexadecimal"
+    if release.source == "index":
+        return "" if entry.published else "has the source 'index'; that needs published = true"
+    if release.source.startswith("https://"):
+        return "" if release.sha256 else "has an address, and needs the sha256 of what lies there"
+    if ":" in release.source:
+        return f"has the source {release.source!r}; it must be 'index', an https address, or a folder"
+    folder = PurePosixPath(release.source)
+    if folder.is_absolute() or ".." in folder.parts or "\\" in release.source or not folder.parts:
+        return f"has the source {release.source!r}; a folder must be relative and inside that of the catalogue"
+    return ""
 
 
 def _checked(cls: type[Any], table: Any, where: str) -> Any:
@@ -98,7 +162,7 @@ def _checked(cls: type[Any], table: Any, where: str) -> Any:
     kinds = {"str": str, "bool": bool, "int": int, "list[str]": list}
     if not isinstance(table, dict):
         raise ConfigError(f"{where} must be a table.")
-    known = {each.name: kinds[str(each.type)] for each in fields(cls)}
+    known = {each.name: kinds[str(each.type)] for each in fields(cls) if str(each.type) in kinds}
     for key, value in table.items():
         if key not in known:
             raise ConfigError(f"{where} has the unknown key {key!r}.{did_you_mean(key, known)}")

@@ -366,5 +366,10 @@ def _yes(value: bool) -> str:
 
 
 def _catalogue_info(entry: Entry) -> dict[str, Any]:
-    facts = {key: value for key, value in vars(entry).items() if key not in ("group", "entry_point")}
+    hidden = ("group", "entry_point", "releases")
+    facts = {
+        key: ", ".join(value) if isinstance(value, list) else value
+        for key, value in vars(entry).items()
+        if key not in hidden
+    }
     return facts | {"status": "available", "install": f"pip install {entry.package}"}

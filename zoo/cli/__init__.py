@@ -25,6 +25,10 @@ COMMANDS = {
     "info": "Show what a model is, and every setting it has.",
     "plugins": "Show every plugin with its state.",
     "doctor": "Load every plugin in a process of its own, and show what is broken.",
+    "search": "Show the plugins of the catalogue, installed or not.",
+    "install": "Install a plugin, after showing what that would change.",
+    "uninstall": "Remove a plugin, and what nothing else needs.",
+    "sync": "Install again what an upgrade has lost.",
     "data": "List data sets, show what is in one, fetch its files.",
     "train": "Train one model and write a run folder.",
     "sample": "Generate examples with a trained model.",
@@ -34,6 +38,10 @@ COMMANDS = {
     "compare": "Train contestants over seeds, and compare how each one generates.",
     "report": "Rebuild the report of a comparison without measuring again.",
 }
+
+
+# They load no plugin: what is broken must be found, removed and replaced with them.
+_MANAGEMENT = ("doctor", "plugins", "search", "install", "uninstall", "sync")
 
 
 class LazyGroup(click.Group):
@@ -88,7 +96,7 @@ def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], no_extensions
         os.environ[VARIABLE] = ",".join(filter(None, names))  # child processes too
     if no_extensions:
         os.environ["ZOO_NO_EXTENSIONS"] = "1"
-    if os.environ.get("ZOO_STRICT") and ctx.invoked_subcommand not in ("doctor", "plugins"):
+    if os.environ.get("ZOO_STRICT") and ctx.invoked_subcommand not in _MANAGEMENT:
         from zoo.api import default
 
         default.verify()

@@ -1,0 +1,94 @@
+"""`zoo search` looks through everything that the catalogue says of a plugin."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from zoo.cli.search import command
+from zoo.registry import Registry
+
+ENTRY = """
+[[plugin]]
+name = "{name}"
+group = "zoo.models"
+package = "zoo-{name}"
+entry_point = "zoo_{name}:Plugin"
+summary = "{summary}"
+tier = "community"
+requires_core = ">=0.1"
+requires_python = ">=3.11"
+licence = "MIT"
+paper = "arXiv:1502.03509"
+capabilities = ["log_prob"]
+supports = ["bits"]
+[[plugin.release]]
+version = "1.0"
+source = "plugins/{name}"
+[[plugin.release]]
+version = "1.1"
+source = "plugins/{name}"
+"""
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch, distribution):
+    """`zoo search …` over a catalogue of two plugins, of which one is installed and cannot be imported."""
+    head = 'schema = 1\n[compare]\ncontestants = ["made"]\ndata = "digits"\nseeds = 3\n'
+    entries = ENTRY.format(name="made", summary="Masked autoencoder") + ENTRY.format(name="flow", summary="RealNVP")
+    (tmp_path / "registry.toml").write_text(head + entries, encoding="utf-8")
+    distribution("zoo-flow", entry="flow", then="raise SystemExit('imported')")
+    monkeypatch.setattr("zoo.api.default", Registry(catalogue=tmp_path / "registry.toml"))
+    return lambda *words: CliRunner().invoke(command, words, catch_exceptions=False).output
+
+
+def test_every_word_must_occur_in_what_is_said_in_any_case(search):
+    found = {words: [row["name"] for row in json.loads(search(*words, "--json"))] for words in SEARCHED}
+    assert found == SEARCHED
+
+
+SEARCHED = {
+    (): ["made", "flow"],
+    ("AUTO",): ["made"],
+    ("zoo-flow",): ["flow"],
+    ("1502.03509",): ["made", "flow"],
+    ("log_prob", "nvp"): ["flow"],
+    ("bits", "masked", "nvp"): [],
+}
+
+
+def test_the_table_says_what_is_installed_and_which_version_is_the_newest(search):
+    rows = [" ".join(line.split()) for line in search().splitlines()]
+    assert rows == [
+        "plugin group status package tier data what it is",
+        "made models available zoo-made 1.1 community bits Masked autoencoder",
+        "flow models installed zoo-flow 1.1 community bits RealNVP",
+    ]
+    assert search("rbm", "x") == "Nothing in the catalogue has 'rbm' and 'x'. 'zoo search' shows all of it.\n"
+
+
+def test_json_has_every_fact_and_release(search):
+    (made,) = json.loads(search("made", "--json"))
+    assert (made["installed"], made["published"], made["licence"]) == (False, False, "MIT")
+    assert [release["version"] for release in made["releases"]] == ["1.0", "1.1"]
+
+
+def test_managing_plugins_imports_neither_torch_nor_pydantic():
+    modules = (
+        "cli.install",
+        "cli.uninstall",
+        "cli.sync",
+        "cli.search",
+        "installation.transaction",
+        "installation.lock",
+    )
+    code = f"""
+import importlib, sys
+for name in {modules}:
+    importlib.import_module("zoo." + name)
+print(sorted({{"torch", "pydantic", "numpy"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

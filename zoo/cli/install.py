@@ -1,0 +1,138 @@
+"""`zoo install`: plan, ask, install, try, and take it back if the plugin does not work."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.consent import ask, show_files
+from zoo.cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from zoo.installation.pip import Pip
+    from zoo.installation.plan import Plan
+    from zoo.installation.request import Request
+    from zoo.installation.transaction import Verdict
+    from zoo.installation.wheel import Wheel
+
+offline_option = click.option(
+    "--offline",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    metavar="FOLDER",
+    help="Take everything from a folder of wheels, and nothing from the network.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Agree beforehand; needed where there is no terminal.")
+
+
+@click.command("install")
+@click.argument("plugin")
+@click.option("--dry-run", is_flag=True, help="Show what would be installed, and install nothing.")
+@yes_option
+@offline_option
+@as_json
+def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json: bool) -> None:
+    """Install a plugin: NAME of the catalogue, a requirement, a folder or wheel, or an https or git+https address.
+
+    Nothing of the zoo's own is changed: a plugin that needs another torch is refused. From a source folder a wheel is
+    built first, which runs the code in it; with --offline, with the build tools that are installed.
+
+    Example: zoo install ./my-plugin --dry-run
+    """
+    from zoo.api import default
+    from zoo.installation.pip import Pip, check_environment
+    from zoo.installation.plan import make_plan
+    from zoo.installation.resolution import resolve, unpublished
+
+    check_environment()
+    pip = Pip(offline)
+    asked = resolve(plugin, default.catalogue, offline=offline is not None)
+    with tempfile.TemporaryDirectory(prefix="zoo-install-") as name:
+        request = _wheel_of(asked, pip, Path(name), yes=yes)
+        plan = make_plan(request, pip, unpublished(default.catalogue))
+        facts = [step.facts() for step in plan.steps]
+        if not as_json:
+            _print_plan(plan)
+        if dry_run or not plan.steps:
+            verdicts: list[Verdict] = []
+        else:
+            verdicts = _carry_out(plan, asked, pip, Path(name), yes=yes)
+    if as_json:
+        print_json({"plan": facts, "plugins": [asdict(each) for each in verdicts]})
+    elif verdicts:
+        click.echo(f"Installed {plan.plugin.name} {plan.plugin.version}: {', '.join(each.name for each in verdicts)}.")
+
+
+def _wheel_of(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request:
+    """The same request with a wheel on this machine, unless the index has it; before source code is built, ask."""
+    from zoo.installation.transaction import bring
+
+    if request.kind == "index":
+        return request
+    if request.kind == "source":
+        path = Path(request.argument)
+        files = [str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()]
+        show_files(request.argument, "", sorted(files, key=lambda file: (file.startswith("."), file)))
+        ask(f"Building {request.argument} runs its code. Build and install it?", yes=yes)
+    wheel = bring(request, pip, folder)
+    return replace(
+        request, kind="wheel", argument=str(wheel.path), sha256=request.sha256 if request.kind == "wheel" else ""
+    )
+
+
+def _carry_out(plan: Plan, request: Request, pip: Pip, folder: Path, *, yes: bool) -> list[Verdict]:
+    """Fetch, ask (unless that was done before building), install, try and record."""
+    from zoo.installation.lock import record
+    from zoo.installation.transaction import fetch, install
+
+    wheel = fetch(plan, pip, folder / "wheels")
+    _warn_of_doubles(wheel)
+    if not request.official and request.kind != "source":
+        show_files(_source(plan, request), f"{wheel.name} {wheel.version}", wheel.files)
+        ask(f"Install {wheel.name} {wheel.version}?", yes=yes)
+    verdicts = install(plan, folder, lambda faults: _keep_broken(faults, yes=yes))
+    record(plan, wheel, _source(plan, request))
+    return verdicts
+
+
+def _warn_of_doubles(wheel: Wheel) -> None:
+    """Say which of its plugins have the name of another distribution's: neither can then be used by that name alone."""
+    from packaging.utils import canonicalize_name
+
+    from zoo.api import default
+
+    for group, name in wheel.plugins:
+        for other in default.candidates(group):
+            if other.name == name and canonicalize_name(other.distribution) != wheel.name:
+                names = f"{wheel.name}/{name} or {other.qualified}"
+                click.echo(f"Note: {other.distribution} has a plugin {name!r} too; then say which: {names}.", err=True)
+
+
+def _source(plan: Plan, request: Request) -> str:
+    """Where a plugin comes from, for people: what was asked for, and the address of a wheel on an index."""
+    from zoo.installation.request import redacted
+
+    return redacted(plan.plugin.url) if request.kind == "index" else request.argument
+
+
+def _keep_broken(faults: list[Verdict], *, yes: bool) -> bool:
+    """Whether somebody at a terminal wants to keep a plugin that does not work."""
+    for each in faults:
+        click.echo(f"{each.name} is {each.state}: {each.reason}.", err=True)
+    return not yes and sys.stdin.isatty() and not click.confirm("Take it back?", default=True, err=True)
+
+
+def _print_plan(plan: Plan) -> None:
+    from zoo.installation.request import redacted
+
+    if not plan.steps:
+        click.echo("It is installed already, in this version; nothing to do.")
+        return
+    rows = [
+        (step.name, step.version, step.replaces or "-", step.sha256[:12], redacted(step.url)) for step in plan.steps
+    ]
+    print_table(("distribution", "version", "replaces", "sha256", "source"), rows)

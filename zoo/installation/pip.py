@@ -1,0 +1,125 @@
+"""pip, in a process of its own and with the arguments as a list; what it complains of, in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import ConfigError, PluginError
+from zoo.installation.request import redacted
+
+_NETWORK = re.compile(
+    r"NewConnectionError|ConnectTimeoutError|Failed to establish a new connection|Temporary failure in name resolution"
+    r"|Network is unreachable|Failed to connect|Could not resolve host|ProxyError|Connection refused|SSLError"
+)
+
+
+@dataclass(frozen=True)
+class Pip:
+    """pip of the running Python.
+
+    Args:
+        offline: a folder of wheels, from which alone everything is taken; None asks the package index.
+    """
+
+    offline: Path | None = None
+
+    def run(self, command: str, options: Sequence[str], packages: Sequence[str] = (), *, what: str) -> str:
+        """Run `pip COMMAND OPTIONS -- PACKAGES` and return what it said.
+
+        Args:
+            command: `install`, `download`, `wheel` or `uninstall`.
+            options: of that command; none of them comes from outside this package.
+            packages: requirements, paths or addresses; they stand after `--`, and so can never be read as options.
+            what: is being installed or removed, for messages.
+
+        Raises:
+            PluginError: if pip fails, with the reason in one line and without passwords.
+        """
+        common = ["--no-input", "--disable-pip-version-check", "--no-color"]
+        sources = [] if command == "uninstall" else self._sources()
+        arguments = [sys.executable, "-P", "-m", "pip", command, *common, *sources, *options]
+        done = subprocess.run(
+            [*arguments, *(["--", *packages] if packages else [])],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        said = redacted(done.stdout)
+        if done.returncode != 0:
+            raise PluginError(f"{what}: {explain(said, self.offline)}")
+        return said
+
+    def _sources(self) -> list[str]:
+        if self.offline is None:
+            return ["--retries", "1"]
+        return ["--isolated", "--no-index", "--find-links", str(self.offline)]
+
+
+def check_environment() -> None:
+    """Refuse to start where nothing can be installed.
+
+    Raises:
+        ConfigError: if there is no pip, or the system's package manager owns this Python.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise ConfigError("This Python has no pip; get it with: python -m ensurepip --upgrade")
+    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
+    if sys.prefix == sys.base_prefix and marker.exists():
+        raise ConfigError(
+            "This Python belongs to the system's package manager; install the zoo and its plugins in a virtual "
+            "environment: python -m venv FOLDER"
+        )
+
+
+def explain(said: str, offline: Path | None) -> str:
+    """The reason of a failure, in one line, from what pip said."""
+    if conflict := re.search(r"The conflict is caused by:\n((?:[ \t]+.*\n)+)", said):
+        return _conflict([line.strip() for line in conflict[1].splitlines() if line.strip()])
+    if python := re.search(r"requires a different Python: (\S+) not in '([^']*)'", said):
+        return f"it needs Python {python[2]}, and this is {python[1]}. Choose another version of it."
+    if "DO NOT MATCH THE HASHES" in said:
+        return "what came has another hash than was planned; it may have been tampered with. Nothing was installed."
+    if _NETWORK.search(said):
+        return "the package index or the repository cannot be reached. Check the network, or use --offline FOLDER."
+    if "No matching distribution found" in said or "Could not find a version" in said:
+        return _nothing(said, offline)
+    if "Cannot find command 'git'" in said:
+        return "git is needed for it, and is not on the PATH."
+    return f"pip failed: {_reason(said).rstrip('.')}."
+
+
+def _reason(said: str) -> str:
+    """The line that says most: git's, the exception that ended a build, or pip's first error."""
+    for pattern in (r"^\s*fatal: (.+)", r"^\s*((?:\w+\.)*\w*(?:Error|Exception|Unavailable): .+)"):
+        if found := re.findall(pattern, said, re.MULTILINE):
+            return str(found[-1])
+    errors = re.findall(r"^\s*error: (.+)", said, re.MULTILINE | re.IGNORECASE)
+    return str(errors[0]) if errors else "it gave no reason"
+
+
+def _conflict(lines: list[str]) -> str:
+    """Who wants what, and what stays as it is."""
+    fixed = [line.partition("(constraint) ")[2] for line in lines if "(constraint) " in line]
+    wants = [line for line in lines if "(constraint) " not in line]
+    kept = f"; but {', '.join(fixed)} must stay, for the zoo runs with it or the lock file has it" if fixed else ""
+    return f"{'; '.join(wants)}{kept}. Choose another version."
+
+
+def _nothing(said: str, offline: Path | None) -> str:
+    found = re.search(r"(?:No matching distribution found for|satisfies the requirement) ([^\s(]+)", said)
+    what = found[1] if found else "it"
+    if pythons := re.findall(r"Requires-Python (\S+?)[;\s]", said):
+        return f"{what} needs Python {pythons[-1]}, and this is {platform.python_version()}."
+    if offline is not None:
+        return f"{what} is not among the wheels in {offline}, or not for this Python."
+    return f"the index has no wheel of {what} for this Python."

@@ -1,0 +1,69 @@
+"""What uninstalling a plugin removes: its distribution, and what came with it and nobody else needs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from packaging.utils import canonicalize_name
+
+from zoo.errors import ConfigError, PluginError, did_you_mean
+from zoo.hookspecs import GROUPS
+from zoo.installation.lock import read_lock
+from zoo.installation.plan import core_versions, installed_version, required_by
+from zoo.plugins import CORE, Candidate
+from zoo.registry import Registry
+
+
+def find_distribution(name: str, registry: Registry) -> str:
+    """The distribution of a plugin, of DISTRIBUTION/NAME, or of this name; no plugin is imported.
+
+    Raises:
+        ConfigError: if it has no plugin that can be removed.
+        PluginError: if two distributions have a plugin of this name.
+    """
+    candidates = [candidate for group in GROUPS for candidate in registry.candidates(group)]
+    distributions = {canonicalize_name(each.distribution) for each in candidates if _means(name, each)}
+    if len(distributions) > 1:
+        raise PluginError(
+            f"Several distributions have a plugin {name!r}; name one: {', '.join(sorted(distributions))}."
+        )
+    strangers = {canonicalize_name(each.distribution) for each in candidates} - {CORE}
+    if distributions == {CORE}:
+        raise ConfigError(f"{name!r} comes with the zoo, and cannot be removed; 'zoo plugins disable {name}' hides it.")
+    if not distributions:
+        names = {each.name for each in candidates if each.distribution != CORE} | strangers
+        known = f" Installed: {', '.join(sorted(strangers))}." if strangers else ""
+        raise ConfigError(f"No plugin named {name!r} is installed.{did_you_mean(name, names)}{known}")
+    return distributions.pop()
+
+
+def removed_with(distribution: str) -> list[str]:
+    """The distribution, and those that were installed with it, that nothing else needs and that are still there.
+
+    Raises:
+        PluginError: if another distribution needs it.
+    """
+    if needing := _needing(distribution, {distribution}):
+        raise PluginError(f"{needing} needs {distribution}; uninstall {needing} first.")
+    locked = read_lock()
+    brought = set(locked[distribution].brought) if distribution in locked else set()
+    removed = {distribution}
+    kept = set(core_versions()) | (set(locked) - {distribution})
+    while more := {name for name in brought - removed - kept if not _needing(name, removed)}:
+        removed |= more
+    return [distribution, *sorted(name for name in removed - {distribution} if installed_version(name))]
+
+
+def _means(name: str, candidate: Candidate) -> bool:
+    return name in (candidate.name, candidate.qualified) or canonicalize_name(name) == canonicalize_name(
+        candidate.distribution
+    )
+
+
+def _needing(name: str, removed: set[str]) -> str:
+    """An installed distribution that stays and needs this one, or ""."""
+    for each in importlib.metadata.distributions():
+        user = canonicalize_name(each.metadata["Name"] or "")
+        if user not in removed and name in required_by(each):
+            return user
+    return ""

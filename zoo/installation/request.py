@@ -1,0 +1,146 @@
+"""What somebody asks to install: a requirement, a path, an address, a commit; everything else is refused here.
+
+pip understands far more than these: options inside a requirement, other indexes, editable folders, passwords in
+addresses. None of it gets past this page, so pip never sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from zoo.errors import ConfigError
+
+ARCHIVES = (".whl", ".tar.gz", ".zip")
+
+Kind = Literal["index", "wheel", "source"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What pip is given.
+
+    Attributes:
+        kind: `index` for a requirement, `wheel` for a file or address of one, `source` for what has to be built.
+        argument: the requirement, path or address.
+        name: the distribution that it must turn out to be; "" if that is not said.
+        sha256: of the wheel, as the catalogue has it; "" if that is not known.
+        official: whether the zoo's own authors vouch for that hash.
+        ours: whether the catalogue says where the distribution comes from.
+    """
+
+    kind: Kind
+    argument: str
+    name: str = ""
+    sha256: str = ""
+    official: bool = False
+    ours: bool = False
+
+
+def parse_request(text: str) -> Request:
+    """Read NAME | REQUIREMENT | PATH | URL.
+
+    Raises:
+        ConfigError: for what is none of these, or more; a password in it is not repeated.
+    """
+    if not text.strip() or not text.isprintable():
+        raise ConfigError(f"Name one plugin, in one line of printable characters; got {redacted(text)!r}.")
+    text = text.strip()
+    if options := [word for word in text.split() if word.startswith("-")]:
+        raise ConfigError(f"{redacted(options[0])!r} is an option of pip; give a plugin, without options.")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
+        return _address(text)
+    if not re.match(r"[\w.-]+\s*(\[[^]]*\])?\s*@", text) and _looks_like_a_path(text):
+        return _path(text)
+    return _requirement(text)
+
+
+def redacted(text: str) -> str:
+    """The text without the passwords and tokens of the addresses in it."""
+    text = re.sub(r"://[^\s/@'\"]+(:[^\s@]*)?@", "://****@", text)
+    return re.sub(r"(://[^\s?#'\"]*)\?[^\s#'\"]*", r"\1?****", text)
+
+
+def _looks_like_a_path(text: str) -> bool:
+    return "/" in text or text.startswith(("~", ".")) or text.endswith(ARCHIVES)
+
+
+def _path(text: str) -> Request:
+    """A folder with a pyproject.toml, or a file of a distribution."""
+    path = Path(text).expanduser().resolve()
+    if path.is_dir():
+        if not (path / "pyproject.toml").is_file():
+            raise ConfigError(f"{text!r} must be the folder of a distribution; it has no pyproject.toml.")
+        return Request("source", str(path))
+    if not path.is_file():
+        raise ConfigError(f"There is no folder or file {redacted(text)!r}.")
+    if not path.name.endswith(ARCHIVES):
+        raise ConfigError(f"{text!r} must be a folder, or a file that ends with one of: {', '.join(ARCHIVES)}.")
+    return Request(_kind(path.name), str(path))
+
+
+def _requirement(text: str) -> Request:
+    """A requirement on the index, or `NAME @ ADDRESS`."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        why = redacted(str(error).partition("\n")[0]).rstrip(".")
+        raise ConfigError(f"{redacted(text)!r} is no name, requirement, path or address: {why}.") from None
+    if requirement.marker is not None:
+        raise ConfigError(f"{text!r} must have no environment marker; leave out what follows the semicolon.")
+    if requirement.url is None:
+        return Request("index", str(requirement), requirement.name)
+    if requirement.extras:
+        raise ConfigError(f"{redacted(text)!r} must have no extras, for it is an address; install them by name.")
+    found = _address(requirement.url)
+    return Request(found.kind, found.argument, requirement.name)
+
+
+def _address(text: str) -> Request:
+    """An https address of a file, or `git+https://HOST/PATH@COMMIT`."""
+    shown = redacted(text)
+    try:
+        parts = urlsplit(text.removeprefix("git+"))
+        _ = parts.port  # raises for what is no number
+    except ValueError:
+        raise ConfigError(f"{shown!r} is no address.") from None
+    if parts.scheme == "file":
+        raise ConfigError("An address must be https; for a file or folder of this machine give its path, without file:")
+    if "@" in parts.netloc:
+        raise ConfigError(f"{shown!r} must hold no user name or password: it would be shown and recorded.")
+    if parts.query:
+        raise ConfigError(f"{shown!r} must have no query: it could hold a password, and would be recorded.")
+    if parts.scheme != "https" or not parts.hostname:
+        raise ConfigError(f"{shown!r} must begin with https:// or git+https://.")
+    return _git(text, parts) if text.startswith("git+") else _file(text, parts)
+
+
+def _git(text: str, parts: SplitResult) -> Request:
+    """A commit, named in full: a branch or a tag can be moved to other code."""
+    _, _, commit = parts.path.partition("@")
+    if not re.fullmatch("[0-9a-f]{40}", commit):
+        raise ConfigError(f"{text!r} must end with @ and a full commit, 40 digits in hexadecimal; got {commit!r}.")
+    if parts.fragment:
+        key, _, folder = parts.fragment.partition("=")
+        inside = PurePosixPath(unquote(folder))
+        if key != "subdirectory" or "&" in folder or inside.is_absolute() or ".." in inside.parts:
+            raise ConfigError(f"After # {text!r} may say subdirectory=FOLDER, inside the repository, and nothing else.")
+    return Request("source", text)
+
+
+def _file(text: str, parts: SplitResult) -> Request:
+    """A file of a distribution, with its hash if that is known."""
+    if not parts.path.endswith(ARCHIVES):
+        raise ConfigError(f"{text!r} must end with one of {', '.join(ARCHIVES)}; for a repository write git+https://.")
+    if parts.fragment and not re.fullmatch("sha256=[0-9a-f]{64}", parts.fragment):
+        raise ConfigError(f"After # {text!r} may say sha256= and 64 digits in hexadecimal, and nothing else.")
+    return Request(_kind(parts.path), text, sha256=parts.fragment.removeprefix("sha256="))
+
+
+def _kind(name: str) -> Kind:
+    return "wheel" if name.endswith(".whl") else "source"

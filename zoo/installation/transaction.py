@@ -1,0 +1,209 @@
+"""Doing exactly what was planned, trying the result in a fresh process, and taking it back whole if it fails.
+
+Every wheel is fetched and its hash compared before the first file is installed, so a lost network leaves nothing
+half-installed. What an installation replaces is copied first, for there may be nowhere to get it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from zoo.errors import PluginError
+from zoo.installation.pip import Pip
+from zoo.installation.plan import Plan, Step, core_versions, installed_version
+from zoo.installation.request import Request, redacted
+from zoo.installation.resolution import check_fits
+from zoo.installation.wheel import Wheel, read_wheel
+
+#: seconds that a plugin may take to load
+TRIAL_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one plugin of a distribution: `loaded`, or another state with its reason."""
+
+    name: str
+    group: str
+    state: str
+    reason: str = ""
+
+
+def bring(request: Request, pip: Pip, folder: Path) -> Wheel:
+    """The wheel of a path, address or commit, checked; source code is built, which runs it.
+
+    A folder is copied before it is built, so that nothing is left in it.
+
+    Raises:
+        PluginError: if it cannot be had, or does not fit.
+    """
+    argument, brought = request.argument, folder / "brought"
+    if request.kind == "wheel" and Path(argument).is_absolute():
+        return check_plugin(read_wheel(Path(argument)))
+    if Path(argument).is_dir():
+        copy = folder / "source" / Path(argument).name
+        shutil.copytree(argument, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        argument = str(copy)
+    if request.kind == "wheel":
+        pip.run("download", ["--no-deps", "--dest", str(brought)], [argument], what=request.argument)
+    else:
+        isolation = ["--no-build-isolation"] if pip.offline is not None else []
+        options = ["--no-deps", "--wheel-dir", str(brought), *isolation]
+        pip.run("wheel", options, [argument], what=request.argument)
+    return check_plugin(read_wheel(next(brought.glob("*.whl"))))
+
+
+def check_plugin(wheel: Wheel) -> Wheel:
+    """Refuse a wheel that has no plugin, needs packages by address, or is made for another zoo or Python.
+
+    Returns:
+        The wheel.
+
+    Raises:
+        PluginError: with what it needs.
+    """
+    what = f"{wheel.name} {wheel.version}"
+    if not wheel.plugins:
+        raise PluginError(f"{what} must be a plugin of the zoo; it has no entry point in a group such as zoo.models.")
+    if wheel.addresses:
+        raise PluginError(
+            f"{what} must not need packages by their address, for that could run their code before anybody is asked: "
+            f"{redacted('; '.join(wheel.addresses))}. Install them first, and let it need their names."
+        )
+    check_fits(what, wheel.requires_core, wheel.requires_python)
+    return wheel
+
+
+def fetch(plan: Plan, pip: Pip, folder: Path) -> Wheel:
+    """Put every wheel of the plan into `folder`, and return the plugin's own.
+
+    Raises:
+        PluginError: if one cannot be had, is not the one that was planned, or would write into the core's packages.
+    """
+    folder.mkdir()
+    remote = [step for step in plan.steps if urlsplit(step.url).scheme != "file"]
+    for step in plan.steps:
+        if step not in remote:
+            source = Path(url2pathname(urlsplit(step.url).path))
+            shutil.copy(source, folder / source.name)
+    if remote:
+        list_ = _requirements(remote, folder.with_name("remote.txt"))
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), "--require-hashes"]
+        pip.run("download", [*options, "--requirement", str(list_)], what=plan.plugin.name)
+    wheels = {wheel.sha256: wheel for wheel in map(read_wheel, folder.glob("*.whl"))}
+    for step in plan.steps:
+        if step.sha256 not in wheels:
+            raise PluginError(f"{step.name} {step.version} was changed since it was planned; nothing was installed.")
+        _check_files(wheels[step.sha256])
+    return check_plugin(wheels[plan.plugin.sha256])
+
+
+def _check_files(wheel: Wheel) -> None:
+    """Refuse a wheel with files in a package of the core, which pip would overwrite without a word."""
+    taken = {"zoo"}
+    for name in core_versions():
+        record = importlib.metadata.distribution(name).read_text("RECORD") or ""
+        taken.update(re.findall(r"^(?!\.\.|__pycache__)[^/,]+", record, re.MULTILINE))
+    for file in wheel.files:
+        place = re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", file)
+        if place.partition("/")[0] in taken:
+            raise PluginError(f"{wheel.name} {wheel.version} must not write {file}; that belongs to the zoo's core.")
+
+
+def install(plan: Plan, folder: Path, keep: Callable[[list[Verdict]], bool]) -> list[Verdict]:
+    """Install the fetched wheels of a plan and try the plugin; whatever goes wrong or interrupts is taken back whole.
+
+    Args:
+        plan: what to install.
+        folder: with the `wheels` that `fetch` put there.
+        keep: asked whether a plugin that does not work may stay.
+
+    Raises:
+        PluginError: if pip fails, or the plugin does not work and must not stay.
+    """
+    step, backup = plan.plugin, _Backup(plan, folder / "backup")
+    list_ = _requirements(plan.steps, folder / "plan.txt")
+    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-warn-script-location"]
+    try:
+        Pip(folder / "wheels").run("install", [*options, "--requirement", str(list_)], what=step.name)
+        importlib.invalidate_caches()
+        verdicts = try_plugins(step.name)
+        faults = [each for each in verdicts if each.state != "loaded"]
+        if faults and not keep(faults):
+            reasons = "; ".join(f"{each.name} is {each.state}: {each.reason}" for each in faults)
+            raise PluginError(f"{step.name} {step.version} does not work and was taken back: {reasons}.")
+    except BaseException:
+        _take_back(plan, backup)
+        raise
+    return verdicts
+
+
+class _Backup:
+    """Copies of the files of what a plan replaces."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        folder.mkdir()
+        self._copies: list[tuple[Path, Path]] = []
+        for step in plan.steps:
+            files = importlib.metadata.files(step.name) if step.replaces else None
+            for file in files or []:
+                original, copy = Path(str(file.locate())), folder / str(len(self._copies))
+                with contextlib.suppress(FileNotFoundError):  # bytecode that was never written
+                    shutil.copy2(original, copy)
+                    self._copies.append((copy, original))
+
+    def restore(self) -> None:
+        for copy, original in self._copies:
+            original.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(copy, original)
+
+
+def _take_back(plan: Plan, backup: _Backup) -> None:
+    """Remove what a plan installed, and put back what it replaced."""
+    importlib.invalidate_caches()
+    uninstall(step.name for step in plan.steps if installed_version(step.name))
+    backup.restore()
+    importlib.invalidate_caches()
+
+
+def uninstall(names: Iterable[str]) -> None:
+    """Remove distributions, whether their plugins can be imported or not.
+
+    Raises:
+        PluginError: if pip fails.
+    """
+    if packages := list(names):
+        Pip().run("uninstall", ["--yes"], packages, what=", ".join(packages))
+        importlib.invalidate_caches()
+
+
+def try_plugins(distribution: str, *, seconds: float = TRIAL_SECONDS) -> list[Verdict]:
+    """Load every plugin of a distribution in a fresh process, and say what became of each."""
+    command = [sys.executable, "-P", "-m", "zoo.installation.trial", distribution]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
+        rows = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except subprocess.TimeoutExpired:
+        return [Verdict(distribution, "", "broken", f"loading it took longer than {seconds:g} s")]
+    except ValueError:
+        return [Verdict(distribution, "", "broken", f"loading it ended the process with code {done.returncode}")]
+    return [Verdict(**row) for row in rows] or [Verdict(distribution, "", "broken", "its entry points are not there")]
+
+
+def _requirements(steps: Iterable[Step], file: Path) -> Path:
+    """A list for pip that names each version with its hash."""
+    lines = [f"{step.name}=={step.version} --hash=sha256:{step.sha256}\n" for step in steps]
+    file.write_text("".join(lines), encoding="utf-8")
+    return file

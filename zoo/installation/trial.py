@@ -1,0 +1,34 @@
+"""`python -m zoo.installation.trial DISTRIBUTION`: load its plugins, and print as JSON what became of them.
+
+It is run in a fresh process after an installation, for a plugin runs whatever it likes while it is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+
+from packaging.utils import canonicalize_name
+
+from zoo.errors import PluginError
+from zoo.hookspecs import GROUPS
+from zoo.plugins import discover
+
+
+def trial(distribution: str) -> list[dict[str, str]]:
+    """Name, group, state and reason of each plugin of a distribution, after loading it."""
+    rows = []
+    for group in GROUPS:
+        for candidate in discover(group):
+            if canonicalize_name(candidate.distribution) == canonicalize_name(distribution):
+                with contextlib.suppress(PluginError):
+                    candidate.load()
+                rows.append(
+                    {"name": candidate.name, "group": group, "state": candidate.state, "reason": candidate.reason}
+                )
+    return rows
+
+
+if __name__ == "__main__":
+    print("\n" + json.dumps(trial(sys.argv[1])))

@@ -29,6 +29,8 @@ COMMANDS = {
     "install": "Install a plugin, after showing what that would change.",
     "uninstall": "Remove a plugin, and what nothing else needs.",
     "sync": "Install again what an upgrade has lost.",
+    "new": "Write a new model plugin that works, for you to change.",
+    "check": "Examine a model plugin, and say what it does not keep.",
     "data": "List data sets, show what is in one, fetch its files.",
     "train": "Train one model and write a run folder.",
     "sample": "Generate examples with a trained model.",

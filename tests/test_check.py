@@ -1,0 +1,231 @@
+"""The conformance kit: what is right passes, and each mutant is caught by the check that it is made for."""
+
+import json
+import os
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+import zoo
+from tests import mutants
+from tests.mutants import GOOD, MUTANTS, CoinsPlugin
+from zoo.cli.check import command
+from zoo.registry import Registry
+from zoo.testing import Failure, Outcome, Verdict, checks, checks_of, examine
+from zoo.testing.determinism import random_states
+from zoo.testing.learning import energy_distance
+from zoo.testing.subject import Subject
+
+
+def only(plugin, name):
+    """One check of a plugin."""
+    return next(check for check in checks(plugin) if check.name == name)
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    return {plugin: examine(plugin) for plugin in GOOD}
+
+
+@pytest.mark.parametrize("plugin", GOOD)
+def test_a_right_plugin_passes_everything(verdicts, plugin):
+    verdict = verdicts[plugin]
+    assert verdict.passed, [(outcome.check, outcome.reason) for outcome in verdict.of("failed")]
+    assert not verdict.refused
+    for outcome in verdict.outcomes:
+        assert outcome.reason or outcome.status == "passed"
+        assert not outcome.traceback
+
+
+def test_every_check_runs_on_one_of_the_right_plugins(verdicts):
+    ran = {outcome.check for verdict in verdicts.values() for outcome in verdict.of("passed")}
+    missing = {check.name for check in checks(CoinsPlugin)} - ran
+    assert missing <= {
+        "a-bracket-is-in-order",
+        "the-distribution-names-the-core",
+        "a-fresh-process-gives-the-same",
+        "another-device-gives-the-same",
+    }
+
+
+@pytest.mark.parametrize(("mutant", "check"), MUTANTS, ids=[mutant.__name__ for mutant, _ in MUTANTS])
+def test_a_mutant_is_caught(mutant, check):
+    outcome = only(mutant, check).run()
+    assert outcome.status == "failed"
+    assert outcome.reason
+
+
+def test_there_are_many_mutants_of_many_kinds():
+    assert len(MUTANTS) >= 25
+    groups = {check.group for check in checks(CoinsPlugin) if check.name in {name for _, name in MUTANTS}}
+    assert groups == {check.group for check in checks(CoinsPlugin)} - {"device"}
+
+
+def test_a_failure_that_is_declared_is_expected_and_keeps_its_reason():
+    class Declared(mutants.Prints):
+        expected_failures: ClassVar = {"nothing-is-printed": "it likes to talk"}
+
+    outcome = only(Declared, "nothing-is-printed").run()
+    assert outcome.status == "expected"
+    assert outcome.reason.startswith("it likes to talk (on bits of 2×4: hooks must print nothing, got 'fitting")
+
+
+def test_a_declared_failure_that_passes_is_a_failure():
+    outcome = only(mutants.AnExpectedFailureThatPasses, "nothing-is-printed").run()
+    assert outcome.reason == "declared to fail (it prints), and it passes; take it out of expected_failures"
+
+
+def test_a_verdict_counts_what_ran_and_lists_the_rest():
+    statuses = ("passed", "passed", "failed", "expected", "skipped", "inapplicable")
+    outcomes = [Outcome(str(place), "static", "", status) for place, status in enumerate(statuses)]
+    verdict = Verdict("coins", "", [], outcomes)
+    assert verdict.summary == "ran 4 of 5: 2 passed, 1 failed, 1 failed as expected; 1 skipped; 1 do not apply"
+    assert not verdict.passed
+    assert Verdict("coins", "", [], outcomes[:2]).summary == "ran 2 of 2: 2 passed"
+    assert json.loads(json.dumps(verdict.as_dict()))["checks"][3]["status"] == "expected"
+
+
+def test_a_mark_gives_a_test_one_check_each_under_its_name():
+    mark = checks_of(CoinsPlugin)
+    name, parameters = mark.mark.args
+    assert name == "check"
+    assert [parameter.id for parameter in parameters] == [check.name for check in checks(CoinsPlugin)]
+    assert len({parameter.id for parameter in parameters}) == len(parameters)
+
+
+def test_a_check_as_a_test_fails_skips_and_expects_as_pytest_does():
+    with pytest.raises(Failure, match=r"No hook prints, or warns: .*\n.*got 'fitting"):
+        only(mutants.Prints, "nothing-is-printed").test()
+    with pytest.raises(pytest.skip.Exception, match="it has no hook 'loss'"):
+        only(CoinsPlugin, "every-parameter-is-trained").test()
+
+    class Declared(mutants.Prints):
+        expected_failures: ClassVar = {"nothing-is-printed": "it likes to talk"}
+
+    with pytest.raises(pytest.xfail.Exception, match="it likes to talk"):
+        only(Declared, "nothing-is-printed").test()
+    only(CoinsPlugin, "nothing-is-printed").test()
+
+
+def test_every_check_says_what_it_claims():
+    for check in checks(CoinsPlugin):
+        assert check.claim.text.endswith("."), check.name
+        assert len(check.claim.text) > 30
+
+
+def test_an_exception_of_a_plugin_is_a_failure_with_its_traceback():
+    class Raises(CoinsPlugin):
+        @zoo.hookimpl
+        def sample(self):
+            raise ZeroDivisionError("by zero")
+
+    outcome = only(Raises, "samples-have-the-shape-of-the-data").run()
+    assert (outcome.status, outcome.reason) == ("failed", "ZeroDivisionError: by zero")
+    assert "in sample" in outcome.traceback
+
+
+def test_an_exit_of_a_plugin_is_a_failure_of_that_check_alone():
+    class Exits(CoinsPlugin):
+        @zoo.hookimpl
+        def sample(self):
+            raise SystemExit(4)
+
+    assert only(Exits, "samples-have-the-shape-of-the-data").run().reason == "SystemExit: 4"
+    assert only(Exits, "an-exact-likelihood-sums-to-one").run().status == "passed"
+
+
+def test_what_a_check_meets_is_put_back(monkeypatch):
+    class Rude(CoinsPlugin):
+        @zoo.hookimpl
+        def build(self, data):
+            torch.set_default_dtype(torch.float64)
+            os.environ["RUDE"] = "1"
+            return mutants.Coins(data)
+
+    states, folder = random_states(), Path.cwd()
+    outcome = only(Rude, "settings-of-the-process-are-kept").run()
+    assert outcome.reason.endswith("changed torch's default dtype, the environment")
+    assert torch.get_default_dtype() == torch.float32
+    assert "RUDE" not in os.environ
+    assert (random_states(), Path.cwd()) == (states, folder)
+
+
+def test_the_energy_distance_is_that_of_its_definition():
+    x, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [5.0], [0.0]])
+    between = (1 + 5 + 0 + 1 + 3 + 2) / 6
+    assert energy_distance(x, y) == pytest.approx(2 * between - 2 - (4 + 1 + 5) / 3)
+
+
+def test_the_data_sets_are_what_their_docstrings_say():
+    data = [case.data for case in Subject(CoinsPlugin, Registry(extensions=False)).cases]
+    assert [(each.spec.shape, each.spec.support) for each in data] == [
+        ((2, 4), "bits"),
+        ((3, 3), "unit"),
+        ((2,), "real"),
+    ]
+    assert all(len(each.train) == 120 for each in data)
+    off = (data[0].train.flatten(1).mean(0) - torch.tensor([0.68, 0.5, 0.77, 0.32, 0.23, 0.23, 0.32, 0.77])).abs()
+    assert off.max() < 4 * 0.5 / 120**0.5
+    assert data[1].train.min() > 0
+    assert data[1].train.max() < 1
+
+
+STORE = """
+class Forgetful(IndependentPixels):
+    learned = {}
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        if data.support == "real":
+            raise zoo.Unsupported("coins are for bits")
+        return Pixels(config, data)
+
+    @zoo.hookimpl
+    def fit(self, model, train):
+        self.learned[model.p.shape] = train.mean(0)
+
+    @zoo.hookimpl
+    def sample(self, model, n):
+        p = self.learned.get(model.p.shape, model.p)
+        return p.repeat(n, *(1 for _ in p.shape))
+"""
+
+
+def test_what_a_plugin_keeps_outside_the_module_is_missed_in_a_fresh_process(distribution):
+    distribution(then=STORE, target="Forgetful")
+    assert only("coins", "a-loaded-model-gives-the-same").run().status == "passed"
+    outcome = only("coins", "a-fresh-process-gives-the-same").run()
+    assert outcome.status == "failed"
+    assert "must give the same sample; what it learned must be in parameters and buffers" in outcome.reason
+
+
+def test_a_distribution_must_name_the_core_with_an_upper_end(distribution):
+    distribution()
+    outcome = only("coins", "the-distribution-names-the-core").run()
+    assert (outcome.status, outcome.reason) == ("failed", "the metadata of zoo-coins lacks Requires-Python")
+
+
+def test_a_plugin_that_cannot_be_loaded_fails_one_check_and_skips_the_others(distribution, capsys):
+    distribution(then="1 / 0")
+    verdict = examine("coins")
+    assert [outcome.check for outcome in verdict.of("failed")] == ["the-plugin-keeps-the-contract"]
+    assert len(verdict.of("skipped")) == len(verdict.outcomes) - 1
+    result = CliRunner().invoke(command, ["coins"], standalone_mode=False)
+    assert result.return_value == 3
+    assert "ZeroDivisionError: division by zero" in result.output
+
+
+def test_a_name_that_nobody_has_is_wrong_use():
+    with pytest.raises(zoo.ConfigError, match="No model named 'no-such' is installed"):
+        examine("no-such")
+
+
+def test_the_guide_lists_every_check_with_its_claim():
+    lines = Path(__file__).parents[1].joinpath("docs/plugins.md").read_text(encoding="utf-8").splitlines()
+    rows = [f"| {check.group} | `{check.name}` | {check.claim.text} |" for check in checks(CoinsPlugin)]
+    start = lines.index(rows[0])
+    assert lines[start : start + len(rows)] == rows
+    assert lines[start + len(rows)] == ""

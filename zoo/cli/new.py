@@ -1,0 +1,40 @@
+"""`zoo new NAME`: write a distribution of a new model plugin, which works as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.cli.output import as_json, print_json
+from zoo.errors import ConfigError
+
+
+@click.command("new")
+@click.argument("name")
+@click.option("--minimal", is_flag=True, help="The smallest plugin: two files, of a model without a code.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Where the folder NAME is made.  [default: the working folder]",
+)
+@as_json
+def command(name: str, minimal: bool, out: Path, as_json: bool) -> None:
+    """Write the folder NAME: a model plugin that trains and passes every check, for you to change.
+
+    Example: zoo new my-model
+    """
+    from zoo.api import default
+    from zoo.scaffold import scaffold
+
+    if name in default.names():
+        raise ConfigError(f"A model named {name!r} is installed; choose another name.")
+    files = scaffold(name, out, minimal=minimal)
+    folder = out / name
+    if as_json:
+        print_json({"folder": str(folder), "files": [str(path.relative_to(folder)) for path in files]})
+        return
+    for path in files:
+        click.echo(path)
+    click.echo(f"Next: pip install -e {folder}, then zoo check {name}")

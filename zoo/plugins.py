@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import pluggy
 
+from zoo import tracing
 from zoo.blocking import NOTHING, Blocklist
 from zoo.errors import PluginError, ZooError
 from zoo.hookspecs import GROUPS, PROJECT
@@ -51,6 +52,8 @@ class Plugin:
         self._manager.add_hookspecs(GROUPS[group])
         self._manager.register(instance, name=self.card.name)
         self.hooks: Any = self._manager.hook
+        if tracing.asked_for():
+            tracing.trace(self._manager, self.qualified)
         self.extensions: list[Plugin] = []
 
     def extend(self, extension: Plugin) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from zoo import __version__
+from zoo import __version__, tracing
 from zoo.blocking import VARIABLE
 from zoo.errors import ZooError
 from zoo.threads import ENVIRONMENT
@@ -84,9 +84,10 @@ class LazyGroup(click.Group):
 @click.option(
     "-p", "blocked", multiple=True, metavar="no:NAME", help="Never import this plugin (no:all: none but the core)."
 )
+@click.option("--trace-hooks", is_flag=True, help="Print which hooks were called, how often, and how long they took.")
 @click.option("--no-extensions", is_flag=True, help="Leave out installed extensions, which wrap the models' hooks.")
 @click.pass_context
-def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], no_extensions: bool) -> None:
+def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], trace_hooks: bool, no_extensions: bool) -> None:
     """A zoo of generative models: train them, and compare how each one generates.
 
     Example: zoo compare rbm ae@gmm vae --data digits
@@ -96,6 +97,9 @@ def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], no_extensions
     if blocked:
         names = [os.environ.get(VARIABLE, ""), *(name.removeprefix("no:") for name in blocked)]
         os.environ[VARIABLE] = ",".join(filter(None, names))  # child processes too
+    if trace_hooks:
+        os.environ[tracing.VARIABLE] = "1"  # child processes too: a cell's table is in its output.log
+        ctx.call_on_close(lambda: click.echo("\n".join(tracing.summary()), err=True))
     if no_extensions:
         os.environ["ZOO_NO_EXTENSIONS"] = "1"
     if os.environ.get("ZOO_STRICT") and ctx.invoked_subcommand not in _MANAGEMENT:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zoo import tracing
 from zoo.errors import ZooError
 
 Emit = Callable[[dict[str, Any]], None]
@@ -37,6 +38,7 @@ def perform(job: dict[str, Any], channel: int) -> None:
         send("failed", failure(error))
     else:
         send("done", result)
+    print("\n".join(tracing.summary()), end="", flush=True)  # to the job's log
 
 
 def failure(error: BaseException) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import importlib
 import math
 import tomllib
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from zoo.metrics import (
     Measurement,
     frechet_distance,
     frechet_from_moments,
+    halving,
     reference_split,
 )
 from zoo.metrics.frechet import Frechet, FrechetGrey
@@ -399,3 +401,28 @@ def test_built_in_plugins_meet_the_contract_under_the_names_of_their_entry_point
 def test_a_built_in_metric_answers_through_pluggy(bars):
     hooks = Plugin(ValidPatterns(), "zoo.metrics").hooks
     assert hooks.measure(evaluation=Evaluation(None, bars, bars.test, PIXELS)) == Measurement(1.0, stderr=0.0)
+
+
+# halving
+
+
+def test_halves_of_one_pool_are_shuffled_and_splits_of_two_laws_are_not(digits):
+    first, other = halving(digits, 0), halving(digits, 1)
+    assert torch.equal(first[0], reference_split(digits).images)
+    assert not torch.equal(first[0], other[0])
+    assert {tuple(x.flatten().tolist()) for x in torch.cat(first)} == {
+        tuple(x.flatten().tolist()) for x in torch.cat(other)
+    }
+    given = replace(digits, test=digits.train[:100], test_labels=None)  # a validation split that is large enough
+    assert not reference_split(given).exchangeable
+    assert torch.equal(halving(given, 0)[0], halving(given, 3)[0])
+
+
+def test_ends_that_cross_give_the_cautious_one(bars):
+    class Crossed(Halving):
+        @zoo.hookimpl
+        def log_prob(self, x):
+            return zoo.LogProb(torch.full((len(x),), -2.0), "lower"), zoo.LogProb(torch.full((len(x),), -3.0), "upper")
+
+    found = Likelihood().measure(Evaluation(contestant(bars, Crossed), bars, bars.train, PIXELS))
+    assert (found.value, found.bracket) == (-3.0, (-3.0, -2.0))

@@ -70,7 +70,7 @@ class Grid:
         on_event: takes the jobs' events.
 
     Attributes:
-        facts: what `prepare` found: `epochs`, `protocol`, `metrics`.
+        facts: what `prepare` found: `epochs`, `exchangeable`, `protocol`, `metrics`.
         budget: of every training.
     """
 
@@ -223,7 +223,7 @@ class Grid:
         for entrant in self._entrants:
             if entrant.kind != "real":
                 continue
-            for number, seed in enumerate(self._seeds):
+            for number, seed in enumerate(self._seeds if self.facts["exchangeable"] else self._seeds[:1]):
                 folder = self._new(self.folder_of(entrant), seed)
                 arguments = {"number": number, "folder": str(folder), "metrics": self._metrics()}
                 job = self._job(f"real images {number + 1}", "evaluate_real", arguments, folder / "output.log")
@@ -232,7 +232,8 @@ class Grid:
     def _announced(self, cells: list[_Cell]) -> list[_Cell]:
         """Estimate the time of each cell from short trials, announce the sum, and return the cells longest first.
 
-        Two cells of real images are run ahead and kept: the first fills the caches, the second times the metrics.
+        Cells of real images are run ahead and kept: the first fills the caches, the second, or the first again, times
+        the metrics.
         """
         ahead = [cell for cell in cells if cell.job.task.endswith(":evaluate_real")][:2]
         first = self._pool.run([ahead[0].job], self._on_event)
@@ -242,8 +243,8 @@ class Grid:
             inline = is_registered(self._registry, group.model)
             log = self._folder / "estimate.log"
             trials.append(self._job(f"trial of {group.folder}", "probe", arguments, log, inline))
-        second, *outcomes = self._pool.run([ahead[1].job, *trials], self._on_event)
-        self._cells += zip(ahead, [*first, second], strict=True)
+        second, *outcomes = self._pool.run([ahead[-1].job, *trials], self._on_event)
+        self._cells += zip(ahead, [*first, second], strict=False)
         training = {
             group.folder: 0.0 if outcome.failed else float(outcome.result)
             for group, outcome in zip(self._groups, outcomes, strict=True)

@@ -66,7 +66,8 @@ def prepare(*, name: str | None, file: str, full: bool, emit: Emit, registry: Re
         }
         facts = ("name", "title", "summary", "direction", "level", "paper")
         metrics = [{key: getattr(card, key) for key in facts} for card in cards if full or card.level != "full"]
-        return {"epochs": data.epochs, "protocol": protocol, "metrics": metrics}
+        facts_of_data = {"epochs": data.epochs, "exchangeable": split.exchangeable}
+        return {**facts_of_data, "protocol": protocol, "metrics": metrics}
 
 
 def describe(*, contestant: str, emit: Emit, registry: Registry = default) -> dict[str, Any]:

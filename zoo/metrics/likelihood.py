@@ -37,12 +37,13 @@ class Likelihood:
                 notes.append(f"{other.kind} {_mean(other):.4f}" + (f" ({other.method})" if other.method else ""))
         if data.enumerated:
             notes.append(f"at most -log {len(data.test)} = {-math.log(len(data.test)):.4f}")
+        bracket = _bracket(answers)
         return zoo.Measurement(
-            _mean(best),
+            bracket[0] if bracket and best.kind == "lower" else _mean(best),
             best.kind,
             best.stderr or None,
             note="; ".join(filter(None, notes)),
-            bracket=_bracket(answers),
+            bracket=bracket,
         )
 
 

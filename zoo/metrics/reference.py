@@ -25,12 +25,14 @@ class Reference(NamedTuple):
         real: other real images that nobody trained on, shape (N, *shape): the `real` row and the floor.
         n_samples: how many samples each contestant draws: N, or 10,000 on enumerated data.
         description: one sentence for the protocol.
+        exchangeable: whether both sets are halves of one pool, so that another halving is as good.
     """
 
     images: Tensor
     real: Tensor
     n_samples: int
     description: str
+    exchangeable: bool = False
 
 
 def reference_split(data: Data) -> Reference:
@@ -48,19 +50,22 @@ def reference_split(data: Data) -> Reference:
     order = torch.randperm(N, generator=generator(REFERENCE_SEED, "reference split"))
     first, second = data.test[order[:half]], data.test[order[half : 2 * half]]
     sentence = f"{half:,} test images; real: {half:,} other test images (halved by seed {REFERENCE_SEED})"
-    return Reference(first, second, half, sentence)
+    return Reference(first, second, half, sentence, exchangeable=True)
 
 
 def halving(data: Data, number: int) -> tuple[Tensor, Tensor]:
-    """Two sets of N real images that nobody trained on: those of `reference_split`, or another split of the same pool.
+    """Two sets of N real images that nobody trained on: those of `reference_split`, or other halves of the same pool.
+
+    A test split that came with the data can be drawn otherwise than the training images (MNIST's has other writers), so
+    it is never mixed with the validation split: then there is number 0 alone.
 
     Args:
         data: all splits.
-        number: 0 for those of `reference_split`; each further one is another random halving of both sets together. The
-            spread over them is what the choice of real images adds to the `real` row.
+        number: 0 for those of `reference_split`; each further one is another random halving of an exchangeable pool.
+            The spread over them is what the choice of real images adds to the `real` row.
     """
     split = reference_split(data)
-    if number == 0 or data.enumerated:
+    if number == 0 or not split.exchangeable:
         return split.images, split.real
     pool = torch.cat([split.images, split.real])
     order = torch.randperm(len(pool), generator=generator(REFERENCE_SEED, f"halving {number}"))

@@ -1,0 +1,184 @@
+"""The stack, its bound and its sampler, against enumeration; and what greedy training changes."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+import zoo_dbn
+from torch import Generator, Tensor
+from torch.distributions import Normal
+from zoo_dbn.model import DBN, DBNConfig, log_bernoulli
+from zoo_dbn.plugin import DBNPlugin
+
+import zoo
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def build(hidden=(3, 4), support="bits", scale=1.0) -> DBN:
+    torch.manual_seed(0)
+    model = DBN(DBNConfig(hidden=hidden), zoo.DataSpec((4,), support)).eval()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False).normal_(std=scale)
+    return model
+
+
+def states(units: int) -> Tensor:
+    return torch.tensor(list(product((0.0, 1.0), repeat=units)))
+
+
+def log_marginal(model: DBN, v: Tensor) -> Tensor:
+    """log p(v) of a stack of bits, by sums over all states of the hidden layers below the top RBM."""
+    log_p = model.rbms[-1].log_prob(states(model.config.hidden[-2]))[0].nats.double()
+    for layer in range(len(model.rbms) - 2, -1, -1):
+        below = states(model.config.hidden[layer - 1]) if layer else v
+        mean = model.rbms[layer].decode(states(model.config.hidden[layer])).double()  # (2^H, D)
+        conditional = torch.stack([log_bernoulli(below.double(), p) for p in mean])  # (2^H, N)
+        log_p = (log_p[:, None] + conditional).logsumexp(0)
+    return log_p
+
+
+@pytest.mark.parametrize("hidden", [(3, 4), (3, 2, 4)])
+def test_the_weights_are_p_on_average_and_the_bound_lies_below_log_p(hidden):
+    """E_q[w] = p(v) for each v, whatever k is; so E[log 1/k Σ w] ≤ log p(v), the closer the larger k is."""
+    model, v, n = build(hidden), states(4), 3000
+    exact = log_marginal(model, v)
+    torch.testing.assert_close(exact.exp().sum(), torch.tensor(1.0).double(), atol=1e-5, rtol=0)
+    one = model.bound(v.repeat_interleave(n, dim=0), 1, 5, seeded()).nats.view(-1, n)
+    w = one.exp()
+    assert ((w.mean(1) - exact.exp()).abs() < 5 * w.std(1) / math.sqrt(n)).all()
+    ten = torch.stack([model.bound(v, 10, 5, seeded(seed)).nats for seed in range(100)])
+    assert (one.mean(1) < ten.mean(0)).all()
+    assert (ten.mean(0) < exact).all()
+    assert model.bound(v, 1, 5, seeded()).kind == "lower"
+
+
+def test_a_top_rbm_with_the_weights_below_turned_round_leaves_p_as_it_was_and_makes_the_bound_exact():
+    """Hinton et al. (2006), section 4: greedy training starts there, with q(h|v) the true posterior."""
+    model, v = build((3, 4)), states(4)
+    low, top = model.layers
+    top.W.copy_(low.W.T)
+    top.b.copy_(low.c)
+    top.c.copy_(low.b)
+    (alone,) = model.rbms[0].log_prob(v)
+    torch.testing.assert_close(log_marginal(model, v), alone.nats.double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.bound(v, 1, 5, seeded()).nats, alone.nats.double(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("hidden", [(3, 4), (3, 2, 4)])
+def test_samples_occur_as_often_as_enumeration_says(hidden):
+    model, n = build(hidden), 20_000
+    v = zoo.bernoulli(model.decode(model.sample_codes(n, 50, seeded())), seeded(1))
+    found = torch.bincount((v @ torch.tensor([8.0, 4, 2, 1])).long(), minlength=16) / n
+    p = log_marginal(model, states(4)).exp()
+    assert ((found - p).abs() < 5 * (p * (1 - p) / n).sqrt() + 1e-3).all()
+
+
+def test_codes_are_draws_of_q_of_the_first_hidden_layer():
+    model, n = build(), 20_000
+    v = states(4)[5:6].repeat(n, 1)
+    p = DBNPlugin().encode(model, v[:1], None)
+    found = DBNPlugin().encode(model, v, seeded()).mean(0)
+    assert ((found - p).abs() < 5 * (p * (1 - p) / n).sqrt()).all()
+
+
+def test_the_conditional_of_real_values_is_a_normal_with_the_configured_sigma():
+    model = build(support="real", scale=0.3)
+    v, h = torch.randn(8, 4, generator=seeded()), states(3)
+    expected = Normal(model.decode(h).double(), 0.5).log_prob(v.double()).sum(1)
+    torch.testing.assert_close(model.log_conditional(model.rbms[0], v, h), expected)
+    many = model.decode(h[:1].repeat(20_000, 1), seeded())
+    noise = (many - model.decode(h[:1])) / 0.5
+    assert abs(noise.square().mean() - 1) < 5 * math.sqrt(2 / noise.numel())
+
+
+def test_the_weights_integrate_to_one_on_average_over_real_values():
+    torch.manual_seed(0)
+    model = DBN(DBNConfig(hidden=(3, 3)), zoo.DataSpec((1,), "real")).eval()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False).normal_(std=0.2)
+    v = torch.linspace(-8, 8, 201)[:, None]
+    totals = torch.stack(
+        [torch.trapezoid(model.bound(v, 50, 5, seeded(s)).nats.exp(), v[:, 0].double()) for s in range(20)]
+    )
+    assert totals.std() < 0.1
+    assert abs(totals.mean() - 1) < 5 * totals.std() / math.sqrt(20)
+
+
+def test_bits_at_probabilities_of_zero_and_one_have_the_log_probability_that_they_are_drawn_with():
+    found = log_bernoulli(torch.tensor([1.0, 0.0]).double(), torch.tensor([1.0, 1.0]).double())
+    assert found.item() == pytest.approx(-24 * math.log(2), rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def registry() -> zoo.Registry:
+    registry = zoo.Registry()
+    if "dbn" not in registry.names():
+        registry.register(DBNPlugin)
+    return registry
+
+
+@pytest.fixture(scope="module")
+def two_patterns() -> zoo.Data:
+    """11110000 and 00001111, each bit flipped with probability 0.05."""
+    first = zoo.bernoulli(torch.full((400, 1), 0.5), seeded())
+    x = torch.cat([first.repeat(1, 4), 1 - first.repeat(1, 4)], dim=1)
+    return zoo.Data.from_arrays((x - zoo.bernoulli(torch.full((400, 8), 0.05), seeded(1))).abs(), name="two patterns")
+
+
+def test_training_brings_the_bound_near_the_likelihood_of_what_the_data_come_from(registry, two_patterns):
+    model = registry.train("dbn:hidden=[8,8]", two_patterns, epochs=160)
+    flips = two_patterns.test @ torch.tensor([1.0] * 4 + [0.0] * 4)[:, None] * 2 - two_patterns.test.sum(
+        1, keepdim=True
+    )
+    ones = (4 - flips).squeeze(1)  # bits that differ from 11110000
+    log_p = [n * math.log(0.05) + (8 - n) * math.log(0.95) for n in (ones, 8 - ones)]
+    truth = torch.stack(log_p).logsumexp(0) - math.log(2)
+    (bound,) = model.log_prob(two_patterns.test, k=50)
+    independent = -8 * math.log(2)  # of a model that knows the means alone
+    assert abs(bound.nats.mean() - truth.mean()) < 0.15 * (truth.mean() - independent)
+
+
+def test_each_rbm_has_its_part_of_the_budget_and_is_left_alone_afterwards(registry, two_patterns, tmp_path):
+    registry.train("dbn:hidden=[8,8,8]", two_patterns, steps=60, folder=tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 60
+    spans = [[line["step"] for line in lines if f"rbm{layer}" in line] for layer in (1, 2, 3)]
+    assert [span[0] < 20 * layer + 6 for layer, span in enumerate(spans)] == [True] * 3
+    assert [span[-1] <= 20 * (layer + 1) + 5 for layer, span in enumerate(spans)] == [True] * 3
+
+
+def test_the_first_phase_leaves_the_upper_rbms_alone(registry, two_patterns):
+    """One step of two is the first RBM's; with a single one, the second keeps what it was built with."""
+    trained = registry.train("dbn:hidden=[8,8]", two_patterns, steps=1).module
+    untouched = registry.create("dbn:hidden=[8,8]", two_patterns).module
+    assert torch.equal(trained.layers[1].W, untouched.layers[1].W)
+    assert not torch.equal(trained.layers[0].W, untouched.layers[0].W)
+
+
+def test_the_weights_that_are_kept_are_averages_over_the_steps(registry, two_patterns):
+    """After its second step a layer has (w₁ d + w₂)/(1 + d), linear in 1/(1 + d); d = 0 keeps the last weights w₂."""
+    at = {d: registry.train(f"dbn:hidden=[8,8],average={d}", two_patterns, steps=4).module for d in (0, 0.5, 0.9)}
+    last, half, most = (at[d].layers[0].W for d in (0, 0.5, 0.9))
+    assert not torch.equal(last, half)
+    torch.testing.assert_close((half - last) / (0.5 / 1.5), (most - last) / (0.9 / 1.9), atol=1e-5, rtol=1e-3)
+
+
+def test_saving_and_loading_changes_nothing(registry, two_patterns, tmp_path):
+    model = registry.train("dbn:hidden=[8,8]", two_patterns, steps=20)
+    loaded = registry.load(model.save(tmp_path))
+    assert torch.equal(loaded.sample(20, seed=1, steps=5), model.sample(20, seed=1, steps=5))
+    assert torch.equal(loaded.log_prob(two_patterns.test)[0].nats, model.log_prob(two_patterns.test)[0].nats)
+
+
+def test_the_rbm_is_used_through_the_zoo_and_never_imported():
+    sources = [path.read_text() for path in Path(zoo_dbn.__file__).parent.glob("*.py")]
+    assert len(sources) == 4
+    assert not any("zoo_rbm" in source for source in sources)

@@ -94,6 +94,11 @@ class Model:
         """Number of trained values, those of the latent density not counted."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
+    @property
+    def sees_bits(self) -> bool:
+        """Whether training shows it grey [0, 1] data as bits, drawn from them."""
+        return self.spec.support == "unit" and self.plugin.card.shown(self.config) == "bits"
+
     def encode(self, x: Tensor, *, seed: int | None = None) -> Tensor:
         """Codes of x, shape (B, *latent): the mean code, or with a seed one draw each.
 

@@ -129,10 +129,10 @@ class Grid:
     def run(self, budget: dict[str, Any]) -> None:
         """Run every cell; with `full` print an estimate first, and vary the settings afterwards."""
         self.budget = budget
-        cells: list[_Cell] = [*self._training_cells(), *self._outside_cells(), *self._real_cells()]
+        real = list(self._real_cells())
+        cells = [*self._training_cells(), *self._outside_cells()]
         varied = self._varied_trainings() if self._full else []
-        if self._full:
-            cells = self._announced(cells)
+        cells = self._announced(cells, real) if self._full else [*cells, *real]
         outcomes = self._pool.run([each.job for each in cells] + [each.job for each in varied], self._on_event)
         self._cells += zip(cells, outcomes, strict=False)
         self._variations += zip(varied, outcomes[len(cells) :], strict=True)
@@ -174,10 +174,12 @@ class Grid:
         """Where the pictures of each entrant's first seed lie, by its name."""
         found: dict[str, str] = {}
         for entrant in self._entrants:
-            seeds = [cell["seed"] for cell in self.cells(entrant) if "failed" not in cell]
-            for path in (self._run_folder(entrant, seed) / f"{slug(entrant.text)}.pictures.npz" for seed in seeds[:1]):
-                if path.exists():
-                    found[entrant.text] = str(path.relative_to(self._folder))
+            first = next((cell["seed"] for cell in self.cells(entrant) if "failed" not in cell), None)
+            if first is None:
+                continue
+            path = self._run_folder(entrant, first) / f"{slug(entrant.text)}.pictures.npz"
+            if path.exists():
+                found[entrant.text] = str(path.relative_to(self._folder))
         return found
 
     def folder_of(self, entrant: Entrant) -> str:
@@ -229,13 +231,13 @@ class Grid:
                 job = self._job(f"real images {number + 1}", "evaluate_real", arguments, folder / "output.log")
                 yield _Cell((entrant.text,), seed, job)
 
-    def _announced(self, cells: list[_Cell]) -> list[_Cell]:
+    def _announced(self, cells: list[_Cell], real: list[_Cell]) -> list[_Cell]:
         """Estimate the time of each cell from short trials, announce the sum, and return the cells longest first.
 
         Cells of real images are run ahead and kept: the first fills the caches, the second, or the first again, times
-        the metrics.
+        the metrics. Those that are left are returned with the others.
         """
-        ahead = [cell for cell in cells if cell.job.task.endswith(":evaluate_real")][:2]
+        ahead = real[:2]
         first = self._pool.run([ahead[0].job], self._on_event)
         trials = []
         for group in self._groups:
@@ -254,7 +256,7 @@ class Grid:
             own = next((training[g.folder] for g in self._groups if g.contestants[0].text in cell.texts), 0.0)
             return own + second.seconds * len(cell.texts)
 
-        remaining = [cell for cell in cells if cell not in ahead]
+        remaining = [*cells, *real[2:]]
         varied = sum(
             training[group.folder] * len(values) for group in self._groups for _, values in self._varied(group)
         )

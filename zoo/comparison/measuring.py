@@ -78,7 +78,7 @@ class Measuring:
     def _diagnostics(self, model: Model, seed: int) -> dict[str, Any]:
         """What the model says of itself, on examples as training showed them."""
         x = [self._data.train[:_DIAGNOSED], self._data.valid[:_DIAGNOSED]]
-        if self._data.spec.support == "unit" and model.plugin.card.shown(model.config) == "bits":
+        if model.sees_bits:
             x = [bernoulli(split, generator(BITS_SEED, "diagnosed")) for split in x]
         return model.diagnose(*x, seed=seed)
 

@@ -109,9 +109,7 @@ class Evaluation:
     @property
     def test_as_trained(self) -> Tensor:
         """The test split as the model was trained on it: grey, real, or as `test_bits` for a model of bits."""
-        model = self.model
-        bits = model is not None and model.plugin.card.shown(model.config) == "bits"
-        return self.test_bits if bits else self.data.test
+        return self.test_bits if self.model is not None and self.model.sees_bits else self.data.test
 
     @cached_property
     def sample_features(self) -> Tensor:

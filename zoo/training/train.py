@@ -163,7 +163,7 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
     The examples are shown as training showed them: a model of bits sees one draw of the bits of each.
     """
     x = data.train
-    if data.spec.support == "unit" and model.plugin.card.shown(model.config) == "bits":
+    if model.sees_bits:
         x = bernoulli(x, generator(seed, "bits of the codes"))
     codes = model.encode(x, seed=derive_seed(seed, "codes"))
     flat = codes.reshape(len(codes), -1).double()

@@ -194,8 +194,8 @@ def _built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:
 def _examples(data: Data) -> Any:
     """From indices to standardised training examples; nothing is copied but the batch."""
     if data.standardisation is None:
-        return data.train.__getitem__
-    return lambda index: data.standardise(data.train[index])
+        return lambda index: data.train.index_select(0, index)
+    return lambda index: data.standardise(data.train.index_select(0, index))
 
 
 def _changes(options: Config) -> dict[str, Any]:

@@ -36,6 +36,7 @@ import zoo
 
 SLIDING = 0.01  # share of the new batch in the offsets (Melchior et al. 2016)
 RAREST = 1e-3  # a pixel that the data never turn on gets a finite bias
+AT_ONCE = 500  # chains of a block: what a Gibbs step works on stays in the cache
 
 
 class RBMConfig(zoo.Config):
@@ -141,8 +142,9 @@ class RBM(nn.Module):
             h at the end, shape (n, H).
         """
         h = zoo.bernoulli(self.W.new_full((n, len(self.c)), 0.5 if start == "uniform" else 0.0), generator)
-        for _ in range(steps):
-            h = self.sample_h(self.sample_v(h, generator), generator)
+        for block in h.split(AT_ONCE):
+            for _ in range(steps):
+                block.copy_(self.sample_h(self.sample_v(block, generator), generator))
         return h
 
     @torch.no_grad()
@@ -156,9 +158,9 @@ class RBM(nn.Module):
             self.lam.copy_(self.prob_h(v).mean(0))
 
     def contrastive_loss(self, v: Tensor, generator: Generator | None = None) -> Tensor:
-        """<F>_data - <F>_model + ½ weight_decay ‖W‖², differentiated by the estimate of -∂ log p/∂θ.
+        """<E>_data - <E>_model at h = p(h = 1 | v), + ½ weight_decay ‖W‖²; its gradient estimates -∂ log p/∂θ.
 
-        Moves the offsets and the persistent chains.
+        With that h held fixed, ∂E/∂θ = ∂F/∂θ. Moves the offsets and the persistent chains.
 
         Args:
             v: a batch of the data, shape (B, V).
@@ -168,24 +170,27 @@ class RBM(nn.Module):
             A scalar in nats. Training follows its gradient; its value says little, and may rise.
         """
         with torch.no_grad():
-            a_data = self.input_h(v)
-            h_data = torch.sigmoid(a_data)
+            h_data, E_data = self.mean_energy(v)
             v_model = self.negative_phase(h_data, generator)
-            a_model = self.input_h(v_model)
-            h_model = torch.sigmoid(a_model)
+            h_model, E_model = self.mean_energy(v_model)
             if self.config.algorithm == "pcd":
                 self.chains = zoo.bernoulli(h_model, generator)
             if self.config.centred:
                 self.mu.lerp_((v.mean(0) + v_model.mean(0)) / 2, SLIDING)
                 self.lam.lerp_((h_data.mean(0) + h_model.mean(0)) / 2, SLIDING)
             weight = torch.cat([v.new_full((len(v),), -1 / len(v)), v.new_full((len(v_model),), 1 / len(v_model))])
-            dW, db, dc = self.gradient(torch.cat([v, v_model]), torch.cat([h_data, h_model]), weight)
-            F_data = self.visible_energy(v) - F.softplus(a_data).sum(-1)
-            F_model = self.visible_energy(v_model) - F.softplus(a_model).sum(-1)
-            decay = self.config.weight_decay
-            value = F_data.mean() - F_model.mean() + 0.5 * decay * torch.linalg.vector_norm(self.W).square()
-        loss: Tensor = _WithGradient.apply(value, dW.add_(self.W, alpha=decay), db, dc, self.W, self.b, self.c)
+            both = torch.cat([v, v_model]), torch.cat([h_data, h_model]), weight
+            value = E_data - E_model
+            if decay := self.config.weight_decay:
+                value += 0.5 * decay * torch.linalg.vector_norm(self.W).square()
+        loss: Tensor = _WithGradient.apply(value, self, *both, self.W, self.b, self.c)
         return loss
+
+    def mean_energy(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """h = p(h = 1 | v), shape (B, H), and the mean of E(v, h) over the batch, a scalar in nats."""
+        a = self.input_h(v)
+        h = torch.sigmoid(a)
+        return h, self.visible_energy(v).mean() - torch.dot(h.flatten(), a.flatten()) / len(v)
 
     def negative_phase(self, h_data: Tensor, generator: Generator | None = None) -> Tensor:
         """k Gibbs steps, from h ~ p(h | data) for CD, from where the chains stand for PCD.
@@ -217,7 +222,11 @@ class RBM(nn.Module):
             h: hidden units or p(h = 1 | v), shape (B + C, H).
             weight: -1/B for each example of the data, 1/C for each of the model, shape (B + C,); sums to 0.
         """
-        weighted_v = (v - self.mu).mul_(weight[:, None] / self.sigma**2)
+        weight_v = weight[:, None] / self.sigma**2
+        if not self.config.centred:
+            weighted_v = v * weight_v
+            return weighted_v.T @ h, weighted_v.sum(0), weight @ h
+        weighted_v = (v - self.mu).mul_(weight_v)
         dW = weighted_v.T @ (h - self.lam)
         db = weighted_v.sum(0) - dW @ self.lam
         dc = weight @ h - self.mu @ dW / self.sigma**2
@@ -261,14 +270,18 @@ class RBM(nn.Module):
 
 
 class _WithGradient(torch.autograd.Function):
-    """A value whose gradient with respect to W, b, c is what it is told to be."""
+    """A value whose gradient with respect to W, b, c is `RBM.gradient`, and that of the weight decay."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, dW: Tensor, db: Tensor, dc: Tensor, *theta: Tensor) -> Tensor:
-        ctx.save_for_backward(dW, db, dc)
+    def forward(ctx: Any, value: Tensor, rbm: RBM, v: Tensor, h: Tensor, weight: Tensor, *theta: Tensor) -> Tensor:
+        ctx.rbm = rbm
+        ctx.save_for_backward(v, h, weight)
         return value.clone()
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
-        dW, db, dc = ctx.saved_tensors
-        return None, None, None, None, scale * dW, scale * db, scale * dc
+        v, h, weight = ctx.saved_tensors
+        dW, db, dc = ctx.rbm.gradient(v, h, scale * weight)
+        if decay := ctx.rbm.config.weight_decay:
+            dW.addcmul_(ctx.rbm.W.detach(), scale, value=decay)
+        return None, None, None, None, None, dW, db, dc

@@ -57,6 +57,18 @@ def test_10000_of_the_training_images_are_for_validation_and_labels_stay_with_th
     assert (data.name, data.spec, data.epochs) == ("mnist", zoo.DataSpec((1, 2), "unit"), 10)
 
 
+def test_a_refit_trains_on_every_training_image_under_a_name_and_hash_of_its_own(small):
+    plugin = Plugin(small[0](), "zoo.datasets")
+    data, split = (plugin.hooks.load(argument=argument, folder=small[1].parent) for argument in ("refit", ""))
+    assert [len(getattr(data, split)) for split in SPLITS] == [10_050, 1000, 30]
+    assert torch.equal(data.train.sort(0).values, torch.cat([split.train, split.valid]).sort(0).values)
+    assert torch.equal(data.valid, data.train[:1000])
+    assert torch.equal(data.valid_labels, data.train_labels[:1000])
+    assert torch.equal(data.test, split.test)
+    assert data.name == "mnist:refit"
+    assert data.sha256 != split.sha256
+
+
 def test_the_split_depends_on_the_split_seed_alone(small):
     torch.manual_seed(1)
     first = small[0]().load("", small[1].parent)
@@ -66,7 +78,7 @@ def test_the_split_depends_on_the_split_seed_alone(small):
 
 def test_they_take_no_argument():
     for name in ("mnist", "fashion-mnist"):
-        with pytest.raises(zoo.ConfigError, match=f"^{name} takes no argument, got '5'"):
+        with pytest.raises(zoo.ConfigError, match=f"^{name} takes no argument but refit, got '5'"):
             zoo.load_data(f"{name}:5")
 
 

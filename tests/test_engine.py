@@ -17,6 +17,16 @@ HERE = "engine_tasks"
 TASKS = """
 import os, signal, sys, time
 from zoo.errors import DataError
+def newly_imported(*, emit):
+    import torch
+    from zoo.densities.gmm import GaussianMixture
+    from zoo.metrics.two_sample import c2st
+    before = set(sys.modules)
+    module = torch.nn.Linear(2, 2)
+    torch.optim.Adam(module.parameters(), fused=True).step()
+    x = torch.randn(40, 2, dtype=torch.float64)
+    GaussianMixture().fit(x, torch.Generator()); c2st(x, x + 1)
+    return sorted(set(sys.modules) - before - {"torch.profiler._cupti_monitor"})  # 1 ms, by name only
 def double(*, x, emit): emit({"seen": x}); return 2 * x
 def noisy(*, emit):
     print("to stdout"); print("to stderr", file=sys.stderr); os.system("echo from a child"); return "quiet"
@@ -85,6 +95,11 @@ def test_what_a_job_prints_goes_to_its_log(forked, tasks, tmp_path):
     job = Job("noisy", f"{HERE}:noisy", {}, log=tmp_path / "output.log")
     assert forked.run([job])[0].result == "quiet"
     assert set((tmp_path / "output.log").read_text().splitlines()) == {"to stdout", "to stderr", "from a child"}
+
+
+def test_jobs_find_imported_what_training_densities_and_metrics_need(forked, tasks):
+    (outcome,) = forked.run([tasks("newly_imported")])
+    assert outcome.result == []
 
 
 def test_a_job_computes_on_one_thread(forked, tasks):

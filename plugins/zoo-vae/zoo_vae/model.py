@@ -40,8 +40,8 @@ from zoo_vae.networks import convolutions, feature_maps, perceptrons
 _SIGMA_Q_MIN = 1e-4
 _SIGMA_MIN = 1e-2
 
-# Values of the widest layer that the streamed bound holds at once: 4 MiB in single precision.
-_BLOCK = 2**20
+# Values of the widest layer that the streamed bound holds at once: 2 MiB in single precision, which caches hold.
+_BLOCK = 2**19
 
 
 class VAEConfig(zoo.Config):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,7 @@ def crash(*, emit): return 1 / 0
 def leave(*, emit): sys.exit(3)
 def die(*, emit): os.kill(os.getpid(), signal.SIGKILL)
 def vanish(*, emit): os._exit(7)
+def rest(*, seconds, emit): time.sleep(seconds)
 def hang(*, emit): time.sleep(60)
 def meet(*, folder, mine, other, emit):
     open(os.path.join(folder, mine), "w").close()
@@ -120,6 +122,19 @@ def test_as_many_jobs_run_at_once_as_there_are_slots_and_no_more(forked, tasks, 
     jobs = [tasks("meet", folder=str(tmp_path), mine=mine, other=other) for mine, other in pairs]
     assert [outcome.result for outcome in forked.run(jobs, watch)] == [True, True, True]
     assert max(most) == 2
+
+
+def test_the_longest_kind_goes_first_once_each_kind_is_known(tasks):
+    def job(kind, number, seconds):
+        return replace(tasks("rest", seconds=seconds), name=f"{kind}{number}", kind=kind)
+
+    jobs = [each for number in range(3) for each in (job("short", number, 0), job("long", number, 0.5))]
+    started = []
+    with Pool(1) as pool:
+        pool.run([tasks("rest", seconds=0)])  # the first waits for the server's imports
+        outcomes = pool.run([*jobs, job("", 0, 0)], lambda job, event: "started" in event and started.append(job.name))
+    assert started == ["short0", "long0", "0", "long1", "long2", "short1", "short2"]
+    assert [outcome.job.name for outcome in outcomes] == [*(each.name for each in jobs), "0"]
 
 
 def test_a_hanging_job_is_stopped_at_its_timeout_and_the_others_finish(tasks):

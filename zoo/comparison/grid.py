@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.comparison.entrants import Entrant
+from zoo.comparison.entrants import REAL, Entrant
 from zoo.comparison.names import slug
 from zoo.contestant import Contestant
 from zoo.engine.pool import Job, OnEvent, Outcome, Pool
@@ -201,7 +201,8 @@ class Grid:
                 folder = self._new(group.folder, seed)
                 texts = tuple(contestant.text for contestant in group.contestants)
                 pictures = seed == self._seeds[0]
-                job = self._training(f"{group.folder} seed {seed}", group.model, texts, seed, folder, pictures=pictures)
+                name = f"{group.folder} seed {seed}"
+                job = self._training(name, group.model, texts, seed, folder, pictures=pictures, kind=group.folder)
                 yield _Cell(texts, seed, job)
 
     def _outside_cells(self) -> Iterator[_Cell]:
@@ -229,7 +230,7 @@ class Grid:
                 folder = self._new(self.folder_of(entrant), seed)
                 arguments = {"number": number, "folder": str(folder), "metrics": self._metrics()}
                 job = self._job(f"real images {number + 1}", "evaluate_real", arguments, folder / "output.log")
-                yield _Cell((entrant.text,), seed, job)
+                yield _Cell((entrant.text,), seed, replace(job, kind=REAL))
 
     def _announced(self, cells: list[_Cell], real: list[_Cell]) -> list[_Cell]:
         """Estimate the time of each cell from short trials, announce the sum, and return the cells longest first.
@@ -334,6 +335,7 @@ class Grid:
         *,
         pictures: bool,
         n: int | None = None,
+        kind: str = "",
     ) -> Job:
         arguments = {
             "contestants": list(texts),
@@ -344,7 +346,8 @@ class Grid:
             "pictures": pictures,
             "n": n,
         }
-        return self._job(name, "cell", arguments, folder / "output.log", is_registered(self._registry, model))
+        job = self._job(name, "cell", arguments, folder / "output.log", is_registered(self._registry, model))
+        return replace(job, kind=kind)
 
     def _metrics(self, level: str = "", *, likelihood: bool = True) -> list[str]:
         names = [metric["name"] for metric in self.facts["metrics"] if level in ("", metric["level"])]

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +36,7 @@ class Job:
         arguments: JSON.
         log: a file for what the job prints, or None.
         inline: run it in this process; for what exists in it alone. Its arguments need not be JSON.
+        kind: jobs of one kind take about as long as each other; "" for one of its own.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Job:
     arguments: dict[str, Any]
     log: Path | None = None
     inline: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,24 +112,29 @@ class Pool:
         """Run jobs, as many at once as there are slots, and return their outcomes in the order of `jobs`.
 
         Args:
-            jobs: longest first leaves no idle tail.
+            jobs: started in this order, except that kinds whose first job has ended wait for those not known yet, and
+                then go longest first, which leaves no idle tail.
             on_event: called with what a job emits, with `{"started": true}` and with `{"ended": Outcome}`.
         """
         listed = dict(enumerate(jobs, self._count))
         self._count += len(listed)  # a late message of an earlier run never passes for one of this
         notify = on_event or (lambda job, event: None)
+        taken: dict[str, float] = {}  # kind -> seconds of its last job
         outcomes: dict[int, Outcome] = {}
-        waiting = deque(number for number, job in listed.items() if not job.inline)
+        waiting = [number for number, job in listed.items() if not job.inline]
         deadlines: dict[int, float] = {}
         began: dict[int, float] = {}
 
         def end(number: int, outcome: Outcome) -> None:
             outcome = outcomes[number] = replace(outcome, seconds=time.monotonic() - began[number])
+            if kind := listed[number].kind:
+                taken[kind] = outcome.seconds
             notify(listed[number], {"ended": outcome})
 
         while waiting or deadlines:
             while waiting and len(deadlines) < self.slots:
-                number = waiting.popleft()
+                number = max(waiting, key=lambda each: taken.get(listed[each].kind, float("inf")))
+                waiting.remove(number)
                 began[number] = time.monotonic()
                 deadlines[number] = time.monotonic() + self._timeout if self._timeout else float("inf")
                 self._launch(number, listed[number])

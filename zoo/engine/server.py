@@ -22,8 +22,8 @@ def preload() -> None:
     """Import what the jobs use, once: each would pay for the rest again, 1.1 s for what the first optimizer imports."""
     import sklearn.datasets
     import sklearn.linear_model
-    import sklearn.mixture
-    import torch._dynamo
+    import sklearn.mixture  # noqa: F401
+    import torch._dynamo  # noqa: F401
 
     import zoo.checkpoint
     import zoo.comparison.tasks  # noqa: F401

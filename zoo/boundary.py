@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator
+from math import isfinite
 from types import EllipsisType
 from typing import Any
 
@@ -104,9 +105,9 @@ def checked(
             raise PluginError(f"{where} must return a tensor on {given.device}, as it was given, got {value.device}.")
         if value.numel() and value.untyped_storage().data_ptr() == given.untyped_storage().data_ptr():
             raise PluginError(f"{where} returned its input's own memory; return a tensor of its own (x.clone()).")
-    if not torch.isfinite(value).all():
+    low, high = (bound.item() for bound in value.aminmax()) if value.numel() else (0.0, 0.0)  # nan, if there is one
+    if not (isfinite(low) and isfinite(high)):
         raise DivergedError(f"{where} returned nan or infinity; the training diverged, or the hook has an error.")
-    if support != "real" and not (value.min() >= 0 and value.max() <= 1):
-        low, high = value.min().item(), value.max().item()
+    if support != "real" and not (low >= 0 and high <= 1):
         raise PluginError(f"{where} must return values in [0, 1] for these data, got values in [{low:g}, {high:g}].")
     return value

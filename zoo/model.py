@@ -24,7 +24,7 @@ from zoo.likelihood import LogProb
 from zoo.plugins import Plugin
 from zoo.randomness import generator
 
-BLOCK = 4096  # examples per hook call: memory stays bounded, whatever n is
+BLOCK = 1024  # examples per hook call: memory stays bounded, whatever n is
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def trained(x: torch.Tensor, loss, parameters: list[nn.Parameter]):
         order = torch.randperm(len(x))
         for step in range(STEPS):
             optimiser.zero_grad(set_to_none=True)
-            loss(x[order[step * BATCH : (step + 1) * BATCH]]).backward()
+            loss(x.index_select(0, order[step * BATCH : (step + 1) * BATCH])).backward()
             optimiser.step()
 
     return work
@@ -92,6 +92,57 @@ def vae(x: torch.Tensor):
         return (kl.sum(1) - (batch * o - F.softplus(o)).sum(1)).mean()
 
     return trained(x, loss, [*encoder.parameters(), *decoder.parameters()])
+
+
+def vae_by_hand(x: torch.Tensor):
+    """The same step with derivatives written out, all parameters in one vector: what autograd could reach at best."""
+    shapes = [(V, WIDE), (WIDE,), (WIDE, 2 * CODE), (2 * CODE,), (CODE, WIDE), (WIDE,), (WIDE, V), (V,)]
+    sizes = [math.prod(shape) for shape in shapes]
+    theta, gradient, first, second = (torch.zeros(sum(sizes)) for _ in range(4))
+    W1, b1, W2, b2, W3, b3, W4, b4 = (part.view(shape) for part, shape in zip(theta.split(sizes), shapes, strict=True))
+    gradients = [part.view(shape) for part, shape in zip(gradient.split(sizes), shapes, strict=True)]
+    for W in (W1, W2, W3, W4):
+        W.uniform_(-(len(W) ** -0.5), len(W) ** -0.5)
+    count = torch.zeros(())
+
+    def step(batch: torch.Tensor) -> None:
+        h = torch.addmm(b1, batch, W1).relu_()
+        mu, raw = torch.addmm(b2, h, W2).chunk(2, dim=1)
+        sigma, epsilon = F.softplus(raw), torch.randn(BATCH, CODE)
+        z = torch.addcmul(mu, sigma, epsilon)
+        g = torch.addmm(b3, z, W3).relu_()
+        d_o = torch.addmm(b4, g, W4).sigmoid_().sub_(batch).div_(BATCH)
+        d_g = (d_o @ W4.T).mul_(g > 0)
+        d_z = d_g @ W3.T
+        d_raw = (d_z * epsilon + (sigma - 1 / sigma) / BATCH) * raw.sigmoid()
+        d_code = torch.cat([d_z + mu / BATCH, d_raw], dim=1)
+        d_h = (d_code @ W2.T).mul_(h > 0)
+        for place, (below, above) in enumerate([(batch, d_h), (h, d_code), (z, d_g), (g, d_o)]):
+            torch.mm(below.T, above, out=gradients[2 * place])
+            torch.sum(above, 0, out=gradients[2 * place + 1])
+        count.add_(1)
+        torch._fused_adam_(
+            [theta],
+            [gradient],
+            [first],
+            [second],
+            [],
+            [count],
+            lr=ADAM,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def work() -> None:
+        order = torch.randperm(len(x))
+        for index in order[: STEPS * BATCH].split(BATCH):
+            step(x.index_select(0, index))
+
+    return work
 
 
 def ae(x: torch.Tensor):
@@ -149,6 +200,7 @@ CASES = {
     "rbm-cd1-uniform": lambda x: cd(x, 1, uniform),
     "rbm-cd10": lambda x: cd(x, 10, Bits),
     "vae": vae,
+    "vae-by-hand": vae_by_hand,
     "ae": ae,
     "decode": decode,
     "gibbs": gibbs,

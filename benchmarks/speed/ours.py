@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cells
 import numpy as np
 import torch
 from serve import serve
@@ -68,6 +69,8 @@ CASES = {
     "decode": decode,
     "gibbs": gibbs,
     "ais": ais,
+    "grid": cells.pooled,
+    "grid-two-threads": cells.one_after_another,
 }
 
 if __name__ == "__main__":

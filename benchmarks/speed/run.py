@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import numpy as np
-from sizes import ANNEALED, BATCH, CHAINS, DECODED, GIBBS, STEPS, TEMPERATURES
+from sizes import ANNEALED, BATCH, CELL_STEPS, CELLS, CHAINS, DECODED, GIBBS, STEPS, TEMPERATURES
 
 HERE = Path(__file__).parent
 TRAINED = BATCH * STEPS
@@ -47,7 +47,12 @@ CASES = {
     "vae": (
         "images/s",
         TRAINED,
-        {"zoo": ("ours.py", "vae"), "bare loop, fused Adam": ("bare.py", "vae"), "pythae": ("peers.py", "pythae-vae")},
+        {
+            "zoo": ("ours.py", "vae"),
+            "bare loop, fused Adam": ("bare.py", "vae"),
+            "bare loop, derivatives by hand": ("bare.py", "vae-by-hand"),
+            "pythae": ("peers.py", "pythae-vae"),
+        },
     ),
     "ae": (
         "images/s",
@@ -70,6 +75,11 @@ CASES = {
         {"zoo": ("ours.py", "ais"), "bare loop": ("bare.py", "ais"), "rbms": ("peers.py", "rbms-ais")},
     ),
     "decode": ("images/s", DECODED, {"zoo": ("ours.py", "decode"), "bare loop": ("bare.py", "decode")}),
+    "grid": (
+        "images/s",
+        BATCH * CELL_STEPS * CELLS,
+        {"zoo": ("ours.py", "grid"), "one after another, two threads": ("ours.py", "grid-two-threads")},
+    ),
 }
 
 

@@ -1,9 +1,10 @@
 """What every contender of a race does alike: shapes, batch, and how much makes a round."""
 
 V, H, BATCH, RATE = 784, 500, 128, 0.05
-STEPS = 200  # updates in a round of RBM training
+STEPS = 200  # updates in a round of training
 WIDE, CODE = 512, 32  # the VAE and the AE: 784-512-32-512-784
 ADAM = 1e-3
 CHAINS, GIBBS = 10_000, 5
 TEMPERATURES, ANNEALED = 1000, 100
 DECODED = 10_000
+CELLS, CELL_STEPS = 8, 150

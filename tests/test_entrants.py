@@ -23,6 +23,17 @@ def test_a_folder_and_a_model_file_are_finished_runs(tmp_path):
         assert (entrant.kind, entrant.source, entrant.contestant) == ("run", path, None)
 
 
+def test_a_finished_run_takes_settings_of_its_sampling_and_no_others(tmp_path):
+    file = tmp_path / "vae.safetensors"
+    file.touch()
+    for path in (tmp_path, file):
+        entrant = parse_entrant(f"{path}:sample.k=5000,sample.steps=2")
+        assert (entrant.kind, entrant.source, entrant.options) == ("run", path, {"k": 5000, "steps": 2})
+        for setting in ("latent_dim=8", "train.warmup=0.5"):
+            with pytest.raises(zoo.ConfigError, match="is trained already; of its settings only those of 'sample.'"):
+                parse_entrant(f"{path}:{setting}")
+
+
 def test_samples_come_from_a_file(tmp_path):
     file = tmp_path / "mine.npy"
     file.touch()

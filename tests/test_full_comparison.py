@@ -230,14 +230,17 @@ def test_a_finished_run_and_outside_samples_stand_in_the_table(comparison, tmp_p
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     file = comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors"
     np.save(tmp_path / "mine.npy", zoo.load(file).sample(359, seed=0).numpy())
-    again = zoo.compare([str(file), f"samples:{tmp_path / 'mine.npy'}"], out=tmp_path, seeds=1)
-    run_row, samples_row, _ = again.rows
+    other = f"{file}:sample.k=1"
+    again = zoo.compare([str(file), f"samples:{tmp_path / 'mine.npy'}", other], out=tmp_path, seeds=1)
+    run_row, samples_row, other_row, _ = again.rows
     before = next(row for row in comparison.rows if row["contestant"] == VAE)["cells"][0]["metrics"]
     for name in ("frechet", "kernel", "density", "coverage", "c2st"):
         assert run_row["cells"][0]["metrics"][name] == before[name]
         assert samples_row["cells"][0]["metrics"][name]["value"] == pytest.approx(before[name]["value"], rel=1e-6)
     assert run_row["summary"]["likelihood"]["mean"] == pytest.approx(before["likelihood"]["value"])
     assert "unsupported" in samples_row["summary"]["likelihood"]
+    assert other_row["summary"]["likelihood"]["mean"] < before["likelihood"]["value"]  # L_1 is below L_500
+    assert other_row["settings"]["options"] == {"k": 1}
 
 
 def test_evaluate_measures_one_run_without_training(comparison, tmp_path, monkeypatch, tmp_path_factory, capsys):
@@ -258,6 +261,7 @@ def test_evaluate_measures_one_run_without_training(comparison, tmp_path, monkey
         ({"data": "digits", "source": "samples:bright.npy"}, "divide by 255"),
         ({"source": "samples:few.npy"}, "name them with --data"),
         ({"source": "nowhere"}, "is no run folder"),
+        ({"options": ":sample.steps=3"}, "Settings of the sampling of vae: no key 'steps'"),
     ],
 )
 def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path, monkeypatch, tmp_path_factory):
@@ -267,6 +271,7 @@ def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path
     np.save("flat.npy", np.zeros((400, 64)))
     np.save("bright.npy", np.full((400, 8, 8), 2.0))
     source = arguments.get("source", comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors")
+    source = f"{source}{arguments.get('options', '')}"
     with pytest.raises(zoo.ZooError, match=message):
         zoo.evaluate(source, arguments.get("data"))
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from zoo.errors import ConfigError
@@ -15,6 +16,7 @@ _GRAMMAR = re.compile(
 _QUOTED_OR_BARE = re.compile(
     r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<equals>=\s*)(?P<word>[A-Za-z][\w-]*)(?=\s*(?:,|$))""", re.ASCII
 )
+_LONGEST = 4000
 _EXAMPLE = "Write NAME[@DENSITY][:KEY=VALUE,…], for example vae@gmm:latent_dim=8,train.learning_rate=0.002"
 
 
@@ -43,6 +45,7 @@ def parse_contestant(text: str) -> Contestant:
     Raises:
         ConfigError: if it does not follow the grammar.
     """
+    check_text(text)
     match = _GRAMMAR.fullmatch(text)
     if match is None:
         raise ConfigError(f"{text!r} is no contestant. {_EXAMPLE}.")
@@ -55,6 +58,18 @@ def parse_contestant(text: str) -> Contestant:
         if nested:
             raise ConfigError(f"{nested[0]!r} in {text!r} is no prefix of a setting; there are 'train.' and 'sample.'.")
     return Contestant(text, match["model"], match["density"], settings, groups["train"], groups["sample"])
+
+
+def check_text(text: str) -> None:
+    """Refuse what cannot stand in a table: control characters, escapes of a terminal, bytes that are no text.
+
+    Raises:
+        ConfigError: for such a text, and for one that is too long.
+    """
+    if len(text) > _LONGEST:
+        raise ConfigError(f"A contestant must have {_LONGEST:,} characters at most, got {len(text):,}.")
+    if not text.isprintable():
+        raise ConfigError(f"{text!r} is no contestant. {_EXAMPLE}, in characters that can be printed.")
 
 
 def parse_settings(source: str, text: str) -> dict[str, Any]:
@@ -72,9 +87,19 @@ def parse_settings(source: str, text: str) -> dict[str, Any]:
         raise ConfigError(f"The settings of {text!r} cannot be read: {mark[0]!r} stands outside quotes. {_EXAMPLE}.")
     try:
         settings: dict[str, Any] = tomllib.loads(f"settings = {{{quoted}}}")["settings"]
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
         raise ConfigError(f"The settings of {text!r} cannot be read: {error}. {_EXAMPLE}.") from None
+    if (number := _too_large(settings)) is not None:
+        raise ConfigError(f"The settings of {text!r:.80} must hold numbers of 64 bits, got {number:.1e}.")
     return settings
+
+
+def _too_large(value: Any) -> Decimal | None:
+    """The first whole number in it that 64 bits do not hold, or None."""
+    if isinstance(value, dict | list):
+        found = map(_too_large, value.values() if isinstance(value, dict) else value)
+        return next((number for number in found if number is not None), None)
+    return Decimal(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else None
 
 
 def _with_quotes(match: re.Match[str]) -> str:

@@ -4,7 +4,8 @@ Every case is the same work for all of its contenders: the shapes of `sizes.py`,
 once, the same update rule, one thread each. Contenders are processes that stay warm and do one round in turn, so that
 a busy neighbour hits all alike. Printed are images (chain steps, temperatures) per second, medians, and how many times
 the zoo's speed is theirs, with the quartiles of that ratio over the rounds. `--output FILE` keeps it as JSON,
-`--markdown FILE` as a table. The peers live in an environment of their own, made on first use in `ZOO_CACHE`.
+`--markdown FILE` as a table; `--least RATIO` fails where the zoo is slower than that beside the bare loop. The peers
+live in an environment of their own, made on first use in `ZOO_CACHE`.
 """
 
 import argparse
@@ -88,6 +89,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all by default")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--no-peers", action="store_true", help="the zoo and the bare loops only")
+    parser.add_argument("--least", type=float, help="fail where the zoo's speed is less than so many bare loops'")
     parser.add_argument("--output", type=Path, help="JSON")
     parser.add_argument("--markdown", type=Path, help="a table")
     options = parser.parse_args()
@@ -100,6 +102,8 @@ def main() -> None:
             found["cases"][case] = race(case, options.rounds, data, peers)
             print("\n".join(lines(case, found["cases"][case])), flush=True)
     found["load after"] = os.getloadavg()
+    if options.least and (slow := too_slow(found["cases"], options.least)):
+        sys.exit(f"below {options.least} of the bare loop: {', '.join(slow)}")
     if options.output:
         options.output.write_text(json.dumps(found, indent=2))
     if options.markdown:
@@ -147,6 +151,14 @@ def ratio(found: dict, name: str) -> tuple[float, float, float]:
     each = [ours / theirs for ours, theirs in zip(found["rates"]["zoo"], found["rates"][name], strict=True)]
     low, _, high = quantiles(each, n=4) if len(each) > 1 else (each[0],) * 3
     return median(each), low, high
+
+
+def too_slow(cases: dict, least: float) -> list[str]:
+    """The cases whose median ratio to the bare loop is below a bound."""
+    bare = {
+        case: next((name for name in each["rates"] if name.startswith("bare")), None) for case, each in cases.items()
+    }
+    return [case for case, name in bare.items() if name and ratio(cases[case], name)[0] < least]
 
 
 def lines(case: str, found: dict) -> list[str]:

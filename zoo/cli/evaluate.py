@@ -26,7 +26,10 @@ from zoo.cli.output import as_json, print_comparison, print_json
 def command(source: str, data: str | None, full: bool, out: Path, jobs: int | None, as_json: bool) -> int:
     """Measure how RUN generates: a run folder, a model file, or samples:FILE.
 
-    Nothing is trained but the controls of --full. Example: zoo evaluate runs/vae-digits-1
+    Sampling and likelihood can be asked for otherwise than the run has them: RUN:sample.KEY=VALUE,...
+    Nothing is trained but the controls of --full.
+
+    Example: zoo evaluate runs/vae-digits-1:sample.k=5000
     """
     from zoo.api import default
     from zoo.cli.progress import ShownProgress

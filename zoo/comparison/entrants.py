@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from zoo.contestant import Contestant, parse_contestant
+from zoo.contestant import Contestant, check_text, parse_contestant
 from zoo.errors import ConfigError
 
 Role = Literal["contestant", "control", "real"]
@@ -26,6 +28,7 @@ class Entrant:
         role: `contestant`, `control`, or `real`.
         contestant: what is trained, for that kind.
         source: the run's folder or model file, or the file of samples.
+        options: settings of a finished run's sampling and likelihood, where they are not to be its own.
     """
 
     text: str
@@ -33,27 +36,45 @@ class Entrant:
     role: Role = "contestant"
     contestant: Contestant | None = None
     source: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_entrant(text: str, role: Role = "contestant") -> Entrant:
-    """`NAME[@DENSITY][:KEY=VALUE,…]`, the path of a run or a model file, or `samples:FILE`.
+    """`NAME[@DENSITY][:KEY=VALUE,…]`, `PATH[:sample.KEY=VALUE,…]` of a run or a model file, or `samples:FILE`.
 
     Raises:
         ConfigError: if it is none of these.
     """
+    check_text(text)
     if text == REAL:
         raise ConfigError(f"{REAL!r} is the row of real images, which every comparison has; leave it out.")
     if text.startswith(_SAMPLES):
         return Entrant(text, "samples", role, source=_existing(text.removeprefix(_SAMPLES), text))
-    if text.endswith(".safetensors"):
-        return Entrant(text, "run", role, source=_existing(text, text))
-    if "/" in text and Path(text).is_dir():
-        return Entrant(text, "run", role, source=Path(text))
+    path, _, settings = text.partition(":") if "=" in text else (text, "", "")
+    if path.endswith(".safetensors"):
+        return Entrant(text, "run", role, source=_existing(path, text), options=_options(settings, path))
+    if "/" in path and _is_folder(Path(path)):
+        return Entrant(text, "run", role, source=Path(path), options=_options(settings, path))
     return Entrant(text, "trained", role, parse_contestant(text))
 
 
+def _options(settings: str, path: str) -> Mapping[str, Any]:
+    if not settings:
+        return {}
+    parsed = parse_contestant(f"run:{settings}")
+    if parsed.config or parsed.training:
+        raise ConfigError(f"{path} is trained already; of its settings only those of 'sample.' can change: {settings}")
+    return parsed.options
+
+
 def _existing(name: str, text: str) -> Path:
-    path = Path(name).expanduser()
-    if not name or not path.exists():
-        raise ConfigError(f"{text!r} names a file that does not exist; give its path from here, or the whole one.")
-    return path
+    with contextlib.suppress(OSError, RuntimeError):  # a name too long, a folder without permission, no such home
+        if name and (path := Path(name).expanduser()).exists():
+            return path
+    raise ConfigError(f"{text!r} names a file that does not exist; give its path from here, or the whole one.")
+
+
+def _is_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_dir()
+    return False

@@ -121,8 +121,12 @@ class Grid:
         outside = [entrant for entrant in self._entrants if entrant.kind in ("run", "samples")]
         jobs = []
         for entrant in outside:
-            arguments = {"source": _absolute(entrant), "samples": entrant.kind == "samples"}
-            jobs.append(self._job(entrant.text, "describe_outside", arguments, self._folder / "plugins.log"))
+            facts = {
+                "source": _absolute(entrant),
+                "samples": entrant.kind == "samples",
+                "options": dict(entrant.options),
+            }
+            jobs.append(self._job(entrant.text, "describe_outside", facts, self._folder / "plugins.log"))
         texts = [entrant.text for entrant in outside]
         self._described |= dict(zip(texts, self._all(jobs), strict=True))
 
@@ -219,7 +223,9 @@ class Grid:
                 "metrics": self._metrics(),
                 "pictures": True,
             }
-            task = "evaluate_samples" if entrant.kind == "samples" else "evaluate"
+            task = "evaluate_samples"
+            if entrant.kind == "run":
+                task, arguments["options"] = "evaluate", dict(entrant.options)
             yield _Cell((entrant.text,), seed, self._job(entrant.text, task, arguments, folder / "output.log"))
 
     def _real_cells(self) -> Iterator[_Cell]:

@@ -51,8 +51,8 @@ def compare(
 
     Args:
         registry: where names are looked up.
-        contestants: `NAME[@DENSITY][:KEY=VALUE,…]` to be trained; the path of a finished run, or `samples:FILE`, to be
-            measured as it is. None takes the catalogue's default comparison.
+        contestants: `NAME[@DENSITY][:KEY=VALUE,…]` to be trained; the path of a finished run (and
+            `:sample.KEY=VALUE,…`), or `samples:FILE`, to be measured as it is. None takes the catalogue's default.
         data: a name, array, tensor or `zoo.Data`; None takes the catalogue's.
         seeds: how many training seeds (0, 1, …), or which; None takes the catalogue's number, or 5 with `full`.
         epochs, steps, seconds: the budget of every contestant, one of them; by default the data set's epochs.
@@ -125,7 +125,7 @@ def evaluate(registry: Registry, source: str | Path, data: Any = None, **setting
 
     Args:
         registry: where names are looked up.
-        source: a run folder, a `.safetensors` file, or `samples:FILE`.
+        source: a run folder or a `.safetensors` file, and `:sample.KEY=VALUE,…`; or `samples:FILE`.
         data: as for `compare`; None takes the data set that the run was trained on.
         **settings: `full`, `out`, `jobs` and others of `compare`.
 
@@ -140,7 +140,8 @@ def evaluate(registry: Registry, source: str | Path, data: Any = None, **setting
     if data is None:
         if entrant.kind == "samples":
             raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
-        data = registry.load(text).protocol["data"]["name"]
+        assert entrant.source
+        data = registry.load(entrant.source).protocol["data"]["name"]
     return compare(registry, [entrant.text], data, **settings)
 
 
@@ -169,10 +170,11 @@ def _check_names(registry: Registry, contestants: list[Contestant], data: str) -
         registry.find(data.partition(":")[0], "zoo.datasets")
     known = registry.names()
     entries = [registry.catalogue.find(contestant.model) for contestant in contestants if contestant.model not in known]
-    missing = {entry.name: entry.package for entry in entries if entry}
+    missing = [entry.name for entry in entries if entry]
     if missing:
+        commands = " && ".join(f"zoo install {name}" for name in missing)
         raise PluginError(
-            f"Not installed: {', '.join(missing)}. Install with: pip install {' '.join(missing.values())}; "
+            f"Not installed: {', '.join(missing)}. Install with: {commands}; "
             "or compare others: 'zoo list' shows what is here."
         )
     for contestant in contestants:

@@ -89,11 +89,12 @@ def describe(*, contestant: str, emit: Emit, registry: Registry = default) -> di
 
 
 def describe_outside(
-    *, source: str, samples: bool, file: str, emit: Emit, registry: Registry = default
+    *, source: str, samples: bool, options: dict[str, Any], file: str, emit: Emit, registry: Registry = default
 ) -> dict[str, Any]:
-    """Check a finished run or a file of samples against the data of this comparison.
+    """Check a finished run, under the sampling options given, or a file of samples against the comparison's data.
 
     Raises:
+        ConfigError: for options that the run's model does not have.
         CheckpointError: for a run on other data.
         DataError: for samples of another shape, or fewer than every contestant draws.
     """
@@ -108,13 +109,15 @@ def describe_outside(
             f"{source} was trained on {trained_on.get('name', 'other data')} with another content or split (sha256 "
             f"{str(trained_on.get('sha256'))[:12]}) than {data.name} (sha256 {data.sha256[:12]}); evaluate it alone."
         )
+    card = model.plugin.card
+    card.options.parse({**model.options, **options}, f"the sampling of {card.name}")
     facts = {"name": model.name, "model": model.plugin.qualified, "version": model.plugin.version}
     return {
         "seed": model.protocol["seed"],
         "settings": {
             **facts,
             "config": model.config.model_dump(mode="json"),
-            "options": dict(model.options),
+            "options": {**model.options, **options},
             "budget": model.protocol["budget"],
         },
     }

@@ -1,6 +1,7 @@
 """The command line: what each command writes and prints, and how it ends when it cannot."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -36,10 +37,26 @@ def test_every_command_that_prints_a_result_takes_json(capsys):
 
 
 def test_train_writes_a_run_folder_of_its_own_each_time(trained, capsys):
-    assert sorted(path.name for path in trained.iterdir()) == ["metrics.jsonl", "model.safetensors", "run.json"]
+    names = ["metrics.jsonl", "model.safetensors", "run.json", "state.safetensors"]
+    assert sorted(path.name for path in trained.iterdir()) == names
     run(["train", "vae@gmm:latent_dim=2,hidden=[16]", "--steps", "1", "--out", str(trained.parent), "--json"])
     out, _ = said(capsys)
     assert json.loads(out)["run"].endswith("vae@gmm-digits-2")
+
+
+def test_train_resume_says_where_it_goes_on_and_needs_nothing_typed_again(trained, tmp_path, capsys):
+    run_folder = shutil.copytree(trained, tmp_path / "run")
+    (run_folder / "model.safetensors").unlink()
+    assert run(["train", "--resume", str(run_folder)]) == 0
+    assert f"{run_folder} goes on from {run_folder / 'state.safetensors'}.\n" in said(capsys)[1]
+    assert (run_folder / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+    (run_folder / "state.safetensors").unlink()
+    assert run(["train", "--resume", str(run_folder)]) == 0
+    assert f"{run_folder} has no saved state and begins at its first step.\n" in said(capsys)[1]
+    assert (run_folder / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+    assert run(["train", "--resume", str(run_folder), "--steps", "21", "--allow-changes", "--json"]) == 0
+    assert json.loads(said(capsys)[0])["contestant"] == "vae@gmm:latent_dim=2,hidden=[16]"
+    assert json.loads((run_folder / "run.json").read_text())["steps"] == 21
 
 
 @pytest.mark.parametrize("suffix", ["png", "npy", "npz"])
@@ -110,13 +127,18 @@ def test_doctor_loads_every_plugin(capsys):
         (["train", "vae", "--data", "digts"], 2, "Did you mean 'digits'"),
         (["train", "vae", "--epochs", "0"], 2, "finite number above 0"),
         (["train", "vae", "--epochs", "1", "--steps", "1"], 2, "keep one"),
+        (["train", "vae", "--save-every", "nan"], 2, "a finite number from 0 on, got nan"),
+        (["train", "vae", "--keep", "0"], 2, "got 0 states to keep; give 1 or more"),
+        (["train", "--resume", "no-such-run"], 5, "is no run folder: run.json cannot be read"),
+        (["train", "--resume", "RUN", "--seed", "1"], 2, "leave out --seed and --out"),
+        (["train", "--resume", "RUN", "--steps", "30"], 5, "budget 20 steps then, 30 steps now. Go on with it all"),
         (["info", "vea"], 2, "Did you mean 'vae'"),
         (["sample", "no-such-run", "-o", "x.npy"], 5, "Cannot read no-such-run"),
         (["sample", "no-such-run", "-o", "x.gif"], 2, "must end in .png"),
         (["sample", "no-such-run", "-o", "nowhere/x.npy"], 2, "does not exist; make it first"),
         (["sample", "RUN", "-n", "0", "-o", "x.npy"], 2, "not in the range"),
         (["sample", "RUN", "--set", "steps=3", "-o", "x.npy"], 2, "no key 'steps'"),
-        (["decode", "RUN", "no-codes.npy", "-o", "x.npy"], 4, "Cannot read no-codes.npy"),
+        (["decode", "RUN", "no-codes.npy", "-o", "x.npy"], 4, "no-codes.npy does not exist"),
         (["encode", "RUN", "--data", "bars-and-stripes:3", "-o", "z.npy"], 4, "was trained on examples of shape"),
         (["compare", "vae", "vae"], 2, "twice"),
     ],

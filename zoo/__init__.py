@@ -22,7 +22,7 @@ from zoo.errors import (
 from zoo.hookspecs import LatentDensity, hookimpl
 
 if TYPE_CHECKING:
-    from zoo.api import compare, create, evaluate, info, list_models, load, refresh, register, train
+    from zoo.api import compare, create, evaluate, info, list_models, load, refresh, register, resume, train
     from zoo.card import Card, DatasetCard, DensityCard, ExtensionCard, MetricCard, Training
     from zoo.comparison import Comparison
     from zoo.config import Config
@@ -37,7 +37,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "zoo.api": ("compare", "create", "evaluate", "info", "list_models", "load", "refresh", "register", "train"),
+    "zoo.api": (
+        "compare",
+        "create",
+        "evaluate",
+        "info",
+        "list_models",
+        "load",
+        "refresh",
+        "register",
+        "resume",
+        "train",
+    ),
     "zoo.card": ("Card", "DatasetCard", "DensityCard", "ExtensionCard", "MetricCard", "Training"),
     "zoo.comparison": ("Comparison",),
     "zoo.config": ("Config",),
@@ -89,6 +100,7 @@ __all__ = [
     "load_data",
     "refresh",
     "register",
+    "resume",
     "train",
 ]
 

@@ -10,6 +10,7 @@ list_models = default.list_models
 info = default.info
 create = default.create
 train = default.train
+resume = default.resume
 load = default.load
 compare = default.compare
 evaluate = default.evaluate

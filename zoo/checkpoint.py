@@ -6,27 +6,29 @@ Tensors: `model.*` (the module's state), `density.*` (a latent density's), `data
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
+from zoo.config import Config
 from zoo.data import DataSpec
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, ZooError
 from zoo.model import Density, Model
+from zoo.model_facts import check
+from zoo.plugins import Plugin
 from zoo.randomness import scoped_randomness
-from zoo.storage import write_atomically
+from zoo.storage import writing
+from zoo.tensor_file import part, read, write
 
 if TYPE_CHECKING:
     from zoo.registry import Registry
 
-FORMAT = 1
 FILE = "model.safetensors"
+
+_STATE = re.compile(r"state(-\d+)?\.safetensors")  # of a training; no model
 
 
 def save_model(model: Model, path: Path) -> Path:
@@ -38,19 +40,21 @@ def save_model(model: Model, path: Path) -> Path:
 
     Returns:
         The path of the file.
+
+    Raises:
+        ZooError: if it cannot be written.
     """
     from zoo import __version__
 
     path = path if path.suffix == ".safetensors" else path / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{key}": value for key, value in model.module.state_dict().items()}
     if model.density:
         tensors |= {f"density.{key}": value for key, value in model.density.state.items()}
     if model.standardisation:
         tensors |= dict(zip(("data.offset", "data.scale"), model.standardisation, strict=True))
-    tensors = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
     facts = {
-        "format": FORMAT,
         "zoo": __version__,
         "plugin": _origin(model.plugin),
         "config": model.config.model_dump(mode="json"),
@@ -60,8 +64,7 @@ def save_model(model: Model, path: Path) -> Path:
         "columns": model.columns,
         "protocol": dict(model.protocol),
     }
-    facts["sha256"] = _sha256(tensors, facts)
-    write_atomically(path, save(tensors, {"zoo": json.dumps(facts)}))
+    write(path, tensors, facts)
     return path
 
 
@@ -74,17 +77,22 @@ def load_model(path: Path, registry: Registry) -> Model:
     """
     file = _file(path)
     facts, tensors = read(file)
+    if "state" in facts:
+        raise CheckpointError(f"{file} is the state of a training; make its model: zoo train --resume {file.parent}.")
+    check(facts, file)
     plugin = registry.plugin(_name(facts["plugin"], registry, "zoo.models"))
     config = plugin.card.config.parse(facts["config"], f"{plugin.card.name} in {file}")
     spec = DataSpec(tuple(facts["spec"]["shape"]), facts["spec"]["support"])
-    with scoped_randomness(0):  # whose draws are overwritten; the caller's stay as they were
-        module = plugin.hooks.build(config=config, data=spec)
-    _load_state(module, _part(tensors, "model."), file)
+    module = _restored(plugin, config, spec, part(tensors, "model."), file)
     density = None
     if facts["density"]:
         fitted = registry.plugin(_name(facts["density"], registry, "zoo.densities"), "zoo.densities")
-        density = Density(fitted, _part(tensors, "density."), tuple(facts["density"]["latent"]))
-    standard = _part(tensors, "data.")
+        density = Density(fitted, part(tensors, "density."), tuple(facts["density"]["latent"]))
+    standard = part(tensors, "data.")
+    if standard and {name: tuple(value.shape) for name, value in standard.items()} != dict.fromkeys(
+        ("offset", "scale"), spec.shape
+    ):
+        raise CheckpointError(f"{file} is no model file: data.offset and data.scale must have the shape {spec.shape}.")
     return Model(
         plugin=plugin,
         module=module.eval(),
@@ -98,39 +106,20 @@ def load_model(path: Path, registry: Registry) -> Model:
     )
 
 
-def read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The metadata and tensors of a file, after checking its format and its SHA-256."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"Cannot read {file}: {error.strerror or error}.") from None
-    damaged = CheckpointError(f"{file} is damaged or no file of the zoo; restore it from a copy, or train again.")
-    try:
-        tensors = load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")], object_pairs_hook=_without_doubles)
-        facts = json.loads(header["__metadata__"]["zoo"], object_pairs_hook=_without_doubles)
-        found, stored = facts.get("format"), facts.pop("sha256", None)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise damaged from None
-    if found != FORMAT:
-        raise CheckpointError(
-            f"{file} has format {found!r}, and this zoo reads format {FORMAT}; update the older of the two."
-        )
-    if stored != _sha256(tensors, facts):
-        raise damaged
-    return facts, tensors
-
-
 def _file(path: Path) -> Path:
     """The file that a path means: itself, or the model file in a folder."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise CheckpointError(f"Cannot read {path}: {error.strerror or error}.") from None
     if not path.is_dir() or (path / FILE).exists():
         return path / FILE if path.is_dir() else path
-    found = sorted(path.glob("*.safetensors"))
+    found = sorted(file for file in path.glob("*.safetensors") if not _STATE.fullmatch(file.name))
     if len(found) == 1:
         return found[0]
     if found:
         raise CheckpointError(f"{path} holds several models; say which: {', '.join(map(str, found))}.")
-    raise CheckpointError(f"{path} holds no model; a run folder has {FILE} once its training is done.")
+    raise CheckpointError(f"{path} holds no model; a run has {FILE} once it is done: zoo train --resume {path}.")
 
 
 def _origin(plugin: Any) -> dict[str, str]:
@@ -144,12 +133,37 @@ def _name(origin: dict[str, str], registry: Registry, group: str) -> str:
     return qualified if known else origin["name"]
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+def _restored(plugin: Plugin, config: Config, spec: DataSpec, state: dict[str, Tensor], file: Path) -> nn.Module:
+    """Build a file's module and load its state; first its shapes alone, so that no word of the file takes memory."""
+    try:
+        with scoped_randomness(0):  # whose draws are overwritten; the caller's stay as they were
+            if (outline := _outline(plugin, config, spec)) is not None:
+                _check_state(outline, state, file)
+            module: nn.Module = plugin.hooks.build(config=config, data=spec)
+    except ZooError:
+        raise
+    except Exception as error:  # whatever torch says to sides that do not go together
+        raise CheckpointError(
+            f"{file} does not fit the installed plugin ({' '.join(str(error).split())}); install the version that it "
+            "was made with."
+        ) from error
+    _check_state(module, state, file)
+    module.load_state_dict(state)
+    return module
 
 
-def _load_state(module: Any, state: dict[str, Tensor], file: Path) -> None:
-    """Load the module's state: names and shapes must be the same on both sides, or nothing is loaded."""
+def _outline(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module | None:
+    """The module with shapes and no values; None for a plugin that computes with values while it builds."""
+    try:
+        with torch.device("meta"):
+            module: nn.Module = plugin.hooks.build(config=config, data=spec)
+            return module
+    except Exception:  # whatever torch says of values that are not there
+        return None
+
+
+def _check_state(module: nn.Module, state: dict[str, Tensor], file: Path) -> None:
+    """Names and shapes must be the same on both sides, or nothing is loaded."""
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     if expected != found:
@@ -160,21 +174,3 @@ def _load_state(module: Any, state: dict[str, Tensor], file: Path) -> None:
         raise CheckpointError(
             f"{file} does not fit the installed plugin ({'; '.join(sides)}); install the version that it was made with."
         )
-    module.load_state_dict(state)
-
-
-def _sha256(tensors: dict[str, Tensor], facts: dict[str, Any]) -> str:
-    """Hash over the metadata and every tensor's name, dtype, shape and bytes."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, refused if a key stands in it twice."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("duplicate key")
-    return result

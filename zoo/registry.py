@@ -255,6 +255,8 @@ class Registry:
         steps: int | None = None,
         seconds: float | None = None,
         folder: str | Path | None = None,
+        save_every: float = 30.0,
+        keep: int = 2,
         progress: Progress | None = None,
         **config: Any,
     ) -> Model:
@@ -265,15 +267,64 @@ class Registry:
             data: a name, array, tensor or `zoo.Data`.
             seed: of everything random in the training.
             epochs, steps, seconds: the budget, one of them; by default the data set's number of epochs.
-            folder: a run folder to write (`model.safetensors`, `metrics.jsonl`, `run.json`); None writes nothing.
+            folder: a run folder to write (`model.safetensors`, `metrics.jsonl`, `run.json`, and `state.safetensors`,
+                from which `resume` goes on); None writes nothing.
+            save_every: seconds from one state to the next.
+            keep: how many of the last states stay in the folder.
             progress: called with the `zoo.training.Report` of each epoch.
             **config: further settings of the model.
+
+        Raises:
+            DivergedError: if a loss or a weight is not finite.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM; with a folder, once the state is saved.
         """
-        from zoo.training import Amount, train
+        from zoo.training import Amount, Saving, check_unused, train
 
         amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
         parsed, run = _contestant(contestant, config), None if folder is None else Path(folder)
-        return train(self, parsed, data, seed=seed, amount=amount, folder=run, progress=progress)
+        if run:
+            check_unused(run)
+        saving = Saving(save_every, keep)
+        return train(self, parsed, data, seed=seed, amount=amount, folder=run, progress=progress, saving=saving)
+
+    def resume(
+        self,
+        run: str | Path,
+        *,
+        contestant: str | None = None,
+        data: Any = None,
+        epochs: float | None = None,
+        steps: int | None = None,
+        seconds: float | None = None,
+        save_every: float = 30.0,
+        keep: int = 2,
+        allow_changes: bool = False,
+        progress: Progress | None = None,
+    ) -> Model:
+        """Go on with a training from its run folder, bit for bit as if it had not been stopped, and return its model.
+
+        A run whose state was never saved begins again at its first step, and so does a model with a `fit` of its own.
+
+        Args:
+            run: its folder, or one of the state files in it.
+            contestant, data, epochs, steps, seconds: what takes the place of what the run was begun with.
+            save_every, keep, progress: as for `train`.
+            allow_changes: go on although data, settings, versions or threads are not those of the state.
+
+        Raises:
+            CheckpointError: if there is no run, its state is damaged, or changes would have to be allowed.
+        """
+        from zoo.training import Amount, Begun, Saving, resume
+
+        return resume(
+            self,
+            Begun.read(Path(run)),
+            contestant=None if contestant is None else parse_contestant(contestant),
+            data=data,
+            amount=Amount.choose(epochs=epochs, steps=steps, seconds=seconds),
+            progress=progress,
+            saving=Saving(save_every, keep, allow_changes=allow_changes),
+        )
 
     def load(self, path: str | Path) -> Model:
         """Load a trained model from a run folder or a `.safetensors` file.
@@ -309,7 +360,7 @@ class Registry:
         if known:
             sentence += f" Installed: {', '.join(known)}."
         if catalogued:
-            offers = (f"{entry.name} (pip install {entry.package})" for entry in catalogued)
+            offers = (f"{entry.name} (zoo install {entry.name})" for entry in catalogued)
             sentence += f" In the catalogue: {', '.join(offers)}."
         return sentence
 
@@ -372,4 +423,4 @@ def _catalogue_info(entry: Entry) -> dict[str, Any]:
         for key, value in vars(entry).items()
         if key not in hidden
     }
-    return facts | {"status": "available", "install": f"pip install {entry.package}"}
+    return facts | {"status": "available", "install": f"zoo install {entry.name}"}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError
+
+_PART = ".part"  # ending of a file that is being written
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -22,23 +25,43 @@ def write_atomically(path: Path, data: bytes) -> None:
     path = Path(path)
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        temporary = None
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise ZooError(
-            f"Cannot write {path}: {error.strerror or error}. Free the disk or choose another place."
-        ) from error
+        with writing(path):
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
+            try:
+                _write_all(descriptor, data)
+                os.fchmod(descriptor, 0o666 & ~_umask())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            Path(temporary).replace(path)
+            temporary = None
+            _sync_folder(path.parent)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of `path` what the system says when it cannot be written inside the block.
+
+    Raises:
+        ZooError: for any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ZooError(
+            f"Cannot write {path}: {error.strerror or error}. Free the disk or choose another place."
+        ) from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed; nobody may be writing there."""
+    for path in folder.glob(f".*{_PART}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def new_folder(parent: Path, stem: str) -> Path:
@@ -92,6 +115,13 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write all bytes; the system may take fewer at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,19 +2,31 @@
 
 from zoo.amount import Amount
 from zoo.training.budget import Budget, Progress, Step
+from zoo.training.interruption import Interrupted, Interruption
 from zoo.training.log import Report
-from zoo.training.train import Resolved, create, fit_density, resolve, train, train_module, versions
+from zoo.training.module import train_module, versions
+from zoo.training.record import check_unused
+from zoo.training.resume import Begun, resume
+from zoo.training.saving import Saving, newest_state
+from zoo.training.train import Resolved, create, fit_density, resolve, train
 
 __all__ = [
     "Amount",
+    "Begun",
     "Budget",
+    "Interrupted",
+    "Interruption",
     "Progress",
     "Report",
     "Resolved",
+    "Saving",
     "Step",
+    "check_unused",
     "create",
     "fit_density",
+    "newest_state",
     "resolve",
+    "resume",
     "train",
     "train_module",
     "versions",

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from zoo.training.state import State
+
 
 class Average:
     """The averaged parameters of a module.
@@ -47,6 +49,15 @@ class Average:
     def keep(self) -> None:
         """Put the averages into the module for good."""
         self._copy(self._values)
+
+    def state(self) -> State:
+        """The averages, and over how many steps they are taken."""
+        return State({str(number): value for number, value in enumerate(self._values)}, {"steps": self._steps})
+
+    def restore(self, state: State) -> None:
+        """Go on from averages taken before."""
+        self._steps = state.facts["steps"]
+        torch._foreach_copy_(self._values, [state.tensors[str(number)] for number in range(len(self._values))])
 
     def _copy(self, values: list[torch.Tensor]) -> None:
         with torch.no_grad():

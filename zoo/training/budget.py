@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.amount import Amount
-from zoo.errors import DivergedError
+from zoo.training.divergence import check_values
 from zoo.training.log import Log, Report
+from zoo.training.state import State
 
 _LIVE = 0.5  # seconds between live reports inside a long epoch
 
@@ -86,7 +86,7 @@ class Budget:
         """Count one update and log its losses (scalars).
 
         Raises:
-            DivergedError: if a loss is nan or infinite; noticed at the end of each epoch.
+            DivergedError: if a loss is nan or infinite; noticed at the end of each epoch, and before a state is saved.
         """
         self.index += 1
         self._count += 1
@@ -107,22 +107,39 @@ class Budget:
         self._sums, self._count = {}, 0
         self._show(report)
 
+    def state(self) -> State:
+        """How much is used, and what the next line of the log is made of; the log is on the disk up to here.
+
+        Raises:
+            DivergedError: if a loss since the last line is nan or infinite.
+        """
+        self._report()
+        facts = {
+            "steps": self.index,
+            "seconds": self.seconds,
+            "stopped": self.stopped,
+            "losses": list(self._sums),
+            "count": self._count,
+            "log": self._log.settle(),
+        }
+        return State({str(number): total for number, total in enumerate(self._sums.values())}, facts)
+
+    def restore(self, state: State) -> None:
+        """Go on from what was used before; the log is cut to what it was."""
+        self.index, self.stopped, self._count = (state.facts[key] for key in ("steps", "stopped", "count"))
+        self._start = time.monotonic() - state.facts["seconds"]
+        self._sums = {name: state.tensors[str(number)].clone() for number, name in enumerate(state.facts["losses"])}
+        self._log.cut(state.facts["log"])
+
     def _show(self, report: Report) -> None:
         self._shown = time.monotonic()
         if self._progress:
             self._progress(report)
 
     def _report(self, validation: dict[str, float] | None = None) -> Report:
-        losses = {name: (total / self._count).item() for name, total in self._sums.items()}
-        for name, value in losses.items():
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"The training diverged: {name} is {value} at step {self.index}; "
-                    f"lower the learning rate (train.learning_rate, now {self.learning_rate:g})."
-                )
-        return Report(
-            self.epoch, self.index, self.seconds, self.progress, self.learning_rate, losses | (validation or {})
-        )
+        losses = {name: (total / self._count).item() for name, total in self._sums.items()} | (validation or {})
+        check_values(losses, self.index, self.learning_rate)
+        return Report(self.epoch, self.index, self.seconds, self.progress, self.learning_rate, losses)
 
 
 def _steps(amount: Amount, per_epoch: int) -> int | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from zoo.storage import writing
 
 FILE = "metrics.jsonl"
 
@@ -42,5 +45,23 @@ class Log:
             return
         facts = asdict(report)
         facts |= facts.pop("losses")
-        with self._path.open("a", encoding="utf-8") as file:
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
+
+    @property
+    def length(self) -> int:
+        """Bytes that are written."""
+        return self._path.stat().st_size if self._path is not None and self._path.exists() else 0
+
+    def settle(self) -> int:
+        """Bring what is written to the disk, and return its length in bytes."""
+        if self._path is not None and self._path.exists():
+            with writing(self._path), self._path.open("rb") as file:
+                os.fsync(file.fileno())
+        return self.length
+
+    def cut(self, length: int) -> None:
+        """Forget what was written after `length` bytes."""
+        if self._path is not None and self.length > length:
+            with writing(self._path):
+                os.truncate(self._path, length)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from zoo.card import Training
+from zoo.data import Data
 from zoo.errors import PluginError
 from zoo.plugins import Plugin
 from zoo.randomness import bernoulli, generator
 from zoo.training.average import Average
 from zoo.training.budget import Budget, Step
+from zoo.training.divergence import check_weights
+from zoo.training.saving import States
+from zoo.training.state import ModuleState, OptimiserState, Part, RandomState, State
 
 
 def run(
@@ -24,11 +28,11 @@ def run(
     settings: Training,
     budget: Budget,
     seed: int,
-    train: Callable[[Tensor], Tensor],
-    count: int,
-    valid: Tensor,
+    data: Data,
     *,
     bits: bool,
+    states: States | None = None,
+    begin: State | None = None,
 ) -> None:
     """Minimise the plugin's `loss` until the budget is used or early stopping ends it.
 
@@ -37,20 +41,27 @@ def run(
         settings: of the optimiser.
         budget: the meter.
         seed: of the cell; the permutation is a pure function of (seed, epoch).
-        train: from a tensor of indices to the examples, shape (B, *data.shape).
-        count: number of training examples.
-        valid: the validation split, for early stopping.
+        data: the training split, and the validation split for early stopping.
         bits: whether the model is shown bits, drawn anew each epoch from the examples as probabilities.
+        states: where the state is saved when it is due, and at the end.
+        begin: where to go on from; None begins at the first step.
+
+    Raises:
+        DivergedError: if a loss, or at the end a weight, is not finite.
     """
+    train, valid, count = _examples(data), data.standardise(data.valid), len(data.train)
     draws = generator(seed, "training")
     optimiser = _optimiser(settings, module)
     average = Average(module, settings.average) if settings.average else None
     stopping = _EarlyStopping(settings.patience, module) if settings.patience else None
     loss, step = plugin.hooks.loss, Step()
+    parts = _parts(module, optimiser, draws, budget, average, stopping)
+    if begin:
+        begin.restore(parts)
     module.train()
     while not budget.exhausted:
         order = torch.randperm(count, generator=generator(seed, f"epoch {budget.epoch}"))
-        for index in order.split(settings.batch_size):
+        for index in order.split(settings.batch_size)[budget.index % budget.per_epoch :]:
             step.index, step.epoch, step.progress = budget.index, budget.epoch, budget.progress
             budget.learning_rate = _set_rate(optimiser, settings, step.progress)
             x = train(index)
@@ -65,18 +76,58 @@ def run(
             if average:
                 average.update()
             budget.step(module, **losses)
-            if budget.exhausted:
-                break
+            if budget.exhausted or budget.index % budget.per_epoch == 0:
+                break  # what stands at the end of an epoch belongs to its last step
+            if states and states.due:
+                _save(states, parts, module, budget)
         if stopping:
             with average.applied() if average else contextlib.nullcontext():
                 value = _validate(plugin, module, valid, step, seed, settings.batch_size, bits=bits)
                 budget.stopped = stopping.update(value)
             budget.flush(valid_loss=value)
+        if states and states.due and not budget.exhausted:
+            _save(states, parts, module, budget)
     budget.flush()
+    check_weights(module, budget.index, budget.learning_rate)
+    if states and states.newest != budget.index:
+        _save(states, parts, module, budget)
     if stopping:
-        stopping.restore()
+        stopping.keep_best()
     elif average:
         average.keep()
+
+
+def _parts(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    draws: Generator,
+    budget: Budget,
+    average: Average | None,
+    stopping: _EarlyStopping | None,
+) -> dict[str, Part]:
+    """Everything that changes from step to step, by name."""
+    found: dict[str, Part | None] = {
+        "module": ModuleState(module),
+        "optimiser": OptimiserState(optimiser),
+        "random": RandomState(draws),
+        "budget": budget,
+        "average": average,
+        "stopping": stopping,
+    }
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _save(states: States, parts: Mapping[str, Part], module: nn.Module, budget: Budget) -> None:
+    """Save a state whose weights are finite."""
+    check_weights(module, budget.index, budget.learning_rate)
+    states.save(parts, budget.index)
+
+
+def _examples(data: Data) -> Callable[[Tensor], Tensor]:
+    """From indices to standardised training examples; nothing is copied but the batch."""
+    if data.standardisation is None:
+        return lambda index: data.train.index_select(0, index)
+    return lambda index: data.standardise(data.train.index_select(0, index))
 
 
 class _EarlyStopping:
@@ -98,10 +149,20 @@ class _EarlyStopping:
             self._waited += 1
         return self._waited >= self._patience
 
-    def restore(self) -> None:
-        """Put the best weights into the module."""
+    def keep_best(self) -> None:
+        """Put the best weights into the module for good."""
         if self._weights:
             self._module.load_state_dict(self._weights)
+
+    def state(self) -> State:
+        """The best weights so far, their loss, and for how many epochs none was better."""
+        return State(self._weights, {"best": self._best if self._weights else None, "waited": self._waited})
+
+    def restore(self, state: State) -> None:
+        """Go on from what was best before."""
+        self._best = math.inf if state.facts["best"] is None else state.facts["best"]
+        self._waited = state.facts["waited"]
+        self._weights = {name: value.clone() for name, value in state.tensors.items()}
 
 
 def _validate(

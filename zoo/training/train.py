@@ -1,31 +1,29 @@
-"""`train`: build, initialise, train, fit the latent density, write the run. Everything random depends on the seed."""
+"""`train`: from a contestant to a model and its run folder. Everything random depends on the seed."""
 
 from __future__ import annotations
 
-import json
-import platform
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from math import ceil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.amount import Amount
 from zoo.card import Training
 from zoo.config import Config
 from zoo.contestant import Contestant
-from zoo.data import SPLIT_SEED, Data, DataSpec, load_data
-from zoo.errors import ConfigError, PluginError
+from zoo.data import Data, DataSpec, load_data
+from zoo.errors import ConfigError, DivergedError, PluginError
 from zoo.model import Density, Model
 from zoo.plugins import Plugin
 from zoo.randomness import bernoulli, derive_seed, generator, scoped_randomness
-from zoo.storage import write_atomically
+from zoo.storage import writing
 from zoo.threads import single_thread
-from zoo.training.budget import Budget, Progress
-from zoo.training.loop import run
+from zoo.training.budget import Progress
+from zoo.training.interruption import Interruption
+from zoo.training.module import built, train_module
+from zoo.training.record import source_of
+from zoo.training.saving import FILE, Saving
 
 if TYPE_CHECKING:
     from zoo.registry import Registry
@@ -57,13 +55,20 @@ def resolve(registry: Registry, contestant: Contestant) -> Resolved:
             f"{contestant.text}: {card.name} has {codes}, and {density.card.name} is a density over "
             f"{' or '.join(map(repr, density.card.accepts))} codes; compare {card.name} without it."
         )
-    return Resolved(
+    resolved = Resolved(
         plugin,
         density,
         card.config.parse(contestant.config, card.name),
         Training.parse({**card.training.model_dump(), **contestant.training}, f"the training of {card.name}"),
         card.options.parse(contestant.options, f"the sampling of {card.name}"),
     )
+    unheeded = [f"train.{key}" for key in contestant.training if key != "batch_size"]
+    if unheeded and plugin.implements("fit"):
+        raise ConfigError(
+            f"{contestant.text}: {card.name} is trained by a fit of its own, which of train. is told batch_size alone; "
+            f"leave out {', '.join(unheeded)}, or choose among its own settings: zoo info {card.name}."
+        )
+    return resolved
 
 
 def create(registry: Registry, contestant: Contestant, spec: DataSpec, seed: int) -> Model:
@@ -74,7 +79,7 @@ def create(registry: Registry, contestant: Contestant, spec: DataSpec, seed: int
             f"{contestant.text}: a latent density is fitted after training; create {contestant.model}, or train this."
         )
     with scoped_randomness(derive_seed(seed, "build")):
-        module = _built(resolved.plugin, resolved.config, spec)
+        module = built(resolved.plugin, resolved.config, spec)
     return Model(resolved.plugin, module.eval(), resolved.config, spec, options=contestant.options)
 
 
@@ -87,74 +92,35 @@ def train(
     amount: Amount | None,
     folder: Path | None,
     progress: Progress | None = None,
+    source: str | None = None,
+    saving: Saving | None = None,
 ) -> Model:
-    """Train one contestant; see `zoo.Registry.train`."""
+    """Train one contestant; see `zoo.Registry.train`.
+
+    Args:
+        source: name or path under which the data are found again; None takes what `data` says.
+        saving: how the run saves its state, and where it begins.
+    """
     resolved = resolve(registry, contestant)
+    about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
         loaded = load_data(data, registry=registry)
         if folder:
-            folder.mkdir(parents=True, exist_ok=True)
-        model = train_module(resolved, loaded, seed, amount or Amount(loaded.epochs, "epochs"), folder, progress)
-        if resolved.density:
-            model = fit_density(model, resolved.density, loaded, seed)
-    if folder:
-        model.save(folder)
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        amount = amount or Amount(loaded.epochs, "epochs")
+        with Interruption(folder) as interruption:
+            try:
+                model = train_module(
+                    resolved, loaded, seed, amount, folder, progress, saving or Saving(), interruption, about
+                )
+            except DivergedError as error:
+                raise DivergedError(f"{error}{_way_on(folder)}") from None
+            if resolved.density:
+                model = fit_density(model, resolved.density, loaded, seed)
+            if folder:
+                model.save(folder)
     return model
-
-
-def train_module(
-    resolved: Resolved,
-    data: Data,
-    seed: int,
-    amount: Amount,
-    folder: Path | None = None,
-    progress: Progress | None = None,
-) -> Model:
-    """Train the model of a contestant, without a latent density, on one thread as `single_thread` sets it.
-
-    The caller's global random state is left as it was. With a folder, `metrics.jsonl` and `run.json` are written.
-    """
-    plugin, settings = resolved.plugin, resolved.training
-    bits = data.spec.support == "unit" and plugin.card.shown(resolved.config) == "bits"
-    budget = Budget(amount, ceil(len(data.train) / settings.batch_size), folder, progress)
-    started = datetime.now(UTC)
-    with scoped_randomness(derive_seed(seed, "build")):
-        module = _built(plugin, resolved.config, data.spec)
-        if plugin.implements("initialise"):
-            plugin.hooks.initialise(model=module, train=data.standardise(data.train))
-    with scoped_randomness(derive_seed(seed, "train")):
-        valid = data.standardise(data.valid)
-        if plugin.implements("fit"):
-            whole = data.standardise(data.train)
-            draws = generator(seed, "training")
-            module.train()
-            plugin.hooks.fit(model=module, train=whole, valid=valid, generator=draws, budget=budget)
-            budget.flush()
-        else:
-            examples = _examples(data)
-            run(plugin, module, settings, budget, seed, examples, len(data.train), valid, bits=bits)
-    protocol = {
-        "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
-        "seed": seed,
-        "budget": str(amount),
-        "training": settings.model_dump(mode="json"),
-        "versions": versions(plugin, *plugin.extensions),
-        "extensions": [extension.qualified for extension in plugin.extensions],
-    }
-    if folder:
-        facts = {"started": started.isoformat(timespec="seconds"), "seconds": budget.seconds, "steps": budget.index}
-        facts |= {"plugin": plugin.qualified, "config": resolved.config.model_dump(mode="json")}
-        write_atomically(folder / "run.json", json.dumps({**facts, **protocol}, indent=2).encode())
-    return Model(
-        plugin,
-        module.eval(),
-        resolved.config,
-        data.spec,
-        standardisation=data.standardisation,
-        options=_changes(resolved.options),
-        columns=data.columns,
-        protocol=protocol,
-    )
 
 
 def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
@@ -171,33 +137,15 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
         state = density.hooks.fit(codes=flat, generator=generator(seed, "density"))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise PluginError(f"The hook 'fit' of {density.source} must return a dictionary of tensors, got {state!r:.80}.")
+    if any(value.isnan().any() for value in state.values()):
+        raise DivergedError(
+            f"The hook 'fit' of {density.source} returned nan; the training diverged, or the hook has an error."
+        )
     return model.with_density(Density(density, state, tuple(codes.shape[1:])))
 
 
-def versions(*plugins: Plugin) -> dict[str, str]:
-    """Of Python, torch, the core and these plugins' distributions."""
-    from zoo import __version__
-
-    found = {"python": platform.python_version(), "torch": torch.__version__, "genzoo": __version__}
-    return found | {plugin.distribution: plugin.version for plugin in plugins if plugin.distribution}
-
-
-def _built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:
-    module = plugin.hooks.build(config=config, data=spec)
-    if not isinstance(module, nn.Module):
-        raise PluginError(
-            f"The hook 'build' of {plugin.source} must return a torch.nn.Module, got {type(module).__name__}."
-        )
-    return module
-
-
-def _examples(data: Data) -> Any:
-    """From indices to standardised training examples; nothing is copied but the batch."""
-    if data.standardisation is None:
-        return lambda index: data.train.index_select(0, index)
-    return lambda index: data.standardise(data.train.index_select(0, index))
-
-
-def _changes(options: Config) -> dict[str, Any]:
-    """The settings that differ from the card's defaults."""
-    return options.model_dump(mode="json", exclude_defaults=True)
+def _way_on(folder: Path | None) -> str:
+    """How to go on from the last finite state, if there is one."""
+    if folder is None or not (folder / FILE).exists():
+        return ""
+    return f" The last finite state is kept; go on from it: zoo train CONTESTANT --resume {folder} --allow-changes."

@@ -1,0 +1,112 @@
+"""Where a training begins: at its first step, or at a state that was saved, if nothing differs that it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from zoo.errors import CheckpointError
+from zoo.tensor_file import read
+from zoo.training.log import FILE as LOG
+from zoo.training.log import Log
+from zoo.training.saving import FILE, Saving, earlier_states
+from zoo.training.state import State
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a training begins.
+
+    Attributes:
+        depends_on: everything that its weights depend on, as nested plain values.
+        started: when it was begun for the first time.
+        state: what to go on from; None begins at the first step.
+        newest: step of the state in `state.safetensors`, if the training goes on from that one.
+        resumed: the steps at which it went on, with this one.
+        changes: what differed then, in clauses; with any, the weights are not those of an undisturbed training.
+    """
+
+    depends_on: Mapping[str, Any]
+    started: str
+    state: State | None = None
+    newest: int | None = None
+    resumed: tuple[int, ...] = ()
+    changes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, depends_on: Mapping[str, Any], saving: Saving | None, log: Log) -> Self:
+        """What `saving` asks for; the log is emptied for a training that begins at its first step.
+
+        Raises:
+            CheckpointError: if the state cannot be read, or if something differs and changes are not allowed.
+        """
+        first = cls(depends_on, datetime.now(UTC).isoformat(timespec="seconds"))
+        if saving is None or saving.begin is None:
+            log.cut(0)
+            return first
+        facts, tensors = _read(saving.begin)
+        changes = differences(facts["depends_on"], depends_on)
+        if log.length < facts["state"]["budget"]["log"]:
+            changes.append(f"{LOG} {facts['state']['budget']['log']} bytes then, {log.length} now")
+        if changes and not saving.allow_changes:
+            raise CheckpointError(
+                f"{saving.begin} was saved by another training: {'; '.join(changes)}. Go on with it all the same, and "
+                "not bit-identically, with --allow-changes (allow_changes=True)."
+            )
+        return replace(
+            first,
+            started=facts["started"],
+            state=State(tensors, facts["state"]),
+            newest=facts["step"] if saving.begin.name == FILE else None,
+            resumed=(*facts["resumed"], facts["step"]),
+            changes=(*facts["changes"], *changes),
+        )
+
+    @property
+    def history(self) -> dict[str, Any]:
+        """Plain values for `run.json`."""
+        return {"started": self.started, "resumed": self.resumed, "changes": self.changes}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Plain values for the states that follow."""
+        return {"depends_on": self.depends_on, **self.history}
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two nested mappings of plain values, each in a clause."""
+    before, after = _flat(then), _flat(now)
+    return [
+        f"{key} {before.get(key, 'absent')} then, {after.get(key, 'absent')} now"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """`{"versions": {"torch": "2.6"}}` as `{"versions.torch": "2.6"}`, each value as text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _text(value)}
+    return flat
+
+
+def _text(value: Any) -> str:
+    """A value as JSON would give it back: a tuple is a list."""
+    return str(list(value) if isinstance(value, tuple) else value)
+
+
+def _read(file: Path) -> tuple[dict[str, Any], Any]:
+    """A state file, with the way out if it is damaged and an earlier one is there."""
+    try:
+        facts, tensors = read(file)
+    except CheckpointError as error:
+        if others := [path for path in earlier_states(file.parent) if path != file]:
+            raise CheckpointError(f"{error} An earlier state: zoo train --resume {others[0]}.") from None
+        raise
+    if "state" not in facts:
+        raise CheckpointError(f"{file} is the model of a training, not its state; resume its folder: {file.parent}.")
+    return facts, tensors

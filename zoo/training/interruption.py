@@ -1,0 +1,84 @@
+"""Ctrl-C and SIGTERM: noted while a training must not stop, raised otherwise; the second one ends the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides; the second signal leaves no time for it
+
+
+class Interrupted(KeyboardInterrupt):
+    """A training that Ctrl-C or SIGTERM has stopped.
+
+    Attributes:
+        number: of the signal.
+        exit_code: 130 or 143, as a shell has it.
+    """
+
+    def __init__(self, number: int, folder: Path | None = None) -> None:
+        way_on = f" Go on with: zoo train --resume {shlex.quote(str(folder))}" if folder else ""
+        super().__init__(f"Interrupted.{way_on}")
+        self.number = number
+        self.exit_code = 128 + number
+
+
+class Interruption:
+    """Takes Ctrl-C and SIGTERM inside a `with` block of the main thread, unless they are ignored there.
+
+    Args:
+        folder: of the run that can be resumed; without one the signals are left alone.
+
+    Attributes:
+        pending: the signal that came while it was held back, or None.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.pending: int | None = None
+        self._folder = folder
+        self._held = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if self._folder is not None and threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Only note a signal inside the block, for `stop`; it is raised at the end of the block at the latest."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        self.stop()
+
+    def stop(self) -> None:
+        """Raise `Interrupted` if a signal is pending."""
+        if self.pending is not None:
+            raise Interrupted(self.pending, self._folder)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
+        self.pending = number
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+        if not self._held:
+            self.stop()

@@ -1,0 +1,73 @@
+"""`run.json`: what a run is, written before its first step, so that it can be resumed; and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.data_paths import looks_like_a_path, split_path
+from zoo.errors import ConfigError, DivergedError, ZooError
+from zoo.storage import write_atomically
+from zoo.training.budget import Budget
+
+FILE = "run.json"
+
+
+class Record:
+    """Writes the `run.json` of a run, or nothing without a folder.
+
+    Args:
+        folder: of the run.
+        facts: plain values that are known from the start.
+    """
+
+    def __init__(self, folder: Path | None, facts: Mapping[str, Any]) -> None:
+        self._folder, self._facts = folder, facts
+
+    def begin(self) -> None:
+        """Write the run down, with the status `training`."""
+        self._write("training")
+
+    @contextlib.contextmanager
+    def ending(self, budget: Budget) -> Iterator[None]:
+        """Around the training: its status becomes `trained`, `diverged`, `interrupted` or `failed`."""
+        status = "failed"
+        try:
+            yield
+            status = "trained"
+        except DivergedError:
+            status = "diverged"
+            raise
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        finally:
+            with contextlib.nullcontext() if status == "trained" else contextlib.suppress(ZooError):
+                self._write(status, seconds=budget.seconds, steps=budget.index)
+
+    def _write(self, status: str, **more: Any) -> None:
+        if self._folder:
+            facts = {"status": status, **self._facts, **more}
+            write_atomically(self._folder / FILE, json.dumps(facts, indent=2).encode())
+
+
+def check_unused(folder: Path) -> None:
+    """Refuse a folder that holds a run: its state and its log would become another's.
+
+    Raises:
+        ConfigError: with the way to go on with that run.
+    """
+    if (folder / FILE).exists():
+        raise ConfigError(f"{folder} holds a run; go on with it (zoo.resume), or give another folder.")
+
+
+def source_of(data: Any) -> str | None:
+    """The name, or the absolute path with its settings, under which data are found again; None for an array."""
+    text = str(data) if isinstance(data, Path) else data
+    if not isinstance(text, str) or not (isinstance(data, Path) or looks_like_a_path(text)):
+        return text if isinstance(text, str) else None
+    path, settings = split_path(text)
+    return f"{Path(path).absolute()}:{settings}" if settings else str(Path(path).absolute())

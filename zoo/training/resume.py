@@ -1,0 +1,88 @@
+"""`resume`: a training goes on from its run folder alone, with nothing typed again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from zoo.amount import Amount
+from zoo.contestant import Contestant
+from zoo.errors import CheckpointError, ConfigError
+from zoo.model import Model
+from zoo.storage import remove_unfinished
+from zoo.training.budget import Progress
+from zoo.training.record import FILE
+from zoo.training.saving import Saving, newest_state
+from zoo.training.train import train
+
+if TYPE_CHECKING:
+    from zoo.registry import Registry
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run as its folder tells it.
+
+    Attributes:
+        folder: of the run.
+        state: the state file to go on from; None if none was saved, so that it begins at its first step.
+        contestant, source, amount, seed: what it is; `source` is None for data that were an array.
+    """
+
+    folder: Path
+    state: Path | None
+    contestant: Contestant
+    source: str | None
+    amount: Amount
+    seed: int
+
+    @classmethod
+    def read(cls, run: Path) -> Self:
+        """From a run folder, or from one of its state files.
+
+        Raises:
+            CheckpointError: if it is none, or of a training that cannot be resumed.
+        """
+        folder, state = (run, newest_state(run)) if run.is_dir() else (run.parent, run)
+        file = folder / FILE
+        try:
+            facts = json.loads(file.read_bytes())
+            amount = Amount(facts["amount"]["value"], facts["amount"]["unit"])
+            return cls(folder, state, Contestant(**facts["contestant"]), facts["source"], amount, facts["seed"])
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder} is no run folder: {FILE} cannot be read ({error.strerror or error})."
+            ) from None
+        except (ValueError, KeyError, TypeError, RecursionError, ConfigError):
+            raise CheckpointError(
+                f"{file} does not say what was trained; only what zoo train has begun can be resumed."
+            ) from None
+
+
+def resume(
+    registry: Registry,
+    begun: Begun,
+    *,
+    contestant: Contestant | None = None,
+    data: Any = None,
+    amount: Amount | None = None,
+    progress: Progress | None = None,
+    saving: Saving | None = None,
+) -> Model:
+    """Go on with a training; see `zoo.Registry.resume`."""
+    if data is None and begun.source is None:
+        raise ConfigError(f"{begun.folder} was trained on an array, which no file holds; give it again as data.")
+    remove_unfinished(begun.folder)
+    return train(
+        registry,
+        contestant or begun.contestant,
+        begun.source if data is None else data,
+        seed=begun.seed,
+        amount=amount or begun.amount,
+        folder=begun.folder,
+        progress=progress,
+        source=begun.source if data is None else None,
+        saving=replace(saving or Saving(), begin=begun.state),
+    )

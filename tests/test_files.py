@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from tests.wrong_data import ANY, NUMBERS, NUMPY, Wrong, idx, matches, npy
+from zoo.comparison.names import slug
 from zoo.data.dataset import Data
+from zoo.data.files import read_codes
 from zoo.data.load import load_data
-from zoo.data.npy import read_npy, read_npz
 from zoo.data_paths import looks_like_a_path, split_path
 from zoo.errors import ConfigError, DataError
+from zoo.npy import read_npy, read_npz
 
 BYTES = np.arange(48, dtype=np.uint8).reshape(12, 2, 2)
 
@@ -162,3 +164,16 @@ def test_a_wrong_file_is_refused(tmp_path, wrong: Wrong):
     with pytest.raises(DataError) as refusal:
         load_data(wrong.make(tmp_path))
     assert matches(wrong.message, str(refusal.value))
+
+
+def test_bytes_of_codes_are_bits_or_indices_and_no_grey_values(tmp_path):
+    np.save(tmp_path / "z.npy", BYTES[:2])
+    codes = read_codes(str(tmp_path / "z.npy"))
+    assert (codes.dtype, codes.tolist()) == (torch.float32, BYTES[:2].astype(float).tolist())
+
+
+def test_a_long_contestant_has_a_short_file_name_of_its_own():
+    first, second = slug("vae:hidden=" + "é" * 200 + "1"), slug("vae:hidden=" + "é" * 200 + "2")
+    assert first != second
+    assert len(first.encode()) == 119 + 1 + 12  # 120 bytes end within a character
+    assert slug("vae@gmm:beta=4.0") == "vae@gmm_beta=4.0"

@@ -229,7 +229,7 @@ def test_colours_stay_colours():
 
 def test_real_valued_images_share_one_scale(tmp_path):
     found = results()
-    found["protocol"]["data"]["support"] = "real"
+    found["protocol"]["data"] |= {"support": "real", "shape": [2, 2]}
     found["pictures"] = {"vae": "a.npz", "real": "b.npz"}
     np.savez(tmp_path / "a.npz", samples=np.full((1, 2, 2), -3.0), codes=np.full((1, 2), 7.0))
     np.savez(tmp_path / "b.npz", samples=np.array([[[0.0, 1.0], [5.0, 2.0]]]))

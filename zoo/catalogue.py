@@ -25,7 +25,7 @@ class Release:
         source: `index` (the package index), the https address of a wheel, or a folder beside the catalogue.
         sha256: of its wheel; "" for a folder.
         yanked: why nobody should install it; "" if it is well.
-        conformance: what the conformance suite said of it; "" if that is not known.
+        conformance: the verdict of `zoo check` on it, on a machine without a GPU; "" if that is not known.
     """
 
     version: str
@@ -40,6 +40,7 @@ class Entry:
     """One plugin of the catalogue: where it comes from and what it can do, said without importing it.
 
     Attributes:
+        tier: who answers for it: `official`, the zoo's authors; `example`, of a plugin by others; `community`.
         capabilities: the optional hooks that it has.
         supports: the kinds of data that it can be trained on: `bits`, `unit`, `real`.
         published: whether the package of this name on the package index is this plugin. Where it is not, anybody could
@@ -105,7 +106,7 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the catalogue {path}: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, numbers of too many digits, or too deep
         raise ConfigError(f"The catalogue {path} must be TOML: {error}.") from None
     if document.get("schema") != SCHEMA:
         raise ConfigError(
@@ -121,8 +122,7 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
     if doubles := sorted({name for group, name in names if names.count((group, name)) > 1}):
         raise ConfigError(f"The catalogue {path} lists twice: {', '.join(doubles)}.")
     compare = _checked(DefaultComparison, document.get("compare", {}), f"[compare] of {path}")
-    texts = [*compare.contestants, *compare.controls, *compare.metrics]
-    if not compare.contestants or not all(isinstance(text, str) for text in texts) or compare.seeds < 1:
+    if not compare.contestants or compare.seeds < 1:
         raise ConfigError(f"[compare] of {path} needs a list of contestants and 1 seed at least.")
     return Catalogue(entries, compare, path.resolve().parent)
 
@@ -168,6 +168,9 @@ def _checked(cls: type[Any], table: Any, where: str) -> Any:
             raise ConfigError(f"{where} has the unknown key {key!r}.{did_you_mean(key, known)}")
         if type(value) is not known[key]:
             raise ConfigError(f"{key} in {where} must be a {known[key].__name__}, got {value!r}.")
+        for text in value if isinstance(value, list) else [value] if isinstance(value, str) else []:
+            if not isinstance(text, str) or not text.isprintable():
+                raise ConfigError(f"{key} in {where} must be text that can be printed, got {text!r}.")
     try:
         return cls(**table)
     except TypeError as error:

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -114,6 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     0 done, 1 some cells failed, 2 wrong use, 3 plugin, 4 data, 5 checkpoint, 6 diverged, 130 interrupted.
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
+    _open_streams()
     sys.exit(run(arguments))
 
 
@@ -135,8 +137,29 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return 130
-    except BrokenPipeError:  # the reader of our output went away
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's own words
+            raise
+        if "--debug" in words:
+            traceback.print_exc()
+        click.echo("Error: The memory does not suffice; take a smaller model, or fewer examples.", err=True)
+        return 1
+    except OSError as error:  # our output cannot be written, or its reader went away
+        if "--debug" in words:
+            traceback.print_exc()
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"Error: {error}.", err=True)
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _open_streams() -> None:
+    """Streams that take every text: what their encoding lacks becomes `?`, and what a closed one is given is lost."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (as long as the process)
+        else:
+            stream.reconfigure(errors="replace")

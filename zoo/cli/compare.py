@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, budget_options
+from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options
 from zoo.cli.output import as_json, print_comparison, print_json
 
 
 @click.command("compare")
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT.  [default: the catalogue's, digits]")
-@click.option("--seeds", type=click.IntRange(min=1), help="How many training seeds.  [default: the catalogue's, 3]")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="How many training seeds.  [default: the catalogue's, 3]")
 @click.option("--full", is_flag=True, help="Every metric, control rows, 5 seeds at least, sensitivity; takes longer.")
 @budget_options
 @click.option(
@@ -24,7 +24,7 @@ from zoo.cli.output import as_json, print_comparison, print_json
     help="Where the comparison's folder is made.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes at once (default: one per core).")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Stop a cell after so many seconds.")
+@click.option("--timeout", type=FINITE, help="Stop a cell after so many seconds.")
 @as_json
 def command(
     contestants: tuple[str, ...],

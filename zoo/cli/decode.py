@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.files import check_output, output_option, read_array, write_array
+from zoo.cli.files import check_output, output_option, write_array
 from zoo.cli.output import as_json, print_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.model import Model
 
 
 @click.command("decode")
@@ -24,9 +30,22 @@ def command(run: Path, codes: Path, output: Path, as_json: bool) -> None:
     from zoo.api import default
 
     model = default.load(run)
-    x = model.decode(read_array(codes))
+    x = model.decode(_codes(codes, model))
     write_array(output, x, "decoded", model.columns)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(x.shape)})
     else:
         click.echo(f"Wrote {len(x)} decoded examples to {output}.")
+
+
+def _codes(path: Path, model: Model) -> Tensor:
+    """The codes of a file, shape (N, *latent), which is the shape of the codes that the model itself gives."""
+    import torch
+
+    from zoo.data.files import read_codes
+    from zoo.errors import DataError
+
+    z, latent = read_codes(str(path)), model.encode(torch.zeros(1, *model.spec.shape)).shape[1:]
+    if z.shape[1:] != latent:
+        raise DataError(f"{path} must hold codes of shape (N, {', '.join(map(str, latent))}), got {tuple(z.shape)}.")
+    return z

@@ -1,15 +1,16 @@
-"""Arrays in and out of the command line: `.npy`, `.npz`, for images `.png`, for tables `.csv`."""
+"""Arrays out of the command line: `.npy`, `.npz`, for images `.png`, for tables `.csv`."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.errors import ConfigError, DataError
+from zoo.errors import ConfigError
 from zoo.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -26,12 +27,28 @@ output_option = click.option(
 )
 
 
-def check_output(path: Path) -> None:
-    """Refuse an output before any work: an unknown ending, a folder that is not there."""
+_TILES = 10_000  # images of a picture
+
+
+def check_output(path: Path, count: int = 1) -> None:
+    """Refuse an output before any work.
+
+    Args:
+        path: where the output goes.
+        count: of examples in it, where that is known.
+
+    Raises:
+        ConfigError: for an unknown ending, a folder that is not there or cannot be written to, or too large a picture.
+    """
+    folder = path.absolute().parent
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"The output must end in {', '.join(SUFFIXES)}, got {path.name!r}.")
-    if not path.absolute().parent.is_dir():
+    if not folder.is_dir():
         raise ConfigError(f"The folder of the output {path} does not exist; make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"The folder of the output {path} cannot be written to; choose another with -o.")
+    if path.suffix.lower() == ".png" and count > _TILES:
+        raise ConfigError(f"A picture shows {_TILES:,} examples at most, got {count:,}; write .npy, .npz or .csv.")
 
 
 def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ()) -> None:
@@ -45,6 +62,7 @@ def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ())
     """
     import numpy as np
 
+    check_output(path, len(x))
     array = x.detach().cpu().numpy()
     buffer = io.BytesIO()
     if path.suffix.lower() == ".png":
@@ -68,29 +86,3 @@ def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ())
         arrays: dict[str, Any] = {name: array}
         np.savez(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
-
-
-def read_array(path: Path) -> Tensor:
-    """Read an `.npy`, an `.npz` that holds one array, or a `.csv` of numbers, as float32.
-
-    Raises:
-        DataError: if it is missing or something else.
-    """
-    import numpy as np
-    import torch
-
-    if path.suffix.lower() == ".csv":
-        from zoo.data.csv import read_csv
-
-        return torch.from_numpy(read_csv(path)[0]).to(torch.float32)
-    try:
-        content: Any = np.load(path, allow_pickle=False)
-        if hasattr(content, "files"):
-            if len(content.files) != 1:
-                raise DataError(f"{path} must hold one array, got {', '.join(content.files) or 'none'}.")
-            content = content[content.files[0]]
-        return torch.from_numpy(np.ascontiguousarray(content)).to(torch.float32)
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or 'it is no .npy or .npz file'}.") from None
-    except (ValueError, TypeError, EOFError) as error:
-        raise DataError(f"{path} must be an .npy or .npz file of numbers: {error}.") from None

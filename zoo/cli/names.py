@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -28,6 +29,17 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         return [CompletionItem(name) for name in names]
 
 
+class Finite(click.FloatRange):
+    """A finite number above 0: click's own range takes nan."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
+FINITE = Finite(min=0, min_open=True)
 MODEL = PluginName("zoo.models")
 CONTESTANT = PluginName("zoo.models", contestant=True)
 DATA = PluginName("zoo.datasets")

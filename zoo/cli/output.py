@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,16 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 
 
 def print_json(value: Any) -> None:
-    """Print plain values as JSON."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    """Print plain values as JSON, which has no word for nan and infinity: they are null."""
+    click.echo(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_rich(renderable: Any) -> None:

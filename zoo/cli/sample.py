@@ -29,7 +29,7 @@ def command(run: Path, count: int, output: Path, seed: int, settings: tuple[str,
 
     Example: zoo sample runs/vae-digits-1 -n 64 -o samples.png
     """
-    check_output(output)
+    check_output(output, count)
     options = _options(settings)
     from zoo.api import default
 

@@ -12,8 +12,9 @@ from zoo.cli.output import as_json, print_json, print_table
 
 @click.command("search")
 @click.argument("words", nargs=-1, metavar="[WORD]…")
+@click.option("--markdown", is_flag=True, help="Print a table in Markdown, as the README has it.")
 @as_json
-def command(words: tuple[str, ...], as_json: bool) -> None:
+def command(words: tuple[str, ...], markdown: bool, as_json: bool) -> None:
     """Show the plugins of the catalogue in which every WORD occurs, in whatever is said of them.
 
     Example: zoo search autoencoder
@@ -24,6 +25,9 @@ def command(words: tuple[str, ...], as_json: bool) -> None:
     found = [entry for entry in default.catalogue.entries if _has_all(entry, words)]
     if as_json:
         print_json([asdict(entry) | {"installed": (entry.group, entry.name) in installed} for entry in found])
+        return
+    if markdown:
+        click.echo("\n".join(_markdown(found)))
         return
     if not found:
         click.echo(f"Nothing in the catalogue has {' and '.join(map(repr, words))}. 'zoo search' shows all of it.")
@@ -41,6 +45,32 @@ def command(words: tuple[str, ...], as_json: bool) -> None:
         for entry in found
     ]
     print_table(("plugin", "group", "status", "package", "tier", "data", "what it is"), rows)
+
+
+def _markdown(entries: list[Entry]) -> list[str]:
+    """The lines of a table that is the same whatever is installed."""
+    rows = [
+        (
+            f"`{entry.name}`",
+            entry.group.removeprefix("zoo."),
+            f"`{entry.package}`",
+            entry.tier,
+            entry.latent or "–",
+            "yes" if entry.likelihood else "–",
+            _link(entry.paper) or "–",
+            entry.summary.replace("|", "\\|"),
+        )
+        for entry in entries
+    ]
+    head = ("plugin", "group", "package", "tier", "code", "likelihood", "paper", "what it is")
+    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
+
+
+def _link(paper: str) -> str:
+    """A link to a paper, where its name is an address in short; the name otherwise."""
+    kind, _, number = paper.partition(":")
+    address = {"doi": "https://doi.org/", "arXiv": "https://arxiv.org/abs/"}.get(kind)
+    return f"[{kind}]({address}{number})" if address else paper
 
 
 def _groups() -> list[str]:

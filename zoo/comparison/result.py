@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Self
+from unicodedata import category
 
 from zoo.comparison.interval import mean_interval
+from zoo.comparison.schema import check
 from zoo.errors import CheckpointError
 from zoo.storage import write_atomically
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 FILE = "results.json"
+_LARGEST = 2**28  # bytes: a full comparison of MNIST has one million
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,15 @@ class Comparison:
         """
         file = Path(path) / FILE
         try:
-            results = json.loads(file.read_text(encoding="utf-8"))
+            if (size := file.stat().st_size) > _LARGEST:
+                raise CheckpointError(f"{file} has {size:,} bytes; results of more than {_LARGEST:,} are not read.")
+            results = _visible(json.loads(file.read_text(encoding="utf-8"), parse_int=_whole))
             schema = results["schema"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CheckpointError(f"{file} holds no comparison: {error}.") from None
         if schema != SCHEMA:
             raise CheckpointError(f"{file} has schema {schema!r}, and this zoo reads schema {SCHEMA}.")
+        check(results, file)
         return cls(results, Path(path))
 
     @property
@@ -92,6 +98,25 @@ class Comparison:
         from zoo.report.table import to_html
 
         return to_html(self.results)
+
+
+def _whole(digits: str) -> int:
+    """A whole number of JSON, refused where 64 bits do not hold it."""
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise ValueError(f"the number {digits[:20]}… is too large")
+    return int(digits)
+
+
+def _visible(value: Any) -> Any:
+    """Plain values whose texts have nothing that a terminal obeys: a control character is shown as its escape."""
+    if isinstance(value, dict):
+        return {_visible(key): _visible(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_visible(each) for each in value]
+    if isinstance(value, str) and not value.isprintable():
+        kept = (each if category(each)[0] != "C" or each == "\n" else repr(each)[1:-1] for each in value)
+        return "".join(kept)
+    return value
 
 
 def summarise(cells: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError, did_you_mean
 
+_LARGEST = 2**30  # bytes of a table, which takes ten times as much while it is read
 Numbers = NDArray[np.float64]
 
 
@@ -58,6 +60,8 @@ def read_csv(path: Path, labels: str = "") -> tuple[Numbers, NDArray[np.generic]
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Every record with the number of its last line."""
     try:
+        if (size := path.stat().st_size) > _LARGEST:
+            raise DataError(f"{path} has {size:,} bytes; tables of more than {_LARGEST:,} are not read; write .npy.")
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
@@ -80,7 +84,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _check_names(header: tuple[str, ...], path: Path) -> None:
     if "" in header:
         raise DataError(f"{path}: column {header.index('') + 1} has no name; name it, or remove it if it is an index.")
-    if twice := sorted({name for name in header if header.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(header).items() if count > 1):
         raise DataError(f"{path} names a column twice: {', '.join(twice)}.")
 
 

@@ -23,6 +23,7 @@ from zoo.storage import write_atomically
 SPLIT_SEED = 0
 SPLITS = ("train", "valid", "test")
 
+_MOST = 2**32  # values of a data set: 16 GiB as float32
 _SHARES = (0.5, 0.1)  # of train and valid; the test split is the rest: it has to be large to compare samples with
 
 
@@ -179,12 +180,26 @@ def as_examples(x: Any, name: str, support: Support | None = None) -> Tensor:
     return _finite(values, name)
 
 
+def as_numbers(x: Any, name: str) -> Tensor:
+    """An array of numbers as it is, float32, its first side not empty.
+
+    Raises:
+        DataError: for what is no finite number, and for nothing.
+    """
+    values = _numbers(x, name)
+    if values.ndim == 0 or 0 in values.shape:
+        raise DataError(f"{name} must hold an array of numbers with N at least 1, got shape {tuple(values.shape)}.")
+    return _finite(values, name)
+
+
 def _numbers(x: Any, name: str) -> Tensor:
     """x as a tensor of real numbers of any kind, copied only where torch cannot share its memory."""
     if isinstance(x, Tensor):
         values = x.detach().cpu()
     else:
         array = np.asanyarray(x)
+        if array.size > _MOST:
+            raise DataError(f"{name} holds {array.size:,} values; more than {_MOST:,} are not read.")
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
         try:
             values = torch.from_numpy(np.require(native, requirements=["C", "W"]))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from zoo.errors import DataError
+from zoo.installation.request import redacted
 from zoo.storage import cache_folder, write_atomically
 
 _SYSTEM = Path("/usr/share")
@@ -76,18 +77,19 @@ def _fetched(file: File, source: str, cache: Path, looked: str) -> Path:
     import pooch
 
     url, path = f"{source}{file.name}.gz", cache / f"{file.name}.gz"
+    shown = redacted(url)
     partial = cache / f".{file.name}.{os.getpid()}.gz"
     way_out = "Put the files into a folder and name it with ZOO_DATA, or choose a mirror with ZOO_MIRROR."
     try:
         pooch.HTTPDownloader(timeout=_TIMEOUT)(url, str(partial), None)
         content = _content(partial)
         if content != file.sha256:
-            raise DataError(f"{url} is not what it should be: {content} instead of SHA-256 {file.sha256}. {way_out}")
+            raise DataError(f"{shown} is not what it should be: {content} instead of SHA-256 {file.sha256}. {way_out}")
         write_atomically(path, partial.read_bytes())
     except DataError:
         raise
     except Exception as error:  # whatever the network and the library raise
-        raise DataError(f"Not found in {looked}; and {url} cannot be fetched: {_reason(error)}. {way_out}") from None
+        raise DataError(f"Not found in {looked}; and {shown} cannot be fetched: {_reason(error)}. {way_out}") from None
     finally:
         partial.unlink(missing_ok=True)
     return path

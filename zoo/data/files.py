@@ -20,12 +20,12 @@ from torch import Tensor
 from zoo.config import Config
 from zoo.contestant import parse_settings
 from zoo.data.csv import read_csv
-from zoo.data.dataset import Data, as_examples
+from zoo.data.dataset import Data, as_examples, as_numbers
 from zoo.data.idx import read_idx
 from zoo.data.images import read_folder
-from zoo.data.npy import read_npy, read_npz
 from zoo.data_paths import split_path
 from zoo.errors import ConfigError, DataError
+from zoo.npy import read_npy, read_npz
 
 
 class FileSettings(Config):
@@ -79,6 +79,16 @@ def read_examples(name: str) -> Tensor:
     return as_examples(_reader(path)(path, "").x, path.name)
 
 
+def read_codes(name: str) -> Tensor:
+    """Read codes as they are, float32, shape (N, …): bytes are bits or indices here, and no grey values.
+
+    Raises:
+        DataError: in one line, for whatever is wrong with the file.
+    """
+    path = _existing(name)
+    return as_numbers(_reader(path)(path, "").x, path.name)
+
+
 def _settings(name: str, source: str) -> FileSettings:
     """The settings behind a path; a file of labels needs no quotes."""
     try:
@@ -95,8 +105,8 @@ def _existing(name: str) -> Path:
         if path.is_dir() or path.is_file():
             return path
         there = path.exists()
-    except (OSError, RuntimeError) as error:  # no permission on the way, a name too long, no such home
-        raise DataError(f"Cannot read {name}: {getattr(error, 'strerror', None) or error}.") from None
+    except (OSError, RuntimeError, ValueError) as error:  # no permission on the way, a name too long, no such home
+        raise DataError(f"Cannot read {name}: {getattr(error, 'strerror', None) or str(error).rstrip('.')}.") from None
     raise DataError(f"{name} must be a file or a folder." if there else f"{name} does not exist.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # whatever the ending says; Pillow has stranger ones
 _LARGEST = 4096  # pixels of a side
 _MOST = 2**34  # bytes of all images
 _CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3}  # of Pillow's modes; a palette is colours
@@ -35,7 +37,8 @@ def read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64] | No
         DataError: for no image, mixed sizes, images that are damaged, cut off, too large, moving, or of another kind
             than 8 bits of grey or RGB. All headers are checked before the first image is unpacked.
     """
-    files = [path for path in sorted(folder.rglob("*")) if _is_image(path, folder)]
+    depths = (folder.glob("/".join("*" * depth)) for depth in (1, 2, 3))  # of what lies deeper nothing is asked
+    files = [path for path in sorted(chain(*depths)) if _is_image(path, folder)]
     if not files:
         raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
     homes = [path.relative_to(folder).parts[:-1] for path in files]
@@ -64,14 +67,23 @@ def _is_image(path: Path, folder: Path) -> bool:
 def _shape(path: Path) -> tuple[int, int, int]:
     """Channels, height and width of an image, from its header alone."""
     with _opened(path) as image:
+        frames = _frames(image, path)
         if max(image.size) > _LARGEST:
             raise DataError(f"{path} is {image.width} × {image.height}; sides of more than {_LARGEST} are not read.")
         if image.mode not in _CHANNELS or "transparency" in image.info:
             kind = "transparent pixels" if "transparency" in image.info else f"mode {image.mode}"
             raise DataError(f"{path} must be grey or RGB with 8 bits and nothing transparent, got {kind}; convert it.")
-        if getattr(image, "n_frames", 1) != 1:
-            raise DataError(f"{path} must be one image, got {getattr(image, 'n_frames', 1)} frames.")
+        if frames != 1:
+            raise DataError(f"{path} must be one image, got {frames} frames.")
         return _CHANNELS[image.mode], image.height, image.width
+
+
+def _frames(image: Image, path: Path) -> int:
+    """How many images a file holds: Pillow counts them by looking at each one's header."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception as error:  # Pillow's decoders raise many kinds
+        raise DataError(f"{path} is no whole image: {_clause(error)}.") from None
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
@@ -93,7 +105,7 @@ def _opened(path: Path) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(path)
+            return Image.open(path, formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{path} unpacks to far too many pixels; sides of more than {_LARGEST} are not read.") from None
     except UnidentifiedImageError:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import CheckpointError
+from zoo.report.inside import inside
 from zoo.report.pictures import Arrays
 from zoo.report.sheet import Metric, Results, Row, ordered, ranking_metric
 
@@ -161,7 +163,7 @@ def codes_against_quality(results: Results) -> Figure | None:
 def learning(folder: Path, row: Row) -> Figure | None:
     """The losses of a row's trainings by epoch, a line per seed; None without two epochs."""
     figure = _figure(300, legend=True)
-    logs = [_read_log(folder / row["folder"] / f"seed-{cell['seed']}") for cell in row["cells"]]
+    logs = [_read_log(inside(folder, f"{row['folder']}/seed-{cell['seed']}/metrics.jsonl")) for cell in row["cells"]]
     for log in logs if max(map(len, logs), default=0) > 1 else []:
         for name in sorted({key for line in log for key in line} - _CLOCK):
             figure["data"].append(_curve(log, name, shown=name not in {each["name"] for each in figure["data"]}))
@@ -292,9 +294,19 @@ def _curve(log: list[dict[str, Any]], name: str, *, shown: bool) -> dict[str, An
     }
 
 
-def _read_log(run: Path) -> list[dict[str, Any]]:
-    file = run / "metrics.jsonl"
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+def _read_log(file: Path) -> list[dict[str, Any]]:
+    """The lines of a training's log; none where it has none.
+
+    Raises:
+        CheckpointError: if one of them is something else than numbers by their names, the epoch among them.
+    """
+    if not file.is_file():
+        return []
+    try:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return [{name: float(value) for name, value in line.items()} | {"epoch": line["epoch"]} for line in lines]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise CheckpointError(f"{file} is no log of a training, or damaged: {error!r}.") from None
 
 
 def _shown(results: Results, name: str, *roles: str) -> list[tuple[Row, dict[str, Any]]]:

@@ -11,18 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from zoo.errors import CheckpointError, DataError
+from zoo.npy import read_arrays
+from zoo.report.inside import inside
+
 CELL = 28  # pixels of an image's longer side, at least
 Arrays = dict[str, NDArray[Any]]
 #: arrays of images in a `*.pictures.npz`; the others are codes
 IMAGES = ("samples", "nearest", "originals", "reconstructions", "interpolation", "traversal", "map")
+_WORDS = ("code_labels", "codes_axes")  # which may be texts
+_ROWS = ("interpolation", "traversal", "map")
 
 
 def load_pictures(folder: Path, results: dict[str, Any]) -> dict[str, Arrays]:
     """The arrays of each contestant that has some; the images only of data that are images, scaled to [0, 1]."""
-    files = {name: folder / path for name, path in results["pictures"].items() if path}
-    found = {name: _load(path) for name, path in files.items() if path.exists()}
+    files = {name: inside(folder, path) for name, path in results["pictures"].items() if path}
     data = results["protocol"]["data"]
     shape = tuple(data["shape"])
+    found = {name: _load(path, shape) for name, path in files.items() if path.is_file()}
     if not is_image(shape):
         return {name: {key: arrays[key] for key in arrays if key not in IMAGES} for name, arrays in found.items()}
     if data["support"] == "real":
@@ -54,9 +60,37 @@ def beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint
     return np.concatenate([a, np.full((*a.shape[:2], 2, 3), 128, dtype=np.uint8), b], axis=2)
 
 
-def _load(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+def _load(path: Path, shape: tuple[int, ...]) -> Arrays:
+    """The arrays of a file, each of the dimensions that `docs/results-schema.md` gives it.
+
+    Raises:
+        CheckpointError: if it is damaged, or something else.
+    """
+    try:
+        arrays = read_arrays(path)
+    except DataError as error:
+        raise CheckpointError(str(error)) from None
+    count = len(arrays["codes"]) if "codes" in arrays and arrays["codes"].ndim else 0
+    plane = {"codes": (None, 2), "drawn_codes": (None, 2), "code_labels": (count,), "codes_axes": ()}
+    for name, array in arrays.items():
+        rows = (None, None) if name in _ROWS else (None,)
+        wanted = (*rows, *shape) if name in IMAGES else plane.get(name, array.shape)
+        if not (_has_sides(array, wanted) and (_are_numbers(array) or (name in _WORDS and array.dtype.kind == "U"))):
+            sides = ", ".join("…" if side is None else str(side) for side in wanted)
+            raise CheckpointError(f"{path}: {name} must have shape ({sides}) and finite numbers, got {array.shape}.")
+    return arrays
+
+
+def _has_sides(array: NDArray[Any], wanted: tuple[int | None, ...]) -> bool:
+    """Whether an array has these sides, None being any but 0."""
+    return len(array.shape) == len(wanted) and all(
+        side == other or (other is None and side > 0) for side, other in zip(array.shape, wanted, strict=True)
+    )
+
+
+def _are_numbers(array: NDArray[Any]) -> bool:
+    """Whether all of it are finite numbers."""
+    return array.dtype.kind in "biuf" and bool(np.isfinite(array).all())
 
 
 def _scaled(found: dict[str, Arrays]) -> dict[str, Arrays]:

@@ -1,0 +1,184 @@
+"""Wrong arguments and odd surroundings: one sentence, the fitting exit code, nothing written, no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo.cli import run
+from zoo.data import DataSpec
+from zoo.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder with a small VAE."""
+    out = tmp_path_factory.mktemp("runs")
+    assert run(["train", "vae:latent_dim=2,hidden=[4]", "--steps", "1", "--out", str(out)]) == 0
+    return out / "vae-digits-1"
+
+
+# Refused before any work
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("sample RUN -n 0 -o x.npy", 2, "0 is not in the range 1<=x<=10000000"),
+        ("sample RUN -n -1 -o x.npy", 2, "-1 is not in the range 1<=x<=10000000"),
+        ("sample RUN -n 1000000000000 -o x.npy", 2, "1000000000000 is not in the range 1<=x<=10000000"),
+        (
+            "sample RUN -n 10001 -o x.png",
+            2,
+            "A picture shows 10,000 examples at most, got 10,001; write .npy, .npz or .csv",
+        ),
+        ("sample RUN -o file/x.npy", 2, "The folder of the output file/x.npy does not exist; make it first"),
+        ("sample RUN --set steps=nan -o x.npy", 2, "no key 'steps'"),
+        ("sample LONG -o x.npy", 5, "File name too long"),
+        ("train vae --epochs 0", 2, "A budget must be a finite number above 0, got 0.0 epochs"),
+        ("train vae --epochs -1", 2, "A budget must be a finite number above 0, got -1.0 epochs"),
+        ("train vae --epochs nan", 2, "A budget must be a finite number above 0, got nan epochs"),
+        ("train vae --epochs inf", 2, "A budget must be a finite number above 0, got inf epochs"),
+        ("train vae --steps 0", 2, "A budget must be a finite number above 0, got 0 steps"),
+        ("train vae --steps 1.5", 2, "'1.5' is not a valid integer"),
+        ("train vae --seed -1", 2, "-1 is not in the range x>=0"),
+        ("train vae:latent_dim=0", 2, "latent_dim must be greater than 0, got 0"),
+        ("train vae:train.learning_rate=nan", 2, "learning_rate must be a valid number, got 'nan'"),
+        ("train vae:train.learning_rate=+nan", 2, "learning_rate must be a finite number, got nan"),
+        ("train vae:train.batch_size=0", 2, "batch_size must be greater than 0, got 0"),
+        ("train vae:latent_dims=2", 2, "no key 'latent_dims'. Did you mean 'latent_dim'"),
+        ("train vae:latent_dim=1000000000000000000000", 2, "must hold numbers of 64 bits, got 1.0e+21"),
+        ("train VERY", 2, "A contestant must have 4,000 characters at most, got 4,001"),
+        ("train vae --steps 1 --out file/runs", 1, "Cannot make a folder in file/runs: Not a directory"),
+        ("compare vae --seeds 0", 2, "0 is not in the range 1<=x<=1000"),
+        ("compare vae --seeds 1000000000000", 2, "1000000000000 is not in the range 1<=x<=1000"),
+        ("compare vae --timeout 0", 2, "0.0 is not in the range x>0"),
+        ("compare vae --timeout nan", 2, "nan is no finite number"),
+        ("compare vae --jobs 0", 2, "0 is not in the range x>=1"),
+        ("compare vae --out file/runs", 1, "Cannot make a folder in file/runs: Not a directory"),
+        ("compare samples:LONG", 2, "names a file that does not exist"),
+        ("report LONG", 5, "File name too long"),
+        ("data info ./LONG", 4, "File name too long"),
+        ("data info ~nobody-here/x.npy", 4, "Could not determine home directory."),
+    ],
+)
+def test_wrong_arguments_end_in_one_sentence_before_any_work(
+    trained, tmp_path, monkeypatch, capsys, words, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    stands_for = {"RUN": str(trained), "LONG": "x" * 300, "VERY": "v" * 4001}
+    for name, text in stands_for.items():
+        words = words.replace(name, text)
+    assert run(words.split()) == code
+    out, err = capsys.readouterr()
+    assert message in err
+    assert out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_model_that_no_memory_holds_is_refused_in_one_sentence(tmp_path, capsys):
+    assert run(["train", "vae:latent_dim=1000000000000", "--steps", "1", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "Error: The memory does not suffice; take a smaller model, or fewer examples.\n"
+    assert not list(tmp_path.glob("**/*.safetensors"))
+
+
+def test_a_contestant_that_a_terminal_would_obey_is_refused_and_shown_as_text(capsys):
+    assert run(["train", "vae:\x1b[2J=1"]) == 2
+    assert r"'vae:\x1b[2J=1' is no contestant" in capsys.readouterr().err
+
+
+def test_a_batch_larger_than_the_data_is_the_whole_split_in_one_step(tmp_path):
+    data = zoo.Data.from_arrays(np.linspace(0, 1, 80).reshape(20, 4))
+    steps = []
+    zoo.train(
+        "vae:latent_dim=1,hidden=[2],train.batch_size=1000",
+        data,
+        epochs=3,
+        progress=lambda report: steps.append(report.step),
+    )
+    assert steps[-1] == 3
+
+
+def test_the_number_of_samples_has_a_limit_in_python_too():
+    model = zoo.create("vae:latent_dim=1,hidden=[2]", DataSpec((2, 2), "unit"))
+    with pytest.raises(
+        ConfigError, match="At most 536,870,912 samples of 4 values are drawn at once, got 1,000,000,000,000"
+    ):
+        model.sample(10**12)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to_is_found_before_sampling(trained, tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert run(["sample", str(trained), "-o", str(tmp_path / "x.npy")]) == 2
+    assert "cannot be written to; choose another with -o" in capsys.readouterr().err
+
+
+def test_codes_of_another_shape_are_refused(trained, tmp_path, capsys):
+    np.save(tmp_path / "z.npy", np.zeros((5, 3)))
+    assert run(["decode", str(trained), str(tmp_path / "z.npy"), "-o", str(tmp_path / "x.npy")]) == 4
+    assert "z.npy must hold codes of shape (N, 2), got (5, 3)." in capsys.readouterr().err
+
+
+def test_codes_that_are_not_finite_are_refused(trained, tmp_path, capsys):
+    np.save(tmp_path / "z.npy", np.full((5, 2), np.nan))
+    assert run(["decode", str(trained), str(tmp_path / "z.npy"), "-o", str(tmp_path / "x.npy")]) == 4
+    assert "z.npy must hold finite numbers, got nan or infinity" in capsys.readouterr().err
+
+
+# Odd surroundings
+
+
+def shell(line, **environment):
+    """Exit code, standard output and standard error of a line of bash; `zoo` is this one."""
+    zoo_here = f'zoo() {{ {sys.executable} -m zoo "$@"; }}; {line}'
+    done = subprocess.run(
+        ["bash", "-c", zoo_here], capture_output=True, text=True, env=os.environ | environment, stdin=subprocess.DEVNULL
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "err"),
+    [
+        ("zoo list >&-", 0, ""),
+        ("zoo list --json 2>&-", 0, ""),
+        ("zoo list > /dev/full", 1, "Error: [Errno 28] No space left on device.\n"),
+        ("zoo list --json > /dev/full", 1, "Error: [Errno 28] No space left on device.\n"),
+        ("zoo list | true; exit ${PIPESTATUS[0]}", 1, ""),
+    ],
+)
+def test_output_that_goes_nowhere_gives_no_traceback(line, code, err):
+    found = shell(line)
+    assert (found[0], found[2]) == (code, err)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"COLUMNS": "20"},
+        {"NO_COLOR": "1", "TERM": "dumb"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+    ],
+    ids=lambda environment: " ".join(environment),
+)
+def test_any_terminal_and_language_shows_text_and_json(environment):
+    code, out, err = shell("zoo info vae --json && echo ---- && zoo info vae", **environment)
+    assert (code, err) == (0, "")
+    facts, text = out.split("----")
+    assert json.loads(facts)["name"] == "vae"
+    assert "\x1b" not in text
+    assert "latent_dim" in text
+
+
+def test_json_has_null_where_a_figure_is_not_finite(capsys):
+    from zoo.cli.output import print_json
+
+    print_json({"a": [float("nan"), 1.5], "b": {"c": float("-inf")}})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"a": [None, 1.5], "b": {"c": None}}

@@ -52,6 +52,9 @@ def test_no_card_takes_another_name(kind, make, name):
         ({"config": dict}, TypeError, "config must be a subclass of zoo.Config, got <class 'dict'>"),
         ({"options": None}, TypeError, "options must be a subclass of zoo.Config, got None"),
         ({"training": {"clip": 1.0}}, TypeError, "training must be a zoo.Training, got {'clip': 1.0}"),
+        ({"expected_failures": ["a"]}, TypeError, r"expected_failures must map names of checks to reasons, got \['a'"),
+        ({"expected_failures": {"a": " "}}, ValueError, "expected_failures must give a reason for 'a', got ' '"),
+        ({"expected_failures": {"a": None}}, ValueError, "expected_failures must give a reason for 'a', got None"),
     ],
 )
 def test_a_card_refuses_what_is_no_choice(change, error, match):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import re
 import tomllib
 from typing import get_args
 
@@ -16,6 +18,8 @@ from zoo.errors import ConfigError, Unsupported
 from zoo.hookspecs import GROUPS, ModelHooks
 from zoo.registry import Registry
 
+TREE = SHIPPED.resolve().parent
+SOURCES = [str(each.parent.relative_to(TREE)) for each in sorted(TREE.glob("*/zoo-*/pyproject.toml"))]
 COMPARE = '[compare]\ncontestants = ["made"]\ndata = "digits"\nseeds = 3\n'
 MADE = """[[plugin]]
 name = "made"
@@ -82,7 +86,16 @@ def test_one_name_may_stand_in_two_groups(tmp_path):
         (f"schema = 1\n{COMPARE.replace('3', 'true')}", r"seeds in \[compare\] .* must be a int, got True"),
         (f"schema = 1\n{COMPARE.replace('3', '0')}", "needs a list of contestants and 1 seed at least"),
         ("schema = 1\n" + COMPARE.replace('["made"]', "[]"), "needs a list of contestants"),
-        ("schema = 1\n" + COMPARE.replace('["made"]', "[1]"), "needs a list of contestants"),
+        (
+            "schema = 1\n" + COMPARE.replace('["made"]', "[1]"),
+            "contestants in .* must be text that can be printed, got 1",
+        ),
+        (
+            f'schema = 1\n{COMPARE}{MADE}paper = "\\u001b[2J"',
+            r"paper in .* must be text that can be printed, got '\\x1b",
+        ),
+        (f"schema = 1\nx = {'[' * 3000}", "must be TOML: maximum recursion depth exceeded"),
+        (f"schema = 1\nx = {'1' * 5000}", "must be TOML: Exceeds the limit"),
     ],
 )
 def test_a_wrong_catalogue_is_refused_naming_the_place(tmp_path, text, match):
@@ -107,15 +120,21 @@ def test_the_shipped_catalogue_names_known_groups_and_its_comparison_is_made_of_
     assert {parse_contestant(text).model for text in catalogue.compare.contestants} <= models
 
 
-def test_the_shipped_catalogue_says_of_each_plugin_in_the_tree_what_its_own_metadata_say():
-    catalogue = read_catalogue()
-    for pyproject in SHIPPED.resolve().parent.glob("plugins/*/pyproject.toml"):
-        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-        for name, value in project["entry-points"]["zoo.models"].items():
-            entry = catalogue.find(name)
-            assert (entry.package, entry.entry_point) == (project["name"], value)
-            assert f"genzoo{entry.requires_core}" in project["dependencies"]
-            assert (entry.requires_python, entry.licence) == (project["requires-python"], project["license"])
+@pytest.mark.parametrize("folder", SOURCES)
+def test_the_shipped_catalogue_says_of_each_plugin_in_the_tree_what_its_own_metadata_say(folder):
+    project = tomllib.loads((TREE / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = {(entry.group, entry.name): entry for entry in read_catalogue().entries if entry.package == project["name"]}
+    groups = project["entry-points"]
+    declared = {(group, name): groups[group][name] for group in groups for name in groups[group]}
+    assert {key: entry.entry_point for key, entry in found.items()} == declared
+    for entry in found.values():
+        assert f"genzoo{entry.requires_core}" in project["dependencies"]
+        assert (entry.requires_python, entry.licence) == (project["requires-python"], project["license"])
+        assert entry.tier == {"plugins": "official", "examples": "example"}[folder.partition("/")[0]]
+        (release,) = entry.releases
+        assert (release.version, release.source) == (project["version"], folder)
+        kept = r"ran \d+ of \d+: \d+ passed(, \d+ failed as expected)?; 1 skipped; \d+ do not apply"
+        assert re.fullmatch(kept if entry.group == "zoo.models" else "", release.conformance)
 
 
 def test_releases_are_read_in_their_order_with_what_is_known_of_them(tmp_path):
@@ -151,25 +170,23 @@ def test_a_release_that_cannot_be_had_safely_is_refused_naming_the_place(tmp_pat
         _read(tmp_path, f"schema = 1\n{COMPARE}{MADE}{text}")
 
 
-def test_every_plugin_in_the_tree_has_its_version_as_a_release_and_none_claims_to_be_published():
-    catalogue = read_catalogue()
-    for pyproject in SHIPPED.resolve().parent.glob("plugins/*/pyproject.toml"):
-        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-        (entry,) = [entry for entry in catalogue.entries if entry.package == project["name"]]
-        assert entry.releases == (Release(project["version"], f"plugins/{pyproject.parent.name}"),)
-    assert not any(entry.published for entry in catalogue.entries)
+def test_no_plugin_of_the_shipped_catalogue_claims_to_be_published():
+    assert not any(entry.published for entry in read_catalogue().entries)
 
 
-def test_the_shipped_catalogue_says_of_each_model_what_its_card_and_its_hooks_say():
-    registry = Registry(extensions=False)
-    required = {*ModelHooks.required, "loss", "fit"}
-    optional = [name for name, hook in vars(ModelHooks).items() if inspect.isfunction(hook) and name not in required]
-    for entry in registry.catalogue.entries:
-        plugin = registry.plugin(entry.name, entry.group)
-        card = plugin.card
-        assert (entry.paper, entry.latent) == (card.paper, card.latent or "none")
-        assert entry.trains_on == card.shown(card.config())
-        assert entry.capabilities == [hook for hook in optional if plugin.implements(hook)]
+@pytest.mark.parametrize("entry", read_catalogue().entries, ids=lambda entry: f"{entry.group}-{entry.name}")
+def test_the_shipped_catalogue_says_of_each_plugin_what_its_card_and_its_hooks_say(entry, monkeypatch):
+    for release in entry.releases:
+        monkeypatch.syspath_prepend(TREE / release.source)
+    module, _, name = entry.entry_point.partition(":")
+    registry = Registry(entry_points=False)
+    plugin = registry.register(getattr(importlib.import_module(module), name), entry.group)
+    assert (entry.name, entry.paper) == (plugin.card.name, getattr(plugin.card, "paper", ""))
+    if entry.group == "zoo.models":
+        card, required = plugin.card, {*ModelHooks.required, "loss", "fit"}
+        hooks = [name for name, hook in vars(ModelHooks).items() if inspect.isfunction(hook)]
+        assert (entry.latent, entry.trains_on) == (card.latent or "none", card.shown(card.config()))
+        assert entry.capabilities == [hook for hook in hooks if hook not in required and plugin.implements(hook)]
         assert entry.likelihood == plugin.implements("log_prob")
         assert entry.supports == [kind for kind in get_args(Support) if _can_be_built(registry, entry.name, kind)]
 

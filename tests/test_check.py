@@ -1,9 +1,9 @@
 """The conformance kit: what is right passes, and each mutant is caught by the check that it is made for."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 import torch
@@ -66,7 +66,7 @@ def test_there_are_many_mutants_of_many_kinds():
 
 def test_a_failure_that_is_declared_is_expected_and_keeps_its_reason():
     class Declared(mutants.Prints):
-        expected_failures: ClassVar = {"nothing-is-printed": "it likes to talk"}
+        card = dataclasses.replace(CoinsPlugin.card, expected_failures={"nothing-is-printed": "it likes to talk"})
 
     outcome = only(Declared, "nothing-is-printed").run()
     assert outcome.status == "expected"
@@ -103,7 +103,7 @@ def test_a_check_as_a_test_fails_skips_and_expects_as_pytest_does():
         only(CoinsPlugin, "every-parameter-is-trained").test()
 
     class Declared(mutants.Prints):
-        expected_failures: ClassVar = {"nothing-is-printed": "it likes to talk"}
+        card = dataclasses.replace(CoinsPlugin.card, expected_failures={"nothing-is-printed": "it likes to talk"})
 
     with pytest.raises(pytest.xfail.Exception, match="it likes to talk"):
         only(Declared, "nothing-is-printed").test()
@@ -135,6 +135,21 @@ def test_an_exit_of_a_plugin_is_a_failure_of_that_check_alone():
 
     assert only(Exits, "samples-have-the-shape-of-the-data").run().reason == "SystemExit: 4"
     assert only(Exits, "an-exact-likelihood-sums-to-one").run().status == "passed"
+
+
+def test_reconstructions_that_are_exact_before_the_training_need_not_improve():
+    class Identity(mutants.TinyVAEPlugin):
+        @zoo.hookimpl
+        def encode(self, x):
+            return x.flatten(1).clone()
+
+        @zoo.hookimpl
+        def decode(self, model, z):
+            return z.reshape(-1, *model.shape) * (1 - 1e-5)
+
+    outcome = only(Identity, "training-improves-reconstructions").run()
+    assert outcome.status == "inapplicable"
+    assert outcome.reason == "its reconstructions are exact before the training, too"
 
 
 def test_what_a_check_meets_is_put_back(monkeypatch):

@@ -1,12 +1,14 @@
 """docs/errors.md: every refused input with its message and exit code, as the command line really gives them."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.wrong_data import FETCHED, READ, Wrong, matches
 from tests.wrong_plugins import WRONG_PLUGINS
+from tests.wrong_runs import CONTESTANT, WRONG_RUNS
 from zoo.api import default
 from zoo.cli import run
 
@@ -58,7 +60,7 @@ def test_a_wrong_plugin_is_named_in_one_line_when_it_is_asked_for_and_hurts_no_o
     default.refresh()
     out = ["--steps", "1", "--out", str(tmp_path)]
     try:
-        code = run(["train", "coins", *out])
+        code = run(["train", wrong.contestant, *out])
         if wrong.command != "train":
             assert code == 0
             capsys.readouterr()
@@ -69,3 +71,27 @@ def test_a_wrong_plugin_is_named_in_one_line_when_it_is_asked_for_and_hurts_no_o
         assert run(["train", "ae:hidden=[4]", *out]) == 0
     finally:
         default.refresh()
+
+
+def test_the_page_shows_exactly_the_runs_that_the_tests_try():
+    assert rows("Runs") == [(wrong.situation, wrong.message, str(wrong.code)) for wrong in WRONG_RUNS]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run with two states."""
+    out = tmp_path_factory.mktemp("runs")
+    assert run(["train", CONTESTANT, "--steps", "3", "--save-every", "0", "--out", str(out)]) == 0
+    return out / "vae-digits-1"
+
+
+@pytest.mark.parametrize("wrong", WRONG_RUNS, ids=str)
+def test_a_run_that_cannot_be_resumed_or_used_says_why_in_one_line(wrong, trained, tmp_path, capsys):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    wrong.spoil(folder)
+    files = {path: path.read_bytes() for path in folder.iterdir()}
+    assert run(wrong.words.replace("RUN", str(folder)).split()) == wrong.code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert matches(f"Error: {wrong.message}\n", "".join(err.splitlines(keepends=True)[-1:])), err
+    assert {path: path.read_bytes() for path in files} == files

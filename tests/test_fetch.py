@@ -157,3 +157,10 @@ def test_a_file_that_unpacks_without_end_is_given_up(places, monkeypatch):
             find_or_fetch("letters", FILES, address, None)
         monkeypatch.setattr(fetch, "_LARGEST", 500)
         assert find_or_fetch("letters", FILES[:1], address, None)
+
+
+def test_a_password_in_the_address_of_a_mirror_is_not_shown(places, monkeypatch):
+    monkeypatch.setenv("ZOO_MIRROR", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(DataError, match=r"http://\*\*\*\*@127\.0\.0\.1:9/letters/a\.gz cannot be fetched") as refusal:
+        find_or_fetch("letters", FILES, "http://127.0.0.1:9/", None)
+    assert "secret" not in str(refusal.value)

@@ -81,3 +81,18 @@ def test_a_wrong_folder_is_refused(tmp_path, wrong: Wrong):
     with pytest.raises(DataError) as refusal:
         load_data(wrong.make(tmp_path))
     assert matches(wrong.message, str(refusal.value))
+
+
+def test_a_drawing_in_postscript_is_no_image_whatever_its_ending_says(tmp_path):
+    Image.fromarray(GREY[0]).save(tmp_path / "a.png", "EPS")
+    with pytest.raises(DataError, match=r"a\.png is no image, whatever its ending says"):
+        read_folder(tmp_path)
+
+
+def test_what_lies_deeper_than_classes_is_refused_and_what_lies_deeper_still_not_looked_for(tmp_path):
+    write(tmp_path / "a" / "b" / "c" / "0.png", GREY[0])
+    with pytest.raises(DataError, match="holds no image"):
+        read_folder(tmp_path)
+    write(tmp_path / "a" / "b" / "0.png", GREY[0])
+    with pytest.raises(DataError, match="one folder of images per class, and not both or deeper ones"):
+        read_folder(tmp_path)

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from zoo.cli import cli
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -35,6 +38,11 @@ def test_a_code_block_of_the_readme_runs(block, place):
     done = subprocess.run([sys.executable, "-c", block], cwd=place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "vae" in done.stdout
+
+
+def test_the_table_of_plugins_is_what_its_command_prints():
+    command, table = re.search(r"<!-- Written by: zoo (.*) -->\n(.*)<!-- Until here. -->", README, re.DOTALL).groups()
+    assert CliRunner().invoke(cli, command.split()).output == table
 
 
 def test_the_table_of_the_readme_has_the_rows_of_the_default_comparison():

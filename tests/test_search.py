@@ -36,8 +36,9 @@ source = "plugins/{name}"
 @pytest.fixture
 def search(tmp_path, monkeypatch, distribution):
     """`zoo search …` over a catalogue of two plugins, of which one is installed and cannot be imported."""
-    head = 'schema = 1\n[compare]\ncontestants = ["made"]\ndata = "digits"\nseeds = 3\n'
-    entries = ENTRY.format(name="made", summary="Masked autoencoder") + ENTRY.format(name="flow", summary="RealNVP")
+    head = 'schema = 1\n[compare]\ncontestants = ["nade"]\ndata = "digits"\nseeds = 3\n'
+    summaries = {"nade": "Neural autoregressive density", "flow": "RealNVP"}
+    entries = "".join(ENTRY.format(name=name, summary=summary) for name, summary in summaries.items())
     (tmp_path / "registry.toml").write_text(head + entries, encoding="utf-8")
     distribution("zoo-flow", entry="flow", then="raise SystemExit('imported')")
     monkeypatch.setattr("zoo.api.default", Registry(catalogue=tmp_path / "registry.toml"))
@@ -50,10 +51,10 @@ def test_every_word_must_occur_in_what_is_said_in_any_case(search):
 
 
 SEARCHED = {
-    (): ["made", "flow"],
-    ("AUTO",): ["made"],
+    (): ["nade", "flow"],
+    ("AUTO",): ["nade"],
     ("zoo-flow",): ["flow"],
-    ("1502.03509",): ["made", "flow"],
+    ("1502.03509",): ["nade", "flow"],
     ("log_prob", "nvp"): ["flow"],
     ("bits", "masked", "nvp"): [],
 }
@@ -63,16 +64,24 @@ def test_the_table_says_what_is_installed_and_which_version_is_the_newest(search
     rows = [" ".join(line.split()) for line in search().splitlines()]
     assert rows == [
         "plugin group status package tier data what it is",
-        "made models available zoo-made 1.1 community bits Masked autoencoder",
+        "nade models available zoo-nade 1.1 community bits Neural autoregressive density",
         "flow models installed zoo-flow 1.1 community bits RealNVP",
     ]
     assert search("rbm", "x") == "Nothing in the catalogue has 'rbm' and 'x'. 'zoo search' shows all of it.\n"
 
 
 def test_json_has_every_fact_and_release(search):
-    (made,) = json.loads(search("made", "--json"))
-    assert (made["installed"], made["published"], made["licence"]) == (False, False, "MIT")
-    assert [release["version"] for release in made["releases"]] == ["1.0", "1.1"]
+    (nade,) = json.loads(search("nade", "--json"))
+    assert (nade["installed"], nade["published"], nade["licence"]) == (False, False, "MIT")
+    assert [release["version"] for release in nade["releases"]] == ["1.0", "1.1"]
+
+
+def test_a_table_in_markdown_links_papers_and_is_the_same_whatever_is_installed(search):
+    head, _, nade, flow = search("--markdown").splitlines()
+    assert head == "| plugin | group | package | tier | code | likelihood | paper | what it is |"
+    paper = "[arXiv](https://arxiv.org/abs/1502.03509)"
+    assert nade == f"| `nade` | models | `zoo-nade` | community | – | – | {paper} | Neural autoregressive density |"
+    assert flow == nade.replace("nade", "flow").replace("Neural autoregressive density", "RealNVP")
 
 
 def test_managing_plugins_imports_neither_torch_nor_pydantic():

@@ -42,7 +42,7 @@ step("import zoo", lambda: dir(zoo) and zoo.hookimpl and zoo.Registry and 0)
 import zoo.api
 from zoo.cli import run
 zoo.api.default = zoo.Registry(catalogue=Path(sys.argv[1]))
-for words in ("--help", "--version", "list", "list --json", "plugins", "info made", "info maid", "lst", "train --help"):
+for words in ("--help", "--version", "list", "list --json", "plugins", "info nade", "info node", "lst", "train --help"):
     step(words, lambda: run(words.split()))
 for words in ("zoo tr", "zoo train pe", "zoo compare coins@g", "zoo train coins --data b"):
     step(words, lambda: completion(words))
@@ -59,12 +59,12 @@ def steps(distribution, site, tmp_path):
     (tmp_path / "registry.toml").write_text(
         """
         schema = 1
-        compare = {contestants = ["made"], data = "digits", seeds = 3}
+        compare = {contestants = ["nade"], data = "digits", seeds = 3}
         [[plugin]]
-        name = "made"
+        name = "nade"
         group = "zoo.models"
-        package = "zoo-made"
-        entry_point = "zoo_made.plugin:MADE"
+        package = "zoo-nade"
+        entry_point = "zoo_nade.plugin:NADE"
         summary = "masked autoencoder"
         tier = "community"
         requires_core = ">=0.1"
@@ -86,15 +86,15 @@ def test_help_lists_and_completion_import_neither_torch_nor_pydantic_nor_any_plu
     assert {name: step["imported"] for name, step in steps.items() if step["imported"]} == {}
 
     codes = {name: step["code"] for name, step in steps.items() if step["code"] != 0}
-    assert codes == {"info maid": 2, "lst": 2}
+    assert codes == {"info node": 2, "lst": 2}
     expected = {
         "--help": "Train contestants over seeds, and compare how each one generates.",
         "--version": zoo.__version__,
         "list": "pebbles",
         "list --json": '"distribution": "zoo-bad"',
         "plugins": "bars-and-stripes",
-        "info made": "pip install zoo-made",
-        "info maid": "No model named 'maid' is installed. Did you mean 'made'?",
+        "info nade": "zoo install nade",
+        "info node": "No model named 'node' is installed. Did you mean 'nade'?",
         "lst": "No command 'lst'. Did you mean 'list'?",
         "train --help": "--epochs",
         "zoo tr": "plain,train",

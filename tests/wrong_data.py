@@ -72,16 +72,16 @@ def npy(x: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def npy_header(shape: tuple[int, ...]) -> bytes:
-    """An `.npy` file that claims a shape of float64, and holds no values."""
+def npy_header(shape: tuple[int, ...], kind: str = "<f8") -> bytes:
+    """An `.npy` file that claims a shape, and holds no values."""
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
     return buffer.getvalue()
 
 
-def zipped(**members: bytes) -> bytes:
+def zipped(method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
     return buffer.getvalue()
@@ -110,6 +110,17 @@ def file(name: str, content: bytes | str, settings: str = "") -> Callable[[Path]
         path = folder / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return f"{path}{settings}"
+
+    return make
+
+
+def sparse(name: str, content: bytes, size: int) -> Callable[[Path], str]:
+    """A file that goes on with zeros, which take no room on the disk."""
+
+    def make(where: Path) -> str:
+        (where / name).write_bytes(content)
+        os.truncate(where / name, size)
+        return str(where / name)
 
     return make
 
@@ -219,6 +230,11 @@ CSV = [
         csv("x,kind\n" + "1,1\n1,0.5\n" * 6, ":labels=kind"),
     ),
     Wrong(
+        "a table of more than a gibibyte",
+        "…table.csv has 1,073,741,825 bytes; tables of more than 1,073,741,824 are not read; write .npy.",
+        sparse("table.csv", b"a,b\n", 2**30 + 1),
+    ),
+    Wrong(
         "nothing but labels",
         "table.csv must have shape (N, …) with N at least 10, got (10, 0).",
         csv("kind\n" + "1\n" * 10, ":labels=kind"),
@@ -325,6 +341,11 @@ NUMPY = [
         "…x.npy is longer than its header says: 320 bytes expected, got 640.",
         file("x.npy", npy(NUMBERS) * 2),
     ),
+    Wrong(
+        "an .npy file of more values than are read",
+        "x.npy holds 4,294,967,297 values; more than 4,294,967,296 are not read.",
+        sparse("x.npy", npy_header((2**32 + 1,), "|u1"), 2**32 + 1 + 128),
+    ),
     Wrong("complex numbers", "x.npy must hold real numbers, got torch.complex128.", file("x.npy", npy(NUMBERS * 1j))),
     Wrong("an array of text", "x.npy must hold numbers, got <U1.", file("x.npy", npy(np.full((10, 2), "a")))),
     Wrong(
@@ -366,6 +387,16 @@ NUMPY = [
         "an array that claims more than its .npz has",
         "…x.npz: the array 'x' claims 8,000,000,000,000 bytes of values, got 0.",
         file("x.npz", zipped(x=npy_header((10**9, 10**3)))),
+    ),
+    Wrong(
+        "an .npy header of sides below 0",
+        "…x.npy must be a whole .npy file of numbers: its header claims the shape (-1,) of |S0.",
+        file("x.npy", npy_header((-1,), "|S0")),
+    ),
+    Wrong(
+        "an .npz that numpy did not pack",
+        "…x.npz must be packed as numpy packs, stored or deflated, got method 14.",
+        file("x.npz", zipped(zipfile.ZIP_LZMA, x=npy(NUMBERS))),
     ),
     Wrong(
         "a damaged .npz",

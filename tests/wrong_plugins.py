@@ -14,7 +14,10 @@ _HOOK = "The hook '{}' of 'coins' (zoo-coins 1.0) {}."
 
 @dataclass(frozen=True)
 class Wrong:
-    """A wrong plugin: lines that break it, the message, and the command that meets it (`train`, `sample`, `encode`)."""
+    """A wrong plugin, or a wrong use of one.
+
+    Lines that break it, the message, the command that meets it (`train`, `sample`, `encode`), and who is to be trained.
+    """
 
     situation: str
     then: str
@@ -22,6 +25,7 @@ class Wrong:
     settings: dict[str, Any] = field(default_factory=dict)
     command: str = "train"
     code: int = 3
+    contestant: str = "coins"
 
     def __str__(self) -> str:
         return self.situation
@@ -193,6 +197,17 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
             "",
             "Two distributions have a model named 'coins'; say which: zoo-another/coins or zoo-coins/coins.",
             {"twice": True},
+        ),
+    ],
+    "settings": [
+        Wrong(
+            "settings of the training for a model with a fit of its own",
+            "",
+            "coins:train.batch_size=10,train.learning_rate=0.1: coins is trained by a fit of its own, which of train. "
+            "is told batch_size alone; leave out train.learning_rate, or choose among its own settings: "
+            "zoo info coins.",
+            code=2,
+            contestant="coins:train.batch_size=10,train.learning_rate=0.1",
         ),
     ],
 }

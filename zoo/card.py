@@ -73,6 +73,7 @@ class Card:
         training: the optimiser's settings that suit the model.
         sensitivity: what `zoo compare --full` varies, one at a time: a key as a contestant has it, and its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); one of `sample.` needs no second training.
+        expected_failures: checks of `zoo check` that the model fails on purpose, each with the reason.
         paper: where the equations stand ("arXiv:1312.6114").
     """
 
@@ -85,6 +86,7 @@ class Card:
     options: type[Config] = NoOptions
     training: Training = field(default_factory=Training)
     sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
     paper: str = ""
 
     def __post_init__(self) -> None:
@@ -100,6 +102,7 @@ class Card:
         if not isinstance(self.training, Training):
             raise TypeError(f"training must be a zoo.Training, got {self.training!r}")
         self._check_sensitivity()
+        self._check_expected_failures()
 
     def shown(self, config: Config) -> TrainsOn:
         """What [0, 1] data are shown as to a model with this config.
@@ -123,6 +126,14 @@ class Card:
                 raise TypeError(f"sensitivity must map settings to tuples of values, got {key!r}: {values!r}")
             for value in values:
                 config.parse({name: value}, f"the sensitivity of {self.name}")
+
+    def _check_expected_failures(self) -> None:
+        """Each has a reason; whether there is such a check, the kit finds out."""
+        if not isinstance(self.expected_failures, Mapping):
+            raise TypeError(f"expected_failures must map names of checks to reasons, got {self.expected_failures!r}")
+        for check, reason in self.expected_failures.items():
+            if not (isinstance(reason, str) and reason.strip()):
+                raise ValueError(f"expected_failures must give a reason for {check!r}, got {reason!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

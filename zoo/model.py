@@ -24,6 +24,7 @@ from zoo.likelihood import LogProb
 from zoo.plugins import Plugin
 from zoo.randomness import generator
 
+_MOST = 2**31  # values of samples drawn at once: 8 GiB
 BLOCK = 1024  # examples per hook call: memory stays bounded, whatever n is
 
 
@@ -143,6 +144,11 @@ class Model:
         """
         if n < 1:
             raise ConfigError(f"The number of samples must be 1 or more, got {n}.")
+        if n > (most := _MOST // self.spec.size):
+            raise ConfigError(
+                f"At most {most:,} samples of {self.spec.size:,} values are drawn at once, got {n:,}; draw the others "
+                "with another seed."
+            )
         draws = generator(secrets.randbits(62) if seed is None else seed, "sample")
         chosen = self._options(options)
         sizes = [BLOCK] * (n // BLOCK) + ([n % BLOCK] if n % BLOCK else [])

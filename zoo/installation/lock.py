@@ -114,7 +114,11 @@ def forget(name: str) -> None:
 
 
 def _write(locked: dict[str, Locked]) -> None:
+    """Write the lock file, or remove it if there is nothing to remember."""
     folder = _folder()
+    if not locked:
+        (folder / "plugins.lock").unlink(missing_ok=True)
+        return
     folder.mkdir(parents=True, exist_ok=True)
     plugins: list[dict[str, Any]] = [asdict(locked[name]) for name in sorted(locked)]
     text = json.dumps({"schema": SCHEMA, "plugins": plugins}, indent=2)

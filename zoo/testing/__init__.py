@@ -9,10 +9,9 @@ one test per check; `zoo check NAME` prints the same as one verdict:
     def test_vae_keeps_the_contract(check):
         check.test()
 
-A plugin that cannot keep a claim says so where its hooks stand, with a reason, and the claim is then expected to fail:
+A plugin that cannot keep a claim says so in its card, with a reason, and the claim is then expected to fail:
 
-    class RBMPlugin:
-        expected_failures: ClassVar = {"gradients-are-those-of-the-loss": "contrastive divergence follows an estimate"}
+    zoo.Card(…, expected_failures={"gradients-are-those-of-the-loss": "contrastive divergence follows an estimate"})
 """
 
 from zoo.testing.check import Check, Outcome, checks, checks_of

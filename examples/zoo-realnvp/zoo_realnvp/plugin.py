@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -28,11 +27,6 @@ class RealNVPPlugin:
         sensitivity={"couplings": (2, 16)},
         paper="arXiv:1605.08803",
     )
-
-    #: of `zoo check`
-    expected_failures: ClassVar = {
-        "training-improves-reconstructions": "the inverse is exact before the training, too",
-    }
 
     @zoo.hookimpl
     def build(self, config: RealNVPConfig, data: zoo.DataSpec) -> RealNVP:

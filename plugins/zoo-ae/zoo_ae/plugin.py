@@ -49,7 +49,7 @@ class AEPlugin:
         samples="means",
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
         sensitivity={"latent_dim": (4, 64), "noise": (0.1, 0.3)},
-        paper="10.1126/science.1127647",
+        paper="doi:10.1126/science.1127647",
     )
 
     @zoo.hookimpl

@@ -1,0 +1,98 @@
+"""Print docs/contract.md, the reference of the contract with plugins, from zoo/hookspecs.py and what it names."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cached_property
+from typing import Any
+
+import zoo
+from zoo.hookspecs import GROUPS, LatentDensity, ModelHooks
+
+COMMAND = "python docs/contract.py > docs/contract.md"
+
+_HEAD = f"""<!-- Written by: {COMMAND} -->
+
+# The contract
+
+What a plugin may implement, and what it is given: the docstrings of [zoo/hookspecs.py](../zoo/hookspecs.py), in order.
+[plugins.md](plugins.md) is the guide to it, and says what may change from version to version. In the shapes B is a
+batch, N a number of examples, `data.shape` the shape of one example and `latent` the shape of one code. A hook names
+only the arguments that it needs, and none has a default.
+"""
+_CARDS = {
+    "zoo.models": (zoo.Card, zoo.Training),
+    "zoo.densities": (zoo.DensityCard,),
+    "zoo.datasets": (zoo.DatasetCard,),
+    "zoo.metrics": (zoo.MetricCard,),
+    "zoo.extensions": (zoo.ExtensionCard,),
+}
+_GIVEN = (zoo.DataSpec, zoo.Data, zoo.Step, zoo.Budget, zoo.LogProb, LatentDensity, zoo.Evaluation, zoo.Measurement)
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for group, hooks in GROUPS.items():
+        parts += [f"## `{group}`\n", _text(hooks)]
+        parts += [_class(card) for card in _CARDS[group]]
+        parts += [_hook(hook, hooks) for hook in _own(hooks) if inspect.isfunction(hook)]
+    parts += ["## What the hooks name\n", *(_class(each) for each in _GIVEN)]
+    return "\n".join(parts)
+
+
+def _hook(hook: Any, hooks: Any) -> str:
+    """How a hook is called, whether it must be there, and what it says of itself."""
+    need = "required" if hook.__name__ in hooks.required else "optional"
+    if hooks is ModelHooks and hook.__name__ in ("loss", "fit"):
+        need = "one of the two, `loss` and `fit`, is required"
+    return f"### `{hook.__name__}`: {need}\n\n```python\n{_signature(hook)}\n```\n\n{_text(hook)}"
+
+
+def _class(cls: type) -> str:
+    """A card or another class: its fields and members as its docstrings have them."""
+    members = [f"- `{key}`: {field.description}" for key, field in getattr(cls, "model_fields", {}).items()]
+    functions = [each.__func__ if isinstance(each, classmethod) else each for each in _own(cls)]
+    members += [f"- `{_signature(each)}`: {_first(each)}" for each in functions if inspect.isfunction(each)]
+    getters = [each.fget for each in _own(cls) if isinstance(each, property)]
+    getters += [each.func for each in _own(cls) if isinstance(each, cached_property)]
+    members += [f"- `.{each.__name__}`: {_first(each)}" for each in getters]
+    text = f"### `zoo.{cls.__name__}{_arguments(cls)}`\n\n```text\n{_text(cls)}```\n"
+    return text + ("\n" + "\n".join(members) + "\n" if members else "")
+
+
+def _arguments(cls: Any) -> str:
+    """`(name, summary[, argument, licence])` of a dataclass: what may be left out stands in brackets."""
+    if not is_dataclass(cls):
+        return ""
+    free = [each.name for each in fields(cls) if (each.default, each.default_factory) != (MISSING, MISSING)]
+    needed = [each.name for each in fields(cls) if each.name not in free]
+    optional = f"{', ' if needed else ''}{', '.join(free)}"
+    return f"({', '.join(needed)}{f'[{optional}]' if free else ''})"
+
+
+def _own(cls: type) -> Iterator[Any]:
+    """What stands in a class under a public name."""
+    return (value for name, value in vars(cls).items() if not name.startswith("_"))
+
+
+def _signature(function: Any) -> str:
+    """`name(arguments) -> answer`, without `self` or `cls` and without the quotes of postponed annotations."""
+    signature = inspect.signature(function)
+    arguments = [each for name, each in signature.parameters.items() if name not in ("self", "cls")]
+    return function.__name__ + re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=arguments)))
+
+
+def _text(documented: Any) -> str:
+    return f"{inspect.getdoc(documented)}\n"
+
+
+def _first(documented: Any) -> str:
+    return _text(documented).partition("\n")[0]
+
+
+if __name__ == "__main__":
+    print(page(), end="")

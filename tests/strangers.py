@@ -532,6 +532,12 @@ FOUND = [
     ("results.json", json.dumps(_RESULTS | {"metrics": [{"name": "made-up"}]}).encode()),
     ("results.json", json.dumps(_RESULTS | {"pictures": {"vae": "../../outside.npz"}}).encode()),
     ("results.json", json.dumps(_RESULTS).replace("14.2", "1" + "0" * 400).encode()),  # OverflowError
+    (
+        "results.json",
+        json.dumps(
+            _RESULTS | {"sensitivity": [{"contestant": "vae", "key": "k", "value": 1, "default": True}]}
+        ).encode(),
+    ),
     ("pictures", _zip([("samples.npy", npy(np.zeros((2, 8, 8), object)))], zipfile.ZIP_STORED)),
     ("pictures", _zip([("codes.npy", npy(np.zeros(3)))], zipfile.ZIP_STORED)),  # IndexError
     ("a log", b"{}"),

@@ -241,5 +241,9 @@ def test_every_plugin_of_the_shipped_catalogue_can_be_resolved_or_comes_with_the
     catalogue = read_catalogue()
     resolved = {entry.name: resolve(entry.name, catalogue) for entry in catalogue.entries if entry.package != "genzoo"}
     folders = {name: Path(request.argument).relative_to(catalogue.folder) for name, request in resolved.items()}
-    assert folders == {name: Path("plugins", f"zoo-{name}") for name in resolved}
-    assert {f"zoo-{name}" for name in resolved} <= unpublished(catalogue)
+    packages = {entry.name: entry.package for entry in catalogue.entries}
+    tiers = {"official": "plugins", "example": "examples"}
+    assert folders == {
+        entry.name: Path(tiers[entry.tier], entry.package) for entry in catalogue.entries if entry.name in resolved
+    }
+    assert {packages[name] for name in resolved} <= unpublished(catalogue)

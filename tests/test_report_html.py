@@ -335,3 +335,16 @@ def test_a_report_is_written_without_torch(place):
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_log_axis_ends_where_floating_point_numbers_do():
+    assert charts._log(1.0, 1.7e308)["tickvals"][-1] == 1e307
+    assert charts._log(1.0, float("inf")) == charts._log(-1.0, 5.0) == charts._log(0.0, 5.0) == {}
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0, 0.0])
+def test_a_cost_that_is_no_positive_number_is_left_out(seconds):
+    found = results()
+    found["rows"][0]["train_seconds"] = seconds
+    names = [trace["name"] for trace in charts.cost(found, "train_seconds", "s")["data"]]
+    assert names == ["ae@gmm", "vae@gmm", "vae", "ae@normal", "rbm:hidden=9", "real images"]

@@ -39,6 +39,14 @@ def disk(monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C interrupts, also where these tests run in the background of a shell that ignores it for them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def data():
     """50 training examples of 4 × 4 grey values, 10 for validation."""

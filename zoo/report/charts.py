@@ -76,7 +76,7 @@ def cost(results: Results, key: str, title: str) -> Figure | None:
         return None
     traces = []
     for row, summary in _shown(results, metric["name"], "contestant"):
-        if row[key]:
+        if (_finite(row[key]) or 0) > 0:
             error = {"error_y": _error(summary["half_width"])}
             traces.append(_trace([row[key]], [summary["mean"]], row["contestant"], styles[row["contestant"]], **error))
     if len(traces) < 2:
@@ -224,11 +224,11 @@ def _set_quality_axis(figure: Figure, results: Results, metric: Metric) -> None:
 def _log(low: float, high: float) -> dict[str, Any]:
     """A log axis for these values, marked at 1, 2, 5, 10, …; more densely within a decade, less over three.
 
-    Within half a decade a linear axis, on which they look the same.
+    Within half a decade a linear axis, on which they look the same; and where an end is no positive number.
     """
-    if high < 3 * low:
+    if not 0 < 3 * low <= high < math.inf:
         return {}
-    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    decades = range(math.floor(math.log10(low)) - 1, min(math.ceil(math.log10(high)) + 2, 308))  # 1e308 is the last
     marks = (1, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 1000 * low else (1,)
     values = [mark * 10.0**decade for decade in decades for mark in marks]
     return {"type": "log", "tickvals": values, "ticktext": [f"{value:,.10g}" for value in values]}

@@ -40,7 +40,12 @@ def one_after_another(data: Data):
 
     importlib.import_module("zoo.training.train").single_thread = two_threads
     file = saved(data)
-    return lambda: [train(file=file, seed=seed) for seed in range(CELLS)]
+
+    def work() -> None:
+        for seed in range(CELLS):
+            train(file=file, seed=seed)
+
+    return work
 
 
 def saved(data: Data) -> str:

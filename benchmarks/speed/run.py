@@ -174,7 +174,8 @@ def markdown(found: dict) -> str:
     text = [
         "# Speed",
         "",
-        f"Written by `python benchmarks/speed/run.py --rounds {found['rounds']} --markdown docs/benchmarks.md`: one "
+        f"Written by `python benchmarks/speed/run.py --rounds {found['rounds']} --markdown docs/benchmarks.md "
+        f"{' '.join(found['cases'])}`: one "
         f"thread each, in turn, medians of {found['rounds']} rounds; the ratio is the zoo's speed over theirs, with "
         "its quartiles.",
         "",

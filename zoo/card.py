@@ -114,6 +114,10 @@ class Card:
         _check_choice("trains_on (or what the function of the config returns)", shown, get_args(TrainsOn))
         return shown
 
+    def sees_bits(self, config: Config, support: str) -> bool:
+        """Whether a model with this config is shown data of this support as bits drawn from them: grey [0, 1] data."""
+        return support == "unit" and self.shown(config) == "bits"
+
     def _check_sensitivity(self) -> None:
         """Each value is one that the setting takes, so that a comparison does not find out after an hour."""
         if not isinstance(self.sensitivity, Mapping):

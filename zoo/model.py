@@ -98,7 +98,8 @@ class Model:
     @property
     def sees_bits(self) -> bool:
         """Whether training shows it grey [0, 1] data as bits, drawn from them."""
-        return self.spec.support == "unit" and self.plugin.card.shown(self.config) == "bits"
+        sees: bool = self.plugin.card.sees_bits(self.config, self.spec.support)
+        return sees
 
     def encode(self, x: Tensor, *, seed: int | None = None) -> Tensor:
         """Codes of x, shape (B, *latent): the mean code, or with a seed one draw each.
@@ -243,6 +244,15 @@ class Model:
                 f"numbers, got {found!r:.80}."
             )
         return found
+
+    def with_options(self, changes: Mapping[str, Any]) -> Model:
+        """The same model under other settings of its sampling and likelihood; those not named stay.
+
+        Raises:
+            ConfigError: for settings that its card's options do not have.
+        """
+        self._options(changes)
+        return replace(self, options={**self.options, **changes})
 
     def with_density(self, density: Density) -> Model:
         """The same model under another latent density."""

@@ -109,15 +109,14 @@ def describe_outside(
             f"{source} was trained on {trained_on.get('name', 'other data')} with another content or split (sha256 "
             f"{str(trained_on.get('sha256'))[:12]}) than {data.name} (sha256 {data.sha256[:12]}); evaluate it alone."
         )
-    card = model.plugin.card
-    card.options.parse({**model.options, **options}, f"the sampling of {card.name}")
+    model = model.with_options(options)
     facts = {"name": model.name, "model": model.plugin.qualified, "version": model.plugin.version}
     return {
         "seed": model.protocol["seed"],
         "settings": {
             **facts,
             "config": model.config.model_dump(mode="json"),
-            "options": {**model.options, **options},
+            "options": dict(model.options),
             "budget": model.protocol["budget"],
         },
     }
@@ -201,8 +200,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a finished run, under other sampling options if some are given."""
     with single_thread():
-        model = registry.load(source)
-        model = replace(model, options={**model.options, **(options or {})})
+        model = registry.load(source).with_options(options or {})
         measure = Measuring(Data.open(Path(file)), Path(folder), metrics, n, registry, emit)
         return {
             "shared": {"parameters": model.parameters},

@@ -97,7 +97,8 @@ class Case:
 
     @property
     def _sees_bits(self) -> bool:
-        return self.data.spec.support == "unit" and self.plugin.card.shown(self.config) == "bits"
+        sees: bool = self.plugin.card.sees_bits(self.config, self.data.spec.support)
+        return sees
 
     def _model(self, module: nn.Module) -> Model:
         return Model(self.plugin, module.eval(), self.config, self.data.spec, standardisation=self.data.standardisation)

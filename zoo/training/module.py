@@ -65,7 +65,7 @@ def train_module(
         Interrupted: after Ctrl-C or SIGTERM, once the state is saved.
     """
     plugin, settings = resolved.plugin, resolved.training
-    bits = data.spec.support == "unit" and plugin.card.shown(resolved.config) == "bits"
+    bits = plugin.card.sees_bits(resolved.config, data.spec.support)
     interruption = interruption or Interruption()
     protocol = {
         "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},

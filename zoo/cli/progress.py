@@ -18,6 +18,7 @@ class ShownProgress:
     def __init__(self) -> None:
         self._live: Any = None
         self._bars: dict[str, Any] = {}
+        self._epoch = 0  # of the last line
         self.losses: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -59,7 +60,8 @@ class ShownProgress:
         self.losses |= report.losses
         text = f"epoch {report.epoch}  {_losses(report.losses)}"
         self._update("training", report.progress, text)
-        if not self._live and _is_round(report.epoch):
+        if not self._live and report.epoch > self._epoch and _is_round(report.epoch):
+            self._epoch = report.epoch
             click.echo(f"{text}  {report.seconds:.1f} s", err=True)
 
     def _update(self, name: str, share: float, note: str) -> None:

@@ -107,6 +107,32 @@ def test_the_importance_weighted_loss_is_minus_the_bound_that_log_prob_streams()
     torch.testing.assert_close(parts(model, x)["loss"], -bound.mean())
 
 
+def test_the_resampled_loss_is_the_same_bound():
+    model, x = build(k=6, resample=True), examples()
+    bound = model.importance_weighted_bound(x, 6, seeded(), log_standard_normal)
+    torch.testing.assert_close(parts(model, x)["loss"], -bound.mean())
+
+
+def test_the_resampled_gradient_has_the_expectation_of_the_bounds():
+    """∇ L_k for many copies of one example, in groups: all k draws against one by its weight, within 5 errors."""
+    groups, copies = 40, 500
+    gradients = {}
+    for resample in (False, True):
+        model = build((3,), k=4, hidden=(2,), latent_dim=2, resample=resample)
+        with torch.no_grad():
+            model.output.weight.mul_(8)  # weights that differ: a plain draw among the k would be far off
+        x = examples("bits", 1, (3,)).expand(copies, -1)
+        found = []
+        for seed in range(groups):
+            loss = parts(model, x, seed=seed + groups * resample)["loss"]
+            found.append(torch.cat([each.flatten() for each in torch.autograd.grad(loss, list(model.parameters()))]))
+        gradients[resample] = torch.stack(found)
+    difference = gradients[True].mean(0) - gradients[False].mean(0)
+    error = (sum(each.var(0) for each in gradients.values()) / groups).sqrt()
+    assert (difference.abs() <= 5 * error + 1e-12).all()
+    assert gradients[False].mean(0).abs().max() > 50 * error.max()
+
+
 def test_the_bound_is_the_log_of_the_mean_weight():
     model, x = build(), examples()
     mu, sigma_q = model.posterior(x)
@@ -194,6 +220,11 @@ def test_real_data_have_no_bernoulli_likelihood():
 def test_the_importance_weighted_objective_refuses_what_weighs_a_kl_term(change):
     with pytest.raises(zoo.ConfigError, match="k above 1 needs beta = 1, warmup = 0 and free_bits = 0"):
         VAEConfig.parse({"k": 2} | change, "vae")
+
+
+def test_resampling_needs_draws_to_choose_from():
+    with pytest.raises(zoo.ConfigError, match="so it needs k above 1, got k = 1"):
+        VAEConfig.parse({"resample": True}, "vae")
 
 
 def test_the_card_asks_for_what_the_likelihood_is_one_of():

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo.interruption import Interrupted, Interruption
 from zoo.tensor_file import read
 from zoo.threads import ENVIRONMENT
-from zoo.training import Interrupted, Interruption
 
 # One process imports everything, computes nothing, and forks a command line for each case; it sends the signals.
 CASES = """
@@ -156,13 +156,13 @@ def test_a_signal_that_is_held_is_raised_at_the_end_of_the_block_and_handlers_ar
     reached = []
 
     def terminated():
-        with Interruption(tmp_path) as interruption:
+        with Interruption("zoo train --resume run") as interruption:
             with interruption.held():
                 signal.raise_signal(signal.SIGTERM)
                 reached.append(interruption.pending)
             reached.append("after")
 
-    with pytest.raises(Interrupted, match="--resume") as stopped:
+    with pytest.raises(Interrupted, match="Go on with: zoo train --resume run") as stopped:
         terminated()
     assert reached == [signal.SIGTERM]
     assert stopped.value.exit_code == 143
@@ -172,7 +172,7 @@ def test_a_signal_that_is_held_is_raised_at_the_end_of_the_block_and_handlers_ar
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path, monkeypatch):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Interruption(tmp_path):
+        with Interruption("zoo train --resume run"):
             signal.raise_signal(signal.SIGINT)
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
@@ -185,7 +185,7 @@ def test_without_a_folder_and_outside_the_main_thread_signals_are_left_alone(tmp
         seen.append(signal.getsignal(signal.SIGINT))
 
     def elsewhere():
-        with Interruption(tmp_path):
+        with Interruption("zoo train --resume run"):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=elsewhere)

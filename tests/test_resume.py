@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import zoo
+from zoo.interruption import Interrupted
 from zoo.registry import Registry
-from zoo.training import Interrupted
 
 
 class Stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from pathlib import Path
+from typing import Any
 
 _PATH = re.compile(r"(?P<path>.+?)(?::(?P<settings>\w+=.*))?", re.DOTALL)
 
@@ -24,6 +25,15 @@ def looks_like_a_path(text: str) -> bool:
     if "/" in head:
         return head not in _qualified_names()
     return head.startswith(".") or bool(Path(head).suffix)
+
+
+def source_of(data: Any) -> str | None:
+    """The name, or the absolute path with its settings, under which data are found again; None for an array."""
+    text = str(data) if isinstance(data, Path) else data
+    if not isinstance(text, str) or not (isinstance(data, Path) or looks_like_a_path(text)):
+        return text if isinstance(text, str) else None
+    path, settings = split_path(text)
+    return f"{Path(path).absolute()}:{settings}" if settings else str(Path(path).absolute())
 
 
 def _qualified_names() -> set[str]:

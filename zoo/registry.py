@@ -278,12 +278,10 @@ class Registry:
             DivergedError: if a loss or a weight is not finite.
             KeyboardInterrupt: after Ctrl-C or SIGTERM; with a folder, once the state is saved.
         """
-        from zoo.training import Amount, Saving, check_unused, train
+        from zoo.training import Amount, Saving, train
 
         amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
         parsed, run = _contestant(contestant, config), None if folder is None else Path(folder)
-        if run:
-            check_unused(run)
         saving = Saving(save_every, keep)
         return train(self, parsed, data, seed=seed, amount=amount, folder=run, progress=progress, saving=saving)
 

@@ -134,9 +134,10 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        return 130
+    except (click.Abort, KeyboardInterrupt) as error:
+        interrupted = error.__cause__ if isinstance(error, click.Abort) else error  # click's own word for it
+        click.echo(str(interrupted or "") or "Interrupted.", err=True)
+        return getattr(interrupted, "exit_code", 130)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's own words
             raise

@@ -51,23 +51,19 @@ def command(
     """
     from zoo.amount import Amount
     from zoo.cli.progress import ShownProgress
-    from zoo.training import Begun, Interrupted, Saving
+    from zoo.training import Begun, Saving
 
     amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
     saving = Saving(save_every, keep, allow_changes=allow_changes)
     shown = ShownProgress()
-    try:
-        if resume is None:
-            folder, model = _train(contestant, data or "digits", seed or 0, amount, out or Path("runs"), saving, shown)
-        else:
-            if seed is not None or out is not None:
-                raise ConfigError("A run goes on with its seed and in its folder; leave out --seed and --out.")
-            begun = Begun.read(resume)
-            folder, model = begun.folder, _resume(begun, contestant, data, amount, saving, shown)
-            contestant = contestant or begun.contestant.text
-    except Interrupted as interrupted:
-        click.echo(str(interrupted), err=True)
-        return interrupted.exit_code
+    if resume is None:
+        folder, model = _train(contestant, data or "digits", seed or 0, amount, out or Path("runs"), saving, shown)
+    else:
+        if seed is not None or out is not None:
+            raise ConfigError("A run goes on with its seed and in its folder; leave out --seed and --out.")
+        begun = Begun.read(resume)
+        folder, model = begun.folder, _resume(begun, contestant, data, amount, saving, shown)
+        contestant = contestant or begun.contestant.text
     if as_json:
         print_json(
             {"run": str(folder), "contestant": contestant, "parameters": model.parameters, "losses": shown.losses}
@@ -86,9 +82,9 @@ def _train(
     from zoo.comparison.names import slug
     from zoo.contestant import parse_contestant
     from zoo.data import load_data
+    from zoo.data_paths import source_of
     from zoo.storage import new_folder
     from zoo.training import resolve, train
-    from zoo.training.record import source_of
 
     if text is None:
         raise click.UsageError("Missing argument 'CONTESTANT'; give it, or a run to go on with: --resume RUN.")

@@ -2,10 +2,8 @@
 
 from zoo.amount import Amount
 from zoo.training.budget import Budget, Progress, Step
-from zoo.training.interruption import Interrupted, Interruption
 from zoo.training.log import Report
 from zoo.training.module import train_module, versions
-from zoo.training.record import check_unused
 from zoo.training.resume import Begun, resume
 from zoo.training.saving import Saving, newest_state
 from zoo.training.train import Resolved, create, fit_density, resolve, train
@@ -14,14 +12,11 @@ __all__ = [
     "Amount",
     "Begun",
     "Budget",
-    "Interrupted",
-    "Interruption",
     "Progress",
     "Report",
     "Resolved",
     "Saving",
     "Step",
-    "check_unused",
     "create",
     "fit_density",
     "newest_state",

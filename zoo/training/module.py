@@ -16,13 +16,13 @@ from zoo.amount import Amount
 from zoo.config import Config
 from zoo.data import SPLIT_SEED, Data, DataSpec
 from zoo.errors import PluginError
+from zoo.interruption import Interruption
 from zoo.model import Model
 from zoo.plugins import Plugin
 from zoo.randomness import derive_seed, generator, scoped_randomness
 from zoo.training.beginning import Beginning
 from zoo.training.budget import Budget, Progress
 from zoo.training.divergence import check_weights
-from zoo.training.interruption import Interruption
 from zoo.training.log import Log
 from zoo.training.loop import run
 from zoo.training.record import Record

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.data_paths import looks_like_a_path, split_path
 from zoo.errors import ConfigError, DivergedError, ZooError
 from zoo.storage import write_atomically
 from zoo.training.budget import Budget
@@ -62,12 +61,3 @@ def check_unused(folder: Path) -> None:
     """
     if (folder / FILE).exists():
         raise ConfigError(f"{folder} holds a run; go on with it (zoo.resume), or give another folder.")
-
-
-def source_of(data: Any) -> str | None:
-    """The name, or the absolute path with its settings, under which data are found again; None for an array."""
-    text = str(data) if isinstance(data, Path) else data
-    if not isinstance(text, str) or not (isinstance(data, Path) or looks_like_a_path(text)):
-        return text if isinstance(text, str) else None
-    path, settings = split_path(text)
-    return f"{Path(path).absolute()}:{settings}" if settings else str(Path(path).absolute())

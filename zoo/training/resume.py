@@ -11,7 +11,6 @@ from zoo.amount import Amount
 from zoo.contestant import Contestant
 from zoo.errors import CheckpointError, ConfigError
 from zoo.model import Model
-from zoo.storage import remove_unfinished
 from zoo.training.budget import Progress
 from zoo.training.record import FILE
 from zoo.training.saving import Saving, newest_state
@@ -74,7 +73,6 @@ def resume(
     """Go on with a training; see `zoo.Registry.resume`."""
     if data is None and begun.source is None:
         raise ConfigError(f"{begun.folder} was trained on an array, which no file holds; give it again as data.")
-    remove_unfinished(begun.folder)
     return train(
         registry,
         contestant or begun.contestant,
@@ -85,4 +83,5 @@ def resume(
         progress=progress,
         source=begun.source if data is None else None,
         saving=replace(saving or Saving(), begin=begun.state),
+        resuming=True,
     )

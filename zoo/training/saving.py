@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError
+from zoo.interruption import Interruption
 from zoo.storage import write_atomically, writing
 from zoo.tensor_file import write
-from zoo.training.interruption import Interruption
 from zoo.training.state import Part, State
 
 FILE = "state.safetensors"

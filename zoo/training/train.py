@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +15,18 @@ from zoo.card import Training
 from zoo.config import Config
 from zoo.contestant import Contestant
 from zoo.data import Data, DataSpec, load_data
+from zoo.data_paths import source_of
 from zoo.errors import ConfigError, DivergedError, PluginError
+from zoo.folder_lock import locked
+from zoo.interruption import Interruption
 from zoo.model import Density, Model
 from zoo.plugins import Plugin
 from zoo.randomness import bernoulli, derive_seed, generator, scoped_randomness
-from zoo.storage import writing
+from zoo.storage import remove_unfinished, writing
 from zoo.threads import single_thread
 from zoo.training.budget import Progress
-from zoo.training.interruption import Interruption
 from zoo.training.module import built, train_module
-from zoo.training.record import source_of
+from zoo.training.record import check_unused
 from zoo.training.saving import FILE, Saving
 
 if TYPE_CHECKING:
@@ -94,12 +98,14 @@ def train(
     progress: Progress | None = None,
     source: str | None = None,
     saving: Saving | None = None,
+    resuming: bool = False,
 ) -> Model:
     """Train one contestant; see `zoo.Registry.train`.
 
     Args:
         source: name or path under which the data are found again; None takes what `data` says.
         saving: how the run saves its state, and where it begins.
+        resuming: whether the folder may hold a run, with which this goes on.
     """
     resolved = resolve(registry, contestant)
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
@@ -109,7 +115,11 @@ def train(
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
         amount = amount or Amount(loaded.epochs, "epochs")
-        with Interruption(folder) as interruption:
+        held = locked(folder) if folder else contextlib.nullcontext()
+        command = f"zoo train --resume {shlex.quote(str(folder))}" if folder else None
+        with held, Interruption(command) as interruption:
+            if folder:
+                remove_unfinished(folder) if resuming else check_unused(folder)
             try:
                 model = train_module(
                     resolved, loaded, seed, amount, folder, progress, saving or Saving(), interruption, about

@@ -198,8 +198,8 @@ class VAE(nn.Module):
     def resampled_bound(self, x: Tensor, mu: Tensor, sigma_q: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """mean_B L_k(x), with the derivative of log w_i for one draw i ~ w_i / Σ_j w_j; and log p(x|z_i), (B,).
 
-        ∇ L_k = E[Σ_i w_i / Σ_j w_j ∇ log w_i], so one draw by the weights has the same expectation: k evaluations of the
-        networks and one derivative, a third of the operations, at the price of a noisier gradient (Burda et al., §3).
+        ∇ L_k = E[Σ_i w_i / Σ_j w_j ∇ log w_i], so one draw by the weights has the same expectation: k evaluations of
+        the networks and one derivative, a third of the operations, and a noisier gradient (Burda et al., section 3).
         """
         k = self.config.k
         with torch.no_grad():

@@ -1,15 +1,13 @@
-"""Ctrl-C and SIGTERM: noted while a training must not stop, raised otherwise; the second one ends the process."""
+"""Ctrl-C and SIGTERM: noted while work must not stop, raised otherwise; the second one ends the process."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
@@ -18,16 +16,15 @@ _SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides; the second signal lea
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training that Ctrl-C or SIGTERM has stopped.
+    """Work that Ctrl-C or SIGTERM has stopped.
 
     Attributes:
         number: of the signal.
         exit_code: 130 or 143, as a shell has it.
     """
 
-    def __init__(self, number: int, folder: Path | None = None) -> None:
-        way_on = f" Go on with: zoo train --resume {shlex.quote(str(folder))}" if folder else ""
-        super().__init__(f"Interrupted.{way_on}")
+    def __init__(self, number: int, command: str) -> None:
+        super().__init__(f"Interrupted. Go on with: {command}")
         self.number = number
         self.exit_code = 128 + number
 
@@ -36,20 +33,20 @@ class Interruption:
     """Takes Ctrl-C and SIGTERM inside a `with` block of the main thread, unless they are ignored there.
 
     Args:
-        folder: of the run that can be resumed; without one the signals are left alone.
+        command: that goes on with the work; without one the signals are left alone.
 
     Attributes:
         pending: the signal that came while it was held back, or None.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, command: str | None = None) -> None:
         self.pending: int | None = None
-        self._folder = folder
+        self._command = command
         self._held = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if self._folder is not None and threading.current_thread() is threading.main_thread():
+        if self._command is not None and threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._receive)
@@ -71,8 +68,8 @@ class Interruption:
 
     def stop(self) -> None:
         """Raise `Interrupted` if a signal is pending."""
-        if self.pending is not None:
-            raise Interrupted(self.pending, self._folder)
+        if self.pending is not None and self._command is not None:
+            raise Interrupted(self.pending, self._command)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         for each in self._before:

@@ -38,6 +38,21 @@ def die(*, emit): os.kill(os.getpid(), signal.SIGKILL)
 def vanish(*, emit): os._exit(7)
 def rest(*, seconds, emit): time.sleep(seconds)
 def hang(*, emit): time.sleep(60)
+def begun(folder):
+    "How often this was begun, with this time."
+    open(os.path.join(folder, str(os.getpid())), "w").close()
+    return len(os.listdir(folder))
+def survive(*, folder, times, how, emit):
+    if begun(folder) > times: return "alive"
+    hang(emit=emit) if how == "hang" else crash(emit=emit) if how == "raise" else die(emit=emit)
+def orderly(*, folder, emit):
+    def leave(number, frame):
+        time.sleep(0.5)
+        open(os.path.join(folder, "saved"), "w").close()
+        sys.exit(1)
+    signal.signal(signal.SIGTERM, leave)
+    emit({"ready": True})
+    time.sleep(60)
 def meet(*, folder, mine, other, emit):
     open(os.path.join(folder, mine), "w").close()
     for _ in range(1000):
@@ -137,14 +152,50 @@ def test_the_longest_kind_goes_first_once_each_kind_is_known(tasks):
     assert [outcome.job.name for outcome in outcomes] == [*(each.name for each in jobs), "0"]
 
 
-def test_a_hanging_job_is_stopped_at_its_timeout_and_the_others_finish(tasks):
+def test_a_hanging_job_is_stopped_at_its_timeout_tried_again_if_asked_and_the_others_finish(tasks, tmp_path):
     with Pool(2, "fork", timeout=6.0) as pool:
         pool.run([tasks("double", x=1)])  # the server is warm now
         began = time.monotonic()
-        hung, fine = pool.run([tasks("hang"), tasks("double", x=4)])
+        again = replace(tasks("survive", folder=str(tmp_path), times=1, how="hang"), tries=3)
+        hung, fine, alive = pool.run([tasks("hang"), tasks("double", x=4), again])
     assert hung.reason == "it ran longer than 6 s"
+    assert hung.lost == ()
     assert fine.result == 8
+    assert (alive.result, alive.lost) == ("alive", ("it ran longer than 6 s",))
     assert time.monotonic() - began < 30
+
+
+def test_a_job_whose_process_dies_is_tried_again_twice_and_says_so(forked, tasks, tmp_path):
+    jobs, events = [tasks("double", x=4)], []
+    for times in (1, 2, 3):
+        (tmp_path / str(times)).mkdir()
+        job = tasks("survive", folder=str(tmp_path / str(times)), times=times, how="die")
+        jobs.append(replace(job, name=str(times), tries=3))
+    outcomes = forked.run(jobs, lambda job, event: "lost" in event and events.append(job.name))
+    assert [outcome.result for outcome in outcomes] == [8, "alive", "alive", None]
+    assert [len(outcome.lost) for outcome in outcomes] == [0, 1, 2, 2]
+    assert sorted(events) == ["1", "2", "2", "3", "3"]
+    assert {each[:32] for outcome in outcomes for each in outcome.lost} == {"its process was killed by SIGKIL"}
+    assert outcomes[3].reason.startswith("its process was killed by SIGKILL")
+    assert [len(list((tmp_path / str(times)).iterdir())) for times in (1, 2, 3)] == [2, 3, 3]
+
+
+def test_what_a_job_raises_is_an_answer_and_not_tried_again(forked, tasks, tmp_path):
+    job = replace(tasks("survive", folder=str(tmp_path), times=1, how="raise"), tries=3)
+    (outcome,) = forked.run([job])
+    assert outcome.reason == "ZeroDivisionError: division by zero"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_jobs_may_save_what_they_have_when_their_caller_is_interrupted(tasks, tmp_path, method):
+    def interrupt(job, event):
+        if "ready" in event:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Pool(1, method) as pool:
+        pool.run([tasks("orderly", folder=str(tmp_path))], interrupt)
+    assert (tmp_path / "saved").exists()
 
 
 def test_forked_and_spawned_jobs_compute_the_same(forked, tasks):

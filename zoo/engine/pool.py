@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -24,6 +25,7 @@ Method = Literal["fork", "spawn"]
 OnEvent = Callable[["Job", dict[str, Any]], None]
 
 _ENDS = ("done", "failed", "died")
+_GRACE = 20.0  # seconds that jobs get to save what they have when the caller is interrupted
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Job:
         log: a file for what the job prints, or None.
         inline: run it in this process; for what exists in it alone. Its arguments need not be JSON.
         kind: jobs of one kind take about as long as each other; "" for one of its own.
+        tries: how often it is started at most, where its process dies or runs into the timeout. What it raises is an
+            answer, and would be raised again.
     """
 
     name: str
@@ -45,11 +49,20 @@ class Job:
     log: Path | None = None
     inline: bool = False
     kind: str = ""
+    tries: int = 1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its result, or why there is none; and how many seconds it took."""
+    """What became of a job: its result, or why there is none.
+
+    Attributes:
+        job: of which this is the outcome.
+        result: what its task returned.
+        reason, exit_code, traceback: why it failed; "" and 0 if it did not.
+        seconds: from its first start to its end.
+        lost: how each earlier try ended.
+    """
 
     job: Job
     result: Any = None
@@ -57,11 +70,21 @@ class Outcome:
     exit_code: int = 0
     traceback: str = field(default="", repr=False)
     seconds: float = 0.0
+    lost: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
         """Whether there is no result."""
         return bool(self.reason)
+
+
+@dataclass
+class _Running:
+    """A process of a job, which has a place in the list."""
+
+    place: int
+    deadline: float
+    overdue: bool = False
 
 
 def default_jobs() -> int:
@@ -75,7 +98,7 @@ class Pool:
     Args:
         jobs: how many run at once; afterwards in `slots`, None being one per core.
         method: `fork` from a warm server, or `spawn` a fresh interpreter each; None takes fork where there is one.
-        timeout: seconds after which a job is killed; None waits.
+        timeout: seconds after which a try of a job is killed; None waits.
     """
 
     def __init__(self, jobs: int | None = None, method: Method | None = None, timeout: float | None = None) -> None:
@@ -85,7 +108,7 @@ class Pool:
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._server: subprocess.Popen[bytes] | None = None
-        self._count = 0
+        self._numbers = itertools.count()  # of processes; a late message of an earlier one never passes for another's
 
     def __enter__(self) -> Self:
         if self._method == "fork":
@@ -93,7 +116,9 @@ class Pool:
             threading.Thread(target=self._read, args=(self._server, None), daemon=True).start()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._interrupt()
         for process in self._processes.values():
             process.kill()
         running = [*self._processes.values(), *([self._server] if self._server else [])]
@@ -114,52 +139,66 @@ class Pool:
         Args:
             jobs: started in this order, except that kinds whose first job has ended wait for those not known yet, and
                 then go longest first, which leaves no idle tail.
-            on_event: called with what a job emits, with `{"started": true}` and with `{"ended": Outcome}`.
+            on_event: called with what a job emits, with `{"started": true}`, with `{"lost": reason}` where it is tried
+                again, and with `{"ended": Outcome}`.
         """
-        listed = dict(enumerate(jobs, self._count))
-        self._count += len(listed)  # a late message of an earlier run never passes for one of this
+        listed = list(jobs)
         notify = on_event or (lambda job, event: None)
         taken: dict[str, float] = {}  # kind -> seconds of its last job
         outcomes: dict[int, Outcome] = {}
-        waiting = [number for number, job in listed.items() if not job.inline]
-        deadlines: dict[int, float] = {}
+        waiting = [place for place, job in enumerate(listed) if not job.inline]
+        running: dict[int, _Running] = {}
         began: dict[int, float] = {}
+        lost: dict[int, list[str]] = {place: [] for place in waiting}
 
-        def end(number: int, outcome: Outcome) -> None:
-            outcome = outcomes[number] = replace(outcome, seconds=time.monotonic() - began[number])
-            if kind := listed[number].kind:
-                taken[kind] = outcome.seconds
-            notify(listed[number], {"ended": outcome})
+        def start(place: int) -> None:
+            began.setdefault(place, time.monotonic())
+            number = next(self._numbers)
+            running[number] = _Running(place, time.monotonic() + self._timeout if self._timeout else float("inf"))
+            self._launch(number, listed[place])
+            notify(listed[place], {"started": True})
 
-        while waiting or deadlines:
-            while waiting and len(deadlines) < self.slots:
-                number = max(waiting, key=lambda each: taken.get(listed[each].kind, float("inf")))
-                waiting.remove(number)
-                began[number] = time.monotonic()
-                deadlines[number] = time.monotonic() + self._timeout if self._timeout else float("inf")
-                self._launch(number, listed[number])
-                notify(listed[number], {"started": True})
-            message = self._next(min(deadlines.values()))
+        def end(place: int, outcome: Outcome) -> None:
+            seconds = time.monotonic() - began[place]
+            outcome = outcomes[place] = replace(outcome, seconds=seconds, lost=tuple(lost.get(place, ())))
+            if kind := listed[place].kind:
+                taken[kind] = seconds
+            notify(listed[place], {"ended": outcome})
+
+        while waiting or running:
+            while waiting and len(running) < self.slots:
+                place = max(waiting, key=lambda each: taken.get(listed[each].kind, float("inf")))
+                waiting.remove(place)
+                start(place)
+            message = self._next(min(each.deadline for each in running.values()))
             if message is None:
-                for number in [number for number, deadline in deadlines.items() if deadline <= time.monotonic()]:
-                    self._kill(number)
-                    del deadlines[number]
-                    end(number, Outcome(listed[number], reason=f"it ran longer than {self._timeout:g} s", exit_code=1))
-            elif message.get("id") in deadlines:
-                number = message["id"]
+                for number, each in running.items():
+                    if each.deadline <= time.monotonic():
+                        each.overdue, each.deadline = True, float("inf")
+                        self._kill(number)
+            elif message.get("id") in running:
+                job = listed[running[message["id"]].place]
                 if "event" in message:
-                    notify(listed[number], message["event"])
+                    notify(job, message["event"])
                 elif any(key in message for key in _ENDS):
-                    del deadlines[number]
-                    end(number, _outcome(listed[number], message))
+                    each = running.pop(message["id"])
+                    outcome = _outcome(job, message)
+                    if "died" in message and each.overdue:
+                        outcome = replace(outcome, reason=f"it ran longer than {self._timeout:g} s")
+                    if "died" in message and len(lost[each.place]) + 1 < job.tries:
+                        lost[each.place].append(outcome.reason)
+                        notify(job, {"lost": outcome.reason})
+                        waiting.append(each.place)
+                    else:
+                        end(each.place, outcome)
             elif "gone" in message:
                 raise ZooError("The process server ended unexpectedly; run the command again, or with --jobs 1.")
-        for number, job in listed.items():
+        for place, job in enumerate(listed):
             if job.inline:
-                began[number] = time.monotonic()
+                began[place] = time.monotonic()
                 notify(job, {"started": True})
-                end(number, _run_inline(job, notify))
-        return [outcomes[number] for number in listed]
+                end(place, _run_inline(job, notify))
+        return [outcomes[place] for place in range(len(listed))]
 
     def _next(self, deadline: float) -> dict[str, Any] | None:
         """The next message, or None when the deadline passes first."""
@@ -187,7 +226,20 @@ class Pool:
         if self._server:
             self._write(self._server, {"kill": number})
         else:
-            self._processes.pop(number).kill()
+            self._processes[number].kill()
+
+    def _interrupt(self) -> None:
+        """Ask the jobs to end as SIGTERM does, after which a training has saved its state, and wait a while for it."""
+        processes = list(self._processes.values())
+        if self._server:
+            self._write(self._server, {"end": True})
+            processes.append(self._server)
+        for process in self._processes.values():
+            process.terminate()
+        deadline = time.monotonic() + _GRACE
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
 
     def _start(self, module: str) -> subprocess.Popen[bytes]:
         """Start a module of the zoo with one thread per library, in a session that Ctrl-C does not reach."""

@@ -1,7 +1,8 @@
 """The warm server, `python -m zoo.engine.server`: imports what every job needs, and forks a child per job.
 
-Requests and messages are JSON lines on standard input and output: `{"job": …}` and `{"kill": id}` in;
-`{"ready": true}`, and per job `event`, `done`, `failed` or `died` out. It ends, with its children, when its input does.
+Requests and messages are JSON lines on standard input and output: `{"job": …}`, `{"kill": id}` and `{"end": true}` in;
+`{"ready": true}`, and per job `event`, `done`, `failed` or `died` out. It kills its children and ends when its input
+does; asked to end, it sends them SIGTERM and waits for them.
 It must stay free of threads and of any computation: forking after a threaded matrix product was seen to hang.
 """
 
@@ -39,12 +40,13 @@ class Server:
         self._selector.register(requests, selectors.EVENT_READ)
         self._children: dict[int, tuple[int, int]] = {}  # channel -> (job, process)
         self._rest: dict[int, bytes] = {}
+        self._ending = False
 
     def serve(self) -> None:
         """Work until the requests end; then no child is left."""
         self._send(b'{"ready": true}\n')
         try:
-            while True:
+            while self._children or not self._ending:
                 for key, _ in self._selector.select():
                     channel = key.fd
                     content = os.read(channel, 65536)
@@ -71,6 +73,11 @@ class Server:
     def _request(self, request: dict[str, Any]) -> None:
         if "job" in request:
             self._fork(request["job"])
+        elif "end" in request:
+            self._ending = True
+            for _, process in self._children.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGTERM)
         else:
             for job, process in self._children.values():
                 if job == request["kill"]:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import DATA
+from zoo.cli.names import DATA, FINITE
 from zoo.cli.output import as_json, print_comparison, print_json
 
 
 @click.command("evaluate")
 @click.argument("source", metavar="RUN")
-@click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT.  [default: the one it was trained on]")
+@click.option(
+    "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: what it was trained on]"
+)
 @click.option("--full", is_flag=True, help="Every metric, and control rows beside it.")
 @click.option(
     "--out",
@@ -22,8 +24,11 @@ from zoo.cli.output import as_json, print_comparison, print_json
     help="Where the folder of the result is made.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes at once (default: one per core).")
+@click.option("--timeout", type=FINITE, help="Stop a process after so many seconds, and try it again, twice at most.")
 @as_json
-def command(source: str, data: str | None, full: bool, out: Path, jobs: int | None, as_json: bool) -> int:
+def command(
+    source: str, data: str | None, full: bool, out: Path, jobs: int | None, timeout: float | None, as_json: bool
+) -> int:
     """Measure how RUN generates: a run folder, a model file, or samples:FILE.
 
     Sampling and likelihood can be asked for otherwise than the run has them: RUN:sample.KEY=VALUE,...
@@ -35,7 +40,9 @@ def command(source: str, data: str | None, full: bool, out: Path, jobs: int | No
     from zoo.cli.progress import ShownProgress
 
     with ShownProgress() as progress:
-        comparison = default.evaluate(source, data, full=full, out=out, jobs=jobs, on_event=progress.on_event)
+        comparison = default.evaluate(
+            source, data, full=full, out=out, jobs=jobs, timeout=timeout, on_event=progress.on_event
+        )
     if as_json:
         print_json({"path": str(comparison.path), **comparison.results})
     else:

@@ -46,6 +46,8 @@ class ShownProgress:
             outcome = event["ended"]
             done = f"done in {outcome.seconds:.1f} s"
             self._end(job.name, f"failed: {outcome.reason}" if outcome.failed else done)
+        elif "lost" in event:
+            self._end(job.name, f"tried again: {event['lost']}")
         elif "estimate" in event:
             click.echo(f"Estimated time: {_minutes(event['estimate'])}.", err=True)
         elif "progress" in event:

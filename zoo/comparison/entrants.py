@@ -39,8 +39,13 @@ class Entrant:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_entrant(text: str, role: Role = "contestant") -> Entrant:
+def parse_entrant(text: str, role: Role = "contestant", base: Path = Path()) -> Entrant:
     """`NAME[@DENSITY][:KEY=VALUE,…]`, `PATH[:sample.KEY=VALUE,…]` of a run or a model file, or `samples:FILE`.
+
+    Args:
+        text: what was typed.
+        role: of the row.
+        base: from where a relative path leads.
 
     Raises:
         ConfigError: if it is none of these.
@@ -49,12 +54,12 @@ def parse_entrant(text: str, role: Role = "contestant") -> Entrant:
     if text == REAL:
         raise ConfigError(f"{REAL!r} is the row of real images, which every comparison has; leave it out.")
     if text.startswith(_SAMPLES):
-        return Entrant(text, "samples", role, source=_existing(text.removeprefix(_SAMPLES), text))
+        return Entrant(text, "samples", role, source=_existing(base, text.removeprefix(_SAMPLES), text))
     path, _, settings = text.partition(":") if "=" in text else (text, "", "")
     if path.endswith(".safetensors"):
-        return Entrant(text, "run", role, source=_existing(path, text), options=_options(settings, path))
-    if "/" in path and _is_folder(Path(path)):
-        return Entrant(text, "run", role, source=Path(path), options=_options(settings, path))
+        return Entrant(text, "run", role, source=_existing(base, path, text), options=_options(settings, path))
+    if "/" in path and _is_folder(base / path):
+        return Entrant(text, "run", role, source=base / path, options=_options(settings, path))
     return Entrant(text, "trained", role, parse_contestant(text))
 
 
@@ -67,9 +72,9 @@ def _options(settings: str, path: str) -> Mapping[str, Any]:
     return parsed.options
 
 
-def _existing(name: str, text: str) -> Path:
+def _existing(base: Path, name: str, text: str) -> Path:
     with contextlib.suppress(OSError, RuntimeError):  # a name too long, a folder without permission, no such home
-        if name and (path := Path(name).expanduser()).exists():
+        if name and (path := base / Path(name).expanduser()).exists():
             return path
     raise ConfigError(f"{text!r} names a file that does not exist; give its path from here, or the whole one.")
 

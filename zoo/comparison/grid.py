@@ -2,7 +2,7 @@
 
 A trained contestant's cell is (model and settings, seed); contestants that differ in density or sampling share one.
 Finished runs and samples from outside have one cell each, real images one for each seed. A full comparison varies each
-model's settings too, one at a time, with the first seed and 1,000 samples.
+model's settings too, one at a time, with the first seed and 1,000 samples. What the journal knows is not run again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.comparison.entrants import REAL, Entrant
+from zoo.comparison.journal import Journal
 from zoo.comparison.names import slug
 from zoo.contestant import Contestant
 from zoo.engine.pool import Job, OnEvent, Outcome, Pool
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _TASKS = "zoo.comparison.tasks"
 _ERRORS = {error.exit_code: error for error in (ConfigError, PluginError, DataError, CheckpointError, DivergedError)}
 _VARIED_SAMPLES = 1000
+_TRIES = 3  # of a process that dies or hangs
 _SAMPLING = "sample."  # settings that need no second training
 
 
@@ -68,6 +70,8 @@ class Grid:
         file: where the data are written for all processes.
         full: whether sensitivity is measured.
         on_event: takes the jobs' events.
+        journal: of the comparison.
+        saving: how trainings save their state: what `zoo.comparison.tasks.cell` takes for it.
 
     Attributes:
         facts: what `prepare` found: `epochs`, `exchangeable`, `protocol`, `metrics`.
@@ -84,9 +88,12 @@ class Grid:
         file: Path,
         full: bool,
         on_event: OnEvent | None,
+        journal: Journal,
+        saving: dict[str, Any],
     ) -> None:
         self._registry, self._pool, self._entrants, self._seeds = registry, pool, entrants, seeds
         self._folder, self._file, self._full, self._on_event = folder, file, full, on_event
+        self._journal, self._saving = journal, saving
         self.facts: dict[str, Any] = {}
         self.budget: dict[str, Any] = {}
         self._described: dict[str, dict[str, Any]] = {}
@@ -137,12 +144,25 @@ class Grid:
         cells = [*self._training_cells(), *self._outside_cells()]
         varied = self._varied_trainings() if self._full else []
         cells = self._announced(cells, real) if self._full else [*cells, *real]
-        outcomes = self._pool.run([each.job for each in cells] + [each.job for each in varied], self._on_event)
+        outcomes = self._outcomes([each.job for each in cells] + [each.job for each in varied])
         self._cells += zip(cells, outcomes, strict=False)
         self._variations += zip(varied, outcomes[len(cells) :], strict=True)
         resampled = self._varied_samplings() if self._full else []
-        outcomes = self._pool.run([each.job for each in resampled], self._on_event)
+        outcomes = self._outcomes([each.job for each in resampled])
         self._variations += zip(resampled, outcomes, strict=True)
+
+    @property
+    def depends_on(self) -> dict[str, Any]:
+        """What the results depend on besides what was asked for, as plain values; after `prepare`."""
+        protocol = self.facts["protocol"]
+        return {
+            "data": protocol["data"]["sha256"],
+            "features": protocol["features"]["sha256"],
+            "versions": protocol["versions"],
+            "extensions": protocol["extensions"],
+            "metrics": self._metrics(),
+            "settings": self._described,
+        }
 
     def trained(self) -> list[Contestant]:
         """The contestants that are trained here."""
@@ -158,7 +178,10 @@ class Grid:
                 found.append({"seed": cell.seed, "failed": outcome.reason, "exit_code": outcome.exit_code})
             else:
                 result = outcome.result
-                found.append({"seed": cell.seed, **result["shared"], **result["contestants"][entrant.text]})
+                own = result["contestants"][entrant.text]
+                found.append({"seed": cell.seed, **({} if "failed" in own else result["shared"]), **own})
+            if outcome.lost:
+                found[-1]["lost"] = list(outcome.lost)
         return sorted(found, key=lambda cell: int(cell["seed"]))
 
     def sensitivity(self) -> list[dict[str, Any]]:
@@ -168,10 +191,8 @@ class Grid:
             for contestant, label in variation.labels.items():
                 entry = {"contestant": contestant, "key": variation.key, "value": variation.value}
                 entry["default"] = variation.key == ""
-                if outcome.failed:
-                    found.append({**entry, "failed": outcome.reason})
-                else:
-                    found.append({**entry, "metrics": outcome.result["contestants"][label]["metrics"]})
+                own = {"failed": outcome.reason} if outcome.failed else outcome.result["contestants"][label]
+                found.append(entry | {key: own[key] for key in ("failed", "metrics") if key in own})
         return found
 
     def pictures(self) -> dict[str, str]:
@@ -245,14 +266,14 @@ class Grid:
         the metrics. Those that are left are returned with the others.
         """
         ahead = real[:2]
-        first = self._pool.run([ahead[0].job], self._on_event)
+        first = self._outcomes([ahead[0].job])
         trials = []
         for group in self._groups:
             arguments = {"contestants": [each.text for each in group.contestants], "budget": self.budget}
             inline = is_registered(self._registry, group.model)
             log = self._folder / "estimate.log"
             trials.append(self._job(f"trial of {group.folder}", "probe", arguments, log, inline))
-        second, *outcomes = self._pool.run([ahead[-1].job, *trials], self._on_event)
+        second, *outcomes = self._outcomes([ahead[-1].job, *trials])
         self._cells += zip(ahead, [*first, second], strict=False)
         training = {
             group.folder: 0.0 if outcome.failed else float(outcome.result)
@@ -351,6 +372,7 @@ class Grid:
             "metrics": self._metrics() if n is None else self._metrics("headline"),
             "pictures": pictures,
             "n": n,
+            **self._saving,
         }
         job = self._job(name, "cell", arguments, folder / "output.log", is_registered(self._registry, model))
         return replace(job, kind=kind)
@@ -366,6 +388,23 @@ class Grid:
         if inline:
             shared["registry"] = self._registry
         return Job(name, f"{_TASKS}:{task}", arguments | shared, log, inline)
+
+    def _outcomes(self, jobs: list[Job]) -> list[Outcome]:
+        """Of each job what the journal knows, or what becomes of it now, which is written there as soon as it is known.
+
+        A job of which a part failed is not written down, so that it is tried again when the comparison goes on.
+        """
+        known = {place: outcome for place, job in enumerate(jobs) if (outcome := self._journal.find(job))}
+
+        def on_event(job: Job, event: dict[str, Any]) -> None:
+            if (outcome := event.get("ended")) and not _has_failed(outcome):
+                self._journal.add(outcome)
+            if self._on_event:
+                self._on_event(job, event)
+
+        left = [replace(job, tries=_TRIES) for place, job in enumerate(jobs) if place not in known]
+        found = iter(self._pool.run(left, on_event))
+        return [known[place] if place in known else next(found) for place in range(len(jobs))]
 
     def _all(self, jobs: list[Job]) -> list[Any]:
         """The results of jobs, or one error for everything that was asked wrongly, of the kind of the first."""
@@ -391,6 +430,13 @@ class Grid:
 def is_registered(registry: Registry, name: str, group: str = "zoo.models") -> bool:
     """Whether a plugin exists in this process alone, so that its jobs have to run here."""
     return any(plugin.card.name == name for plugin in registry.registered(group))
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    """Whether a job failed, or one of the contestants that it measures."""
+    if outcome.failed or not isinstance(outcome.result, dict):
+        return outcome.failed
+    return any("failed" in each for each in outcome.result.get("contestants", {}).values())
 
 
 def _grouped(contestants: list[Contestant], described: dict[str, dict[str, Any]]) -> list[_Group]:

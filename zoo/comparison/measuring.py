@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from zoo.comparison.names import slug
 from zoo.comparison.pictures import save_pictures
 from zoo.data import Data
 from zoo.engine.worker import Emit
-from zoo.errors import Unsupported
+from zoo.errors import DivergedError, Unsupported
 from zoo.metrics import Evaluation, Measurement, feature_space, reference_split
 from zoo.metrics.evaluation import BITS_SEED
 from zoo.model import Model
@@ -111,4 +112,10 @@ def _figure(plugin: Plugin, evaluation: Evaluation) -> dict[str, Any]:
             raise
         return {"unsupported": f"the metric {plugin.source} failed: {type(error).__name__}: {error}"}
     measurement = answer if isinstance(answer, Measurement) else Measurement(float(answer))
+    figures = [measurement.value, measurement.stderr or 0.0, *(measurement.bracket or ())]
+    if not all(map(math.isfinite, figures)):
+        reason = f"the metric {plugin.source} gave {measurement.value}"
+        if plugin.distribution == "genzoo":
+            raise DivergedError(f"The training diverged, or the samples did: {reason}.")
+        return {"unsupported": f"{reason}, which is no figure"}
     return {key: value for key, value in vars(measurement).items() if value not in (None, "")}

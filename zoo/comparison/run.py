@@ -7,22 +7,26 @@ import shlex
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.amount import Amount
-from zoo.comparison.entrants import REAL, Entrant, parse_entrant
+from zoo.changes import changes
+from zoo.comparison.entrants import Entrant, parse_entrant
 from zoo.comparison.grid import Grid, is_registered
+from zoo.comparison.journal import Journal
 from zoo.comparison.names import slug
+from zoo.comparison.plan import Plan
 from zoo.comparison.result import FILE, SCHEMA, Comparison, summarise
 from zoo.comparison.standing import add_standings, differences, fooled
 from zoo.contestant import Contestant
-from zoo.data_paths import looks_like_a_path, split_path
+from zoo.data_paths import looks_like_a_path, source_of, split_path
 from zoo.engine.pool import Method, OnEvent, Pool
 from zoo.errors import CheckpointError, ConfigError, PluginError, ZooError
+from zoo.folder_lock import locked
+from zoo.interruption import Interruption
 from zoo.storage import new_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -45,6 +49,9 @@ def compare(
     jobs: int | None = None,
     method: Method | None = None,
     timeout: float | None = None,
+    save_every: float = 30.0,
+    resume: str | Path | None = None,
+    allow_changes: bool = False,
     on_event: OnEvent | None = None,
 ) -> Comparison:
     """Train every contestant with every seed and measure how each one generates.
@@ -61,47 +68,74 @@ def compare(
         out: folder in which the comparison makes a new one of its own.
         jobs: processes at once; by default one per core.
         method: `fork` or `spawn`; by default fork where there is one.
-        timeout: seconds after which a cell is stopped.
+        timeout: seconds after which a try of a cell is stopped; as one that died it goes on from its last state, twice
+            at most.
+        save_every: seconds from one state of a training to the next.
+        resume: folder of a comparison that was interrupted or has failed cells, to go on with: what it found stays. It
+            knows all that it was begun with, but for `data` that were an array.
+        allow_changes: go on although versions or settings are not those that it was begun with.
         on_event: called with each job's events, and with full comparisons' estimate of the time (`{"estimate": s}`).
 
     Raises:
         ConfigError, PluginError, DataError, CheckpointError: before any training, for what is asked wrongly.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, once the trainings' states are saved.
     """
-    default = registry.catalogue.compare
-    entrants = [parse_entrant(text) for text in contestants or default.contestants]
-    named = [each.text for each in entrants]
-    if doubles := sorted({text for text in named if named.count(text) > 1}):
-        raise ConfigError(f"A contestant stands once in a comparison, got {', '.join(doubles)} twice.")
-    if full:
-        entrants += [parse_entrant(text, "control") for text in default.controls if text not in named]
-    entrants.append(Entrant(REAL, "real", "real"))
-    fewest = FULL_SEEDS if full else 1
-    numbers = _seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)
     amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
-    source = default.data if data is None else data
+    if resume is None:
+        plan = _plan(registry, contestants, data, seeds, amount, full=full)
+    else:
+        if contestants or seeds is not None or amount or full:
+            raise ConfigError(
+                "A comparison goes on with its own contestants, seeds and budget; leave them out, or begin a new one."
+            )
+        plan = Plan.read(Path(resume))
+    if data is None and plan.source is None:
+        raise ConfigError(f"{resume} was begun on an array, which no file holds; give it again as data.")
+    source = plan.source if data is None else data
+    entrants = plan.entrants
+    trained = [each.contestant for each in entrants if each.contestant]
     if isinstance(source, str):
-        _check_names(registry, [each.contestant for each in entrants if each.contestant], source)
-    started = time.time()
-    stem = "compare" if any(each.contestant for each in entrants) else "evaluate"
-    folder = new_folder(Path(out), f"{stem}-{slug(_data_name(source))}")
-    with tempfile.TemporaryDirectory(prefix="zoo-") as scratch, Pool(jobs, method, timeout) as pool:
-        grid = Grid(registry, pool, entrants, numbers, folder, Path(scratch) / "data.safetensors", full, on_event)
+        _check_names(registry, trained, source)
+    stem = f"{'compare' if trained else 'evaluate'}-{slug(_data_name(source))}"
+    folder = new_folder(Path(out), stem) if resume is None else Path(resume)
+    command = f"zoo compare --resume {shlex.quote(str(folder))}"
+    with (
+        locked(folder),
+        Interruption(command),
+        tempfile.TemporaryDirectory(prefix="zoo-") as scratch,
+        Pool(jobs, method, timeout) as pool,
+    ):
+        if resume is None:
+            plan.write(folder)
+        journal, file = Journal(folder), Path(scratch) / "data.safetensors"
+        grid = Grid(
+            *(registry, pool, entrants, list(plan.seeds), folder, file, plan.full, on_event),
+            *(journal, {"command": command, "save_every": save_every, "allow_changes": allow_changes}),
+        )
         try:
             grid.prepare(source)
         except ZooError:
-            shutil.rmtree(folder)  # nothing was computed
+            if resume is None:
+                shutil.rmtree(folder)  # nothing was computed
             raise
-        grid.run(asdict(amount or Amount(grid.facts["epochs"], "epochs")))
+        plan = _continued(plan, grid.depends_on, folder, allow_changes=allow_changes)
+        plan.write(folder)
+        try:
+            amount = plan.amount or Amount(grid.facts["epochs"], "epochs")
+            grid.run({"value": float(amount.value), "unit": amount.unit})  # as it comes out of the plan, too
+        except ZooError as error:
+            raise type(error)(f"{error} Go on with: {command}") from error
     rows = [_row(grid, entrant) for entrant in entrants]
     metrics = grid.facts["metrics"]
     add_standings(rows, metrics)
     protocol = grid.facts["protocol"] | {
         "budget": grid.budget,
-        "seeds": numbers,
-        "full": full,
+        "seeds": list(plan.seeds),
+        "full": plan.full,
+        "changes": list(plan.changes),
         "jobs": pool.slots,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv and sys.argv[0] else "",
-        "wall_seconds": time.time() - started,
+        "wall_seconds": journal.seconds,
         "in_process": sorted({each.model for each in grid.trained() if is_registered(registry, each.model)}),
     }
     results = {
@@ -143,6 +177,48 @@ def evaluate(registry: Registry, source: str | Path, data: Any = None, **setting
         assert entrant.source
         data = registry.load(entrant.source).protocol["data"]["name"]
     return compare(registry, [entrant.text], data, **settings)
+
+
+def _plan(
+    registry: Registry,
+    contestants: Sequence[str],
+    data: Any,
+    seeds: int | Iterable[int] | None,
+    amount: Amount | None,
+    *,
+    full: bool,
+) -> Plan:
+    """What is asked for, completed by the catalogue."""
+    default = registry.catalogue.compare
+    fewest = FULL_SEEDS if full else 1
+    return Plan(
+        contestants=tuple(contestants or default.contestants),
+        controls=tuple(default.controls) if full else (),
+        source=source_of(default.data if data is None else data),
+        seeds=tuple(_seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)),
+        amount=amount,
+        full=full,
+        directory=str(Path.cwd()),
+    )
+
+
+def _continued(plan: Plan, depends_on: dict[str, Any], folder: Path, *, allow_changes: bool) -> Plan:
+    """The plan with what its results depend on, which has to be what it was when the comparison was begun.
+
+    Raises:
+        CheckpointError: if it is not, and changes are not allowed, or the data are others.
+    """
+    if not plan.depends_on:
+        return replace(plan, depends_on=depends_on)
+    found = changes(plan.depends_on, depends_on)
+    if plan.depends_on["data"] != depends_on["data"]:
+        raise CheckpointError(f"{folder} was begun on other data: {found[0]}. Begin a new comparison on these.")
+    if found and not allow_changes:
+        raise CheckpointError(
+            f"{folder} was begun under other conditions: {'; '.join(found)}. Begin a new comparison, or go on with it "
+            "all the same, its rows under more than one protocol, with --allow-changes (allow_changes=True)."
+        )
+    return replace(plan, depends_on=depends_on, changes=(*plan.changes, *found))
 
 
 def _data_name(source: Any) -> str:

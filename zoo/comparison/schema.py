@@ -76,6 +76,7 @@ class Cell(_Part):
 
     seed: Seed
     failed: str = ""
+    lost: list[str] = []
     diagnostics: dict[str, bool | int | float | str | list[float]] = {}
 
 
@@ -169,6 +170,7 @@ class Protocol(_Part):
     command: str
     wall_seconds: float
     in_process: list[str]
+    changes: list[str] = []
 
 
 class Results(_Part):

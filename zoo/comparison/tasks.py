@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,16 +20,20 @@ from zoo.comparison.names import slug
 from zoo.contestant import parse_contestant
 from zoo.data import SPLIT_SEED, Data, load_data
 from zoo.data.files import read_examples
-from zoo.engine.worker import Emit
+from zoo.engine.worker import Emit, failure
 from zoo.errors import CheckpointError, DataError, Unsupported
+from zoo.folder_lock import locked
+from zoo.interruption import Interruption
 from zoo.metrics import feature_space, reference_split
 from zoo.metrics.evaluation import BITS_SEED
 from zoo.metrics.reference import REFERENCE_SEED, halving
 from zoo.randomness import bernoulli, generator
 from zoo.registry import Registry
-from zoo.storage import cache_folder
+from zoo.storage import cache_folder, remove_unfinished
 from zoo.threads import single_thread
-from zoo.training import Amount, Report, fit_density, resolve, train_module, versions
+from zoo.training import Amount, Report, Saving, fit_density, newest_state, resolve, train_module, versions
+from zoo.training.record import FILE as RECORD
+from zoo.training.saving import remove_states
 
 _PROBE_SECONDS = 2.0  # of training, for an estimate of the whole
 _PROBE_SAMPLES = 50
@@ -158,30 +163,59 @@ def cell(
     folder: str,
     metrics: list[str],
     pictures: bool,
+    command: str,
+    save_every: float,
+    allow_changes: bool,
     emit: Emit,
     n: int | None = None,
     registry: Registry = default,
 ) -> dict[str, Any]:
-    """Train once; then, for each contestant that shares the training, fit its density, export, sample and measure."""
+    """Train once; then, for each contestant that shares the training, fit its density, export, sample and measure.
+
+    The training goes on from its last state, if one is in the folder; none is left once everything is measured. What
+    fails for one contestant costs no other.
+    """
     run = Path(folder)
-    with single_thread():
+    with single_thread(), locked(run), Interruption(command) as interruption:
+        remove_unfinished(run)
         data = Data.open(Path(file))
         resolved = {text: resolve(registry, parse_contestant(text)) for text in contestants}
-        began = time.monotonic()
+        saving = Saving(save_every, keep=1, begin=newest_state(run), allow_changes=allow_changes)
         trained = train_module(
-            resolved[contestants[0]], data, seed, Amount(**budget), run, lambda report: emit(_progress(report))
+            resolved[contestants[0]],
+            data,
+            seed,
+            Amount(**budget),
+            run,
+            lambda report: emit(_progress(report)),
+            saving,
+            interruption,
         )
-        shared = {"train_seconds": time.monotonic() - began, "parameters": trained.parameters}
+        seconds = json.loads((run / RECORD).read_bytes())["seconds"]  # those of earlier tries included
         measure = Measuring(data, run, metrics, n, registry, emit)
-        results = {}
-        for text in contestants:
+
+        def measured(text: str) -> dict[str, Any]:
             emit({"stage": f"evaluating {text}"})
             model = replace(trained, options=parse_contestant(text).options)
             if density := resolved[text].density:
                 model = fit_density(model, density, data, seed)
             model.save(run / f"{slug(text)}.safetensors")
-            results[text] = measure.model(text, model, seed, pictures=pictures)
-    return {"shared": shared, "contestants": results}
+            return measure.model(text, model, seed, pictures=pictures)
+
+        results = {text: _found(lambda: measured(text)) for text in contestants}  # noqa: B023
+        if not any("failed" in each for each in results.values()):
+            remove_states(run)
+    return {"shared": {"train_seconds": seconds, "parameters": trained.parameters}, "contestants": results}
+
+
+def _found(measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was found of one contestant, or why nothing was; a traceback that its author needs goes to the log."""
+    try:
+        return measured()
+    except Exception as error:
+        failed = failure(error)
+        print(failed["traceback"], end="", file=sys.stderr, flush=True)
+        return {"failed": failed["reason"], "exit_code": failed["exit_code"]}
 
 
 def evaluate(

@@ -25,6 +25,7 @@ from zoo.report.sheet import (
     Sheet,
     all_failures,
     differences,
+    incidents,
     legend,
     measured,
     ordered,
@@ -112,6 +113,7 @@ def _tables(page: _Page, results: Results) -> dict[str, Any]:
         "settings": [_settings(row) for row in results["rows"] if row["settings"]],
         "sources": [(row["contestant"], row["source"]) for row in results["rows"] if row["source"]],
         "failures": all_failures(results),
+        "incidents": incidents(results),
         "fooled": [(name, _titles(results, metrics)) for name, metrics in results["fooled"].items()],
     }
 

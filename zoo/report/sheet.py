@@ -153,6 +153,19 @@ def all_failures(results: Results) -> list[str]:
     return [f"{row['contestant']}: {text}" for row in results["rows"] if (text := failures(row))]
 
 
+def incidents(results: Results) -> list[str]:
+    """What happened on the way, a sentence each: cells that were tried again, conditions that changed."""
+    lost = [
+        (row["contestant"], cell["seed"], cell["lost"])
+        for row in results["rows"]
+        for cell in row["cells"]
+        if cell.get("lost")
+    ]
+    tried = [f"{name} seed {seed}: tried again, since {' and then '.join(reasons)}" for name, seed, reasons in lost]
+    changes = results["protocol"].get("changes")
+    return [*tried, *([f"Gone on with under other conditions: {'; '.join(changes)}"] if changes else [])]
+
+
 def failures(row: Row) -> str:
     """How many of a row's seeds failed and why, or nothing."""
     failed = [cell for cell in row["cells"] if "failed" in cell]

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.report.figures import figure
-from zoo.report.sheet import Cell, Line, Results, Sheet, all_failures, legend, sheets
+from zoo.report.sheet import Cell, Line, Results, Sheet, all_failures, incidents, legend, sheets
 
 __all__ = ["as_text", "comparison_table", "figure", "to_csv", "to_html", "to_markdown"]
 
@@ -113,9 +113,9 @@ def _heading(results: Results) -> str:
 
 
 def _foot(results: Results, shown: list[Sheet]) -> list[str]:
-    """Failed seeds, the meaning of the signs, and the protocol in a few words."""
+    """Failed seeds, what happened on the way, the meaning of the signs, and the protocol in a few words."""
     signs = "; ".join(legend(shown))
-    return [*all_failures(results), *([f"{signs}."] if signs else []), _protocol(results)]
+    return [*all_failures(results), *incidents(results), *([f"{signs}."] if signs else []), _protocol(results)]
 
 
 def _protocol(results: Results) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from zoo.changes import changes
 from zoo.errors import CheckpointError
 from zoo.tensor_file import read
 from zoo.training.log import FILE as LOG
@@ -48,12 +49,12 @@ class Beginning:
             log.cut(0)
             return first
         facts, tensors = _read(saving.begin)
-        changes = differences(facts["depends_on"], depends_on)
+        found = changes(facts["depends_on"], depends_on)
         if log.length < facts["state"]["budget"]["log"]:
-            changes.append(f"{LOG} {facts['state']['budget']['log']} bytes then, {log.length} now")
-        if changes and not saving.allow_changes:
+            found.append(f"{LOG} {facts['state']['budget']['log']} bytes then, {log.length} now")
+        if found and not saving.allow_changes:
             raise CheckpointError(
-                f"{saving.begin} was saved by another training: {'; '.join(changes)}. Go on with it all the same, and "
+                f"{saving.begin} was saved by another training: {'; '.join(found)}. Go on with it all the same, and "
                 "not bit-identically, with --allow-changes (allow_changes=True)."
             )
         return replace(
@@ -62,7 +63,7 @@ class Beginning:
             state=State(tensors, facts["state"]),
             newest=facts["step"] if saving.begin.name == FILE else None,
             resumed=(*facts["resumed"], facts["step"]),
-            changes=(*facts["changes"], *changes),
+            changes=(*facts["changes"], *found),
         )
 
     @property
@@ -74,29 +75,6 @@ class Beginning:
     def facts(self) -> dict[str, Any]:
         """Plain values for the states that follow."""
         return {"depends_on": self.depends_on, **self.history}
-
-
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two nested mappings of plain values, each in a clause."""
-    before, after = _flat(then), _flat(now)
-    return [
-        f"{key} {before.get(key, 'absent')} then, {after.get(key, 'absent')} now"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """`{"versions": {"torch": "2.6"}}` as `{"versions.torch": "2.6"}`, each value as text."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _text(value)}
-    return flat
-
-
-def _text(value: Any) -> str:
-    """A value as JSON would give it back: a tuple is a list."""
-    return str(list(value) if isinstance(value, tuple) else value)
 
 
 def _read(file: Path) -> tuple[dict[str, Any], Any]:

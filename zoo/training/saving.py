@@ -101,6 +101,13 @@ def newest_state(folder: Path) -> Path | None:
     return folder / FILE if (folder / FILE).exists() else None
 
 
+def remove_states(folder: Path) -> None:
+    """Remove every state: nothing will go on from here."""
+    for path in [folder / FILE, *earlier_states(folder)]:
+        with writing(path):
+            path.unlink(missing_ok=True)
+
+
 def earlier_states(folder: Path) -> list[Path]:
     """The states before the newest, the latest first."""
     numbered = ((path.stem.removeprefix("state-"), path) for path in folder.glob("state-*.safetensors"))

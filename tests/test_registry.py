@@ -260,6 +260,11 @@ def test_info_of_an_installed_model_is_its_card_with_every_setting(distribution,
         ],
         "options": [],
     }
+    assert [row["name"] for row in training] == ["batch_size"]  # all that a fit of its own is told
+
+
+def test_info_shows_every_training_setting_of_a_model_that_heeds_it():
+    training = zoo.Registry().info("vae")["training"]
     rows = {row["name"]: (row["type"], row["default"], row["bounds"]) for row in training}
     assert rows["optimiser"] == ("adam | adamw | sgd", "adam", "")
     assert rows["average"] == ("float", 0.0, ">= 0, < 1")

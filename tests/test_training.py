@@ -271,6 +271,23 @@ def test_a_model_with_fit_is_trained_by_it_and_logged(data, tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 1
 
 
+class Endless(ClosedForm):
+    """Takes steps for as long as it is let."""
+
+    @zoo.hookimpl
+    def fit(self, model, budget):
+        while True:
+            budget.step(model)
+
+
+@pytest.mark.parametrize(("budget", "said"), [({"steps": 3}, "3 steps, 3 steps here"), ({"epochs": 2}, "2 epochs, ")])
+def test_a_fit_gets_no_step_beyond_the_budget(data, budget, said):
+    registry = Registry()
+    registry.register(Endless)
+    with pytest.raises(zoo.PluginError, match=f"The budget of {said}.* a fit ends when budget.exhausted says so"):
+        registry.train("closed-form", data, **budget)
+
+
 def test_settings_that_a_fit_of_its_own_would_ignore_are_refused_before_any_work(data):
     registry = Registry()
     registry.register(ClosedForm)

@@ -42,6 +42,9 @@ class Training(Config):
     ] = 0
 
 
+HEEDED_BY_A_FIT = ("batch_size",)  # settings of a training that reach a model with a `fit` of its own
+
+
 class NoOptions(Config):
     """The options of a model that has none."""
 

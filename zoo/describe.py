@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from zoo.card import Card
+from zoo.card import HEEDED_BY_A_FIT, Card
 from zoo.catalogue import Entry
 from zoo.config import Config
 from zoo.plugins import Plugin
@@ -28,7 +28,11 @@ def describe_model(plugin: Plugin, entry: Entry | None) -> dict[str, Any]:
         "samples": card.samples,
         "likelihood": plugin.implements("log_prob"),
         "config": describe_config(card.config()),
-        "training": describe_config(card.training),
+        "training": [
+            row
+            for row in describe_config(card.training)
+            if row["name"] in HEEDED_BY_A_FIT or not plugin.implements("fit")
+        ],
         "options": describe_config(card.options()),
     }
 

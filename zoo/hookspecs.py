@@ -74,8 +74,10 @@ class ModelHooks:
     def fit(self, model: nn.Module, train: Tensor, valid: Tensor, generator: Generator, budget: Budget) -> None:
         """Instead of `loss`: train in closed form, or in phases of your own.
 
-        `train` and `valid` have shape (N, *data.shape), grey or real; draw bits with `zoo.bernoulli`.
-        Call `budget.step(model, **losses)` after each step: it logs, and raises when the run must stop.
+        `train` and `valid` have shape (N, *data.shape), grey or real; draw bits with
+        `zoo.bernoulli(p, generator)`. Call `budget.step(model, **losses)` after each step, and end when
+        `budget.exhausted` says so: `step` counts and logs, and refuses a step beyond the budget. A `fit` is
+        not saved on its way: after an interruption it begins again.
         """
         raise NotImplementedError
 
@@ -83,7 +85,8 @@ class ModelHooks:
     def encode(self, model: nn.Module, x: Tensor, generator: Generator | None) -> Tensor:
         """Return the codes of x, shape (B, *latent).
 
-        Without a generator: the mean of q(z|x), of p(h=1|v), or h itself. With one: a draw.
+        Without a generator: the mean of q(z|x), of p(h=1|v), or h itself; of an index the most likely one.
+        With one: a draw. `latent` may be (), for a single value: shape (B,).
         """
         raise NotImplementedError
 

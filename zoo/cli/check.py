@@ -42,8 +42,14 @@ def command(name: str, as_json: bool) -> int:
 
 def _print(verdict: Verdict) -> None:
     """What failed first, then what was left out, then the verdict in a line."""
+    shown: dict[str, str] = {}  # error -> the check below which its traceback stands
     for outcome in verdict.of("failed"):
-        click.echo(f"FAILED  {outcome.check}: {outcome.claim}\n{outcome.traceback or outcome.reason}\n")
+        cause = outcome.traceback or outcome.reason
+        error = cause.rstrip().rpartition("\n")[2]
+        if first := shown.get(error):
+            cause = f"The same error as in {first}: {error}"
+        shown.setdefault(error, outcome.check)
+        click.echo(f"FAILED  {outcome.check}: {outcome.claim}\n{cause}\n")
     for status, heading in _HEADINGS.items():
         if outcomes := [outcome for outcome in verdict.outcomes if outcome.status == status]:
             click.echo(heading)

@@ -46,6 +46,9 @@ def _codes(path: Path, model: Model) -> Tensor:
     from zoo.errors import DataError
 
     z, latent = read_codes(str(path)), model.encode(torch.zeros(1, *model.spec.shape)).shape[1:]
+    if z.shape[1:] != latent and z.shape[1:].numel() == latent.numel() and path.suffix.lower() == ".csv":
+        z = z.reshape(-1, *latent)  # a line of the table is a flat code
     if z.shape[1:] != latent:
-        raise DataError(f"{path} must hold codes of shape (N, {', '.join(map(str, latent))}), got {tuple(z.shape)}.")
+        shape = ", ".join(map(str, ("N", *latent)))
+        raise DataError(f"{path} must hold codes of shape ({shape}), got {tuple(z.shape)}.")
     return z

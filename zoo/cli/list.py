@@ -41,3 +41,7 @@ def command(pattern: str, trains_on: str | None, latent: str | None, likelihood:
         for each in listings
     ]
     print_table(("model", "status", "from", "trains on", "latent", "likelihood", "what it is"), rows)
+    if any("?" in row for row in rows):
+        click.echo(
+            "?: no plugin is imported for a list, and the catalogue does not know this one; zoo info NAME tells."
+        )

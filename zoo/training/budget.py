@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.amount import Amount
+from zoo.errors import PluginError
 from zoo.training.divergence import check_values
 from zoo.training.log import Log, Report
 from zoo.training.state import State
@@ -38,7 +39,7 @@ class Step:
 class Budget:
     """The meter of a training: counts steps, logs losses, says how much is used.
 
-    The core's loop and a plugin's `fit` share it: call `step` after every update.
+    The core's loop and a plugin's `fit` share it: call `step` after every update, while it is not `exhausted`.
 
     Attributes:
         amount: what there is to use.
@@ -86,8 +87,14 @@ class Budget:
         """Count one update and log its losses (scalars).
 
         Raises:
+            PluginError: for a step beyond the budget, which is everybody's.
             DivergedError: if a loss is nan or infinite; noticed at the end of each epoch, and before a state is saved.
         """
+        if self.index == self._steps:
+            raise PluginError(
+                f"The budget of {self.amount}, {self._steps} steps here, is used up; a fit ends when budget.exhausted "
+                "says so."
+            )
         self.index += 1
         self._count += 1
         for name, value in losses.items():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from zoo.amount import Amount
-from zoo.card import Training
+from zoo.card import HEEDED_BY_A_FIT, Training
 from zoo.config import Config
 from zoo.contestant import Contestant
 from zoo.data import Data, DataSpec, load_data
@@ -66,7 +66,7 @@ def resolve(registry: Registry, contestant: Contestant) -> Resolved:
         Training.parse({**card.training.model_dump(), **contestant.training}, f"the training of {card.name}"),
         card.options.parse(contestant.options, f"the sampling of {card.name}"),
     )
-    unheeded = [f"train.{key}" for key in contestant.training if key != "batch_size"]
+    unheeded = [f"train.{key}" for key in contestant.training if key not in HEEDED_BY_A_FIT]
     if unheeded and plugin.implements("fit"):
         raise ConfigError(
             f"{contestant.text}: {card.name} is trained by a fit of its own, which of train. is told batch_size alone; "

@@ -25,7 +25,7 @@ References:
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +53,16 @@ class RBMConfig(zoo.Config):
     sigma: Annotated[
         float, Field(gt=0, description="noise of a visible unit on real values, in standard deviations of the data")
     ] = 0.5
+
+
+class Phase(NamedTuple):
+    """One side of the gradient, the data's or the model's: v, h = p(h = 1 | v), and means over the batch."""
+
+    v: Tensor  # (B, V)
+    h: Tensor  # (B, H)
+    mean_v: Tensor  # (V,)
+    mean_h: Tensor  # (H,)
+    energy: Tensor  # mean of E(v, h), a scalar in nats
 
 
 class RBM(nn.Module):
@@ -170,27 +180,22 @@ class RBM(nn.Module):
             A scalar in nats. Training follows its gradient; its value says little, and may rise.
         """
         with torch.no_grad():
-            h_data, E_data = self.mean_energy(v)
-            v_model = self.negative_phase(h_data, generator)
-            h_model, E_model = self.mean_energy(v_model)
+            data = self.phase(v)
+            model = self.phase(self.negative_phase(data.h, generator))
             if self.config.algorithm == "pcd":
-                self.chains = zoo.bernoulli(h_model, generator)
+                self.chains = zoo.bernoulli(model.h, generator)
             if self.config.centred:
-                self.mu.lerp_((v.mean(0) + v_model.mean(0)) / 2, SLIDING)
-                self.lam.lerp_((h_data.mean(0) + h_model.mean(0)) / 2, SLIDING)
-            weight = torch.cat([v.new_full((len(v),), -1 / len(v)), v.new_full((len(v_model),), 1 / len(v_model))])
-            both = torch.cat([v, v_model]), torch.cat([h_data, h_model]), weight
-            value = E_data - E_model
-            if decay := self.config.weight_decay:
-                value += 0.5 * decay * torch.linalg.vector_norm(self.W).square()
-        loss: Tensor = _WithGradient.apply(value, self, *both, self.W, self.b, self.c)
+                self.mu.lerp_((data.mean_v + model.mean_v) / 2, SLIDING)
+                self.lam.lerp_((data.mean_h + model.mean_h) / 2, SLIDING)
+        loss: Tensor = _Contrast.apply(self, data, model, self.W, self.b, self.c)
         return loss
 
-    def mean_energy(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """h = p(h = 1 | v), shape (B, H), and the mean of E(v, h) over the batch, a scalar in nats."""
+    def phase(self, v: Tensor) -> Phase:
+        """What the gradient takes from v of shape (B, V)."""
         a = self.input_h(v)
-        h = torch.sigmoid(a)
-        return h, self.visible_energy(v).mean() - torch.dot(h.flatten(), a.flatten()) / len(v)
+        h, mean_v = torch.sigmoid(a), v.mean(0)
+        visible = self.visible_energy(v).mean() if self.real else self.visible_energy(mean_v)  # of bits, linear in v
+        return Phase(v, h, mean_v, h.mean(0), visible - torch.dot(h.flatten(), a.flatten()) / len(v))
 
     def negative_phase(self, h_data: Tensor, generator: Generator | None = None) -> Tensor:
         """k Gibbs steps, from h ~ p(h | data) for CD, from where the chains stand for PCD.
@@ -208,28 +213,25 @@ class RBM(nn.Module):
             v = self.gibbs_step(v, generator)
         return v
 
-    def gradient(self, v: Tensor, h: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradient of -log p(v) with respect to W, b, c, from v, h and signed weights of the data and the model.
+    def gradient(self, data: Phase, model: Phase, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient of -log p(v) with respect to W, b, c, times `scale`.
 
-            ∇W = Σ_n weight_n (v_n - μ)(h_n - λ)ᵀ/σ²
-            ∇b = Σ_n weight_n v_n/σ² - ∇W λ            ∇c = Σ_n weight_n h_n - ∇Wᵀ μ/σ²
+            ∇W = <(v - μ)(h - λ)ᵀ>_model/σ² - <(v - μ)(h - λ)ᵀ>_data/σ²
+            ∇b = <v>_model/σ² - <v>_data/σ² - ∇W λ            ∇c = <h>_model - <h>_data - ∇Wᵀ μ/σ²
 
         For μ = 0 and λ = 0 this is the ordinary gradient. Otherwise it is the gradient of the centred machine,
         E = -(v - μ)ᵀW(h - λ) - …, carried over to W, b, c; both vanish at the same points.
-
-        Args:
-            v: visible units, shape (B + C, V).
-            h: hidden units or p(h = 1 | v), shape (B + C, H).
-            weight: -1/B for each example of the data, 1/C for each of the model, shape (B + C,); sums to 0.
         """
-        weight_v = weight[:, None] / self.sigma**2
-        if not self.config.centred:
-            weighted_v = v * weight_v
-            return weighted_v.T @ h, weighted_v.sum(0), weight @ h
-        weighted_v = (v - self.mu).mul_(weight_v)
-        dW = weighted_v.T @ (h - self.lam)
-        db = weighted_v.sum(0) - dW @ self.lam
-        dc = weight @ h - self.mu @ dW / self.sigma**2
+        scale_v = scale / self.sigma**2
+        (v, h), (v_model, h_model) = data[:2], model[:2]
+        if self.config.centred:
+            v, h, v_model, h_model = v - self.mu, h - self.lam, v_model - self.mu, h_model - self.lam
+        dW = v_model.T @ h_model
+        dW.addmm_(v.T, h, beta=scale_v / len(v_model), alpha=-scale_v / len(v))
+        db, dc = scale_v * (model.mean_v - data.mean_v), scale * (model.mean_h - data.mean_h)
+        if self.config.centred:
+            db -= dW @ self.lam
+            dc -= self.mu @ dW / self.sigma**2
         return dW, db, dc
 
     def reconstruction_error(self, v: Tensor) -> Tensor:
@@ -269,19 +271,21 @@ class RBM(nn.Module):
         return 0.5 * score.square().sum(-1) + slope
 
 
-class _WithGradient(torch.autograd.Function):
-    """A value whose gradient with respect to W, b, c is `RBM.gradient`, and that of the weight decay."""
+class _Contrast(torch.autograd.Function):
+    """<E>_data - <E>_model + ½ weight_decay ‖W‖², whose gradient with respect to W, b, c is set to `RBM.gradient`'s."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, rbm: RBM, v: Tensor, h: Tensor, weight: Tensor, *theta: Tensor) -> Tensor:
-        ctx.rbm = rbm
-        ctx.save_for_backward(v, h, weight)
-        return value.clone()
+    def forward(ctx: Any, rbm: RBM, data: Phase, model: Phase, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        ctx.of = rbm, data, model
+        value = data.energy - model.energy
+        if decay := rbm.config.weight_decay:
+            value += 0.5 * decay * torch.linalg.vector_norm(W).square()
+        return value
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
-        v, h, weight = ctx.saved_tensors
-        dW, db, dc = ctx.rbm.gradient(v, h, scale * weight)
-        if decay := ctx.rbm.config.weight_decay:
-            dW.addcmul_(ctx.rbm.W.detach(), scale, value=decay)
-        return None, None, None, None, None, dW, db, dc
+        rbm, data, model = ctx.of
+        dW, db, dc = rbm.gradient(data, model, scale.item())
+        if decay := rbm.config.weight_decay:
+            dW.addcmul_(rbm.W.detach(), scale, value=decay)
+        return None, None, None, dW, db, dc

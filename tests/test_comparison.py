@@ -12,6 +12,7 @@ from torch import nn
 
 import zoo
 from zoo.comparison.interval import mean_interval
+from zoo.engine.pool import default_jobs
 from zoo.registry import Registry
 
 
@@ -91,6 +92,22 @@ def test_models_and_figures_are_the_same_whatever_the_jobs_and_the_start_method(
     for other in runs[1:]:
         assert weights(other) == weights(runs[0])
         assert figures(other) == figures(runs[0])
+
+
+@pytest.mark.slow
+def test_busy_neighbours_on_every_core_change_no_hash_and_no_figure(tmp_path):
+    contestants = ["rbm:hidden=32,sample.steps=20", "ae@gmm:latent_dim=4,hidden=[32]", "vae:latent_dim=4,hidden=[32]"]
+    quiet = zoo.compare(contestants, seeds=2, epochs=10, out=tmp_path / "quiet")
+    neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * default_jobs())]
+    try:
+        loud = zoo.compare(contestants, seeds=2, epochs=10, out=tmp_path / "loud")
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
+    assert len(weights(quiet)) == 6
+    assert weights(loud) == weights(quiet)
+    assert figures(loud) == figures(quiet)
 
 
 def test_every_cell_of_another_seed_starts_from_other_weights(tmp_path):

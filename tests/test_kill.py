@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
+import zoo
 from zoo.threads import ENVIRONMENT
 
 SCRIPT = Path(__file__).with_name("killed_runs.py")
@@ -59,3 +64,56 @@ def test_runs_killed_sixty_times_end_as_if_they_had_been_left_alone(memory, tmp_
     print(*in_memory, *on_disk, sep="\n")
     check(in_memory, 10)
     check(on_disk, 2)
+
+
+COMPARED = [
+    "rbm:hidden=16,chains=10,sample.steps=20",
+    "ae@gaussian:latent_dim=2,hidden=[8]",
+    "vae:latent_dim=2,hidden=[8]",
+]
+COMMAND = [sys.executable, "-c", "from zoo.cli import main; main()", "compare"]
+
+
+def descendants(process):
+    """The processes below one."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split()
+    pairs = list(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
+    found = [process]
+    for parent in found:
+        found += [pid for pid, ppid in pairs if ppid == parent]
+    return found
+
+
+@pytest.mark.slow
+def test_comparisons_killed_at_random_moments_end_as_if_they_had_been_left_alone(memory):
+    """Of the command, its server and its workers one is killed each time; afterwards the comparison is gone on with."""
+    dice, victims = random.Random(3), []
+    began = time.monotonic()
+    words = [*COMPARED, "--seeds", "2", "--steps", "300", "--save-every", "0"]
+    subprocess.run([*COMMAND, *words, "--out", f"{memory}/whole"], check=True, capture_output=True)
+    longest = time.monotonic() - began
+    whole, folder = Path(memory) / "whole" / "compare-digits-1", Path(memory) / "killed" / "compare-digits-1"
+    words += ["--out", f"{memory}/killed"]
+    while True:
+        process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if len(victims) < 12:
+            time.sleep(dice.uniform(0.1, 0.9) * longest)
+            victim = dice.choice(descendants(process.pid))
+            victims.append({process.pid: "command"}.get(victim, "server or worker"))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        said = process.communicate()[1]
+        assert "Traceback" not in said
+        assert process.returncode in (0, 1, -signal.SIGKILL), said
+        if process.returncode == 0 and len(victims) == 12:
+            break
+        if (folder / "plan.json").exists():
+            words = ["--resume", str(folder)]
+    print(victims)
+    first, second = (zoo.Comparison.open(path) for path in (whole, folder))
+    assert [cell["metrics"] for row in first.rows for cell in row["cells"]] == [
+        cell["metrics"] for row in second.rows for cell in row["cells"]
+    ]
+    files = {file.relative_to(whole): file.read_bytes() for file in whole.rglob("*.safetensors")}
+    assert {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.safetensors")} == files
+    assert not [*folder.rglob("*.part"), *folder.rglob(".lock"), *folder.rglob("state*")]

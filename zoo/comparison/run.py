@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import shutil
 import sys
@@ -81,6 +82,8 @@ def compare(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the trainings' states are saved.
     """
     amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
+    if not (math.isfinite(save_every) and save_every >= 0):
+        raise ConfigError(f"A state is saved every so many seconds, a finite number from 0 on, got {save_every}.")
     if resume is None:
         plan = _plan(registry, contestants, data, seeds, amount, full=full)
     else:
@@ -125,32 +128,10 @@ def compare(
             grid.run({"value": float(amount.value), "unit": amount.unit})  # as it comes out of the plan, too
         except ZooError as error:
             raise type(error)(f"{error} Go on with: {command}") from error
-    rows = [_row(grid, entrant) for entrant in entrants]
-    metrics = grid.facts["metrics"]
-    add_standings(rows, metrics)
-    protocol = grid.facts["protocol"] | {
-        "budget": grid.budget,
-        "seeds": list(plan.seeds),
-        "full": plan.full,
-        "changes": list(plan.changes),
-        "jobs": pool.slots,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv and sys.argv[0] else "",
-        "wall_seconds": journal.seconds,
-        "in_process": sorted({each.model for each in grid.trained() if is_registered(registry, each.model)}),
-    }
-    results = {
-        "schema": SCHEMA,
-        "protocol": protocol,
-        "metrics": metrics,
-        "rows": rows,
-        "differences": differences(rows, metrics),
-        "fooled": fooled(rows, metrics),
-        "sensitivity": grid.sensitivity(),
-        "pictures": grid.pictures(),
-    }
-    write_atomically(folder / FILE, json.dumps(results, indent=2).encode())
-    comparison = Comparison(results, folder)
-    comparison.write()
+        results = _results(registry, grid, plan, entrants, {"jobs": pool.slots, "wall_seconds": journal.seconds})
+        write_atomically(folder / FILE, json.dumps(results, indent=2).encode())
+        comparison = Comparison(results, folder)
+        comparison.write()
     return comparison
 
 
@@ -257,6 +238,33 @@ def _check_names(registry: Registry, contestants: list[Contestant], data: str) -
         registry.find(contestant.model)
         if contestant.density:
             registry.find(contestant.density, "zoo.densities")
+
+
+def _results(
+    registry: Registry, grid: Grid, plan: Plan, entrants: list[Entrant], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """All that `results.json` says; `facts` are further ones of the protocol."""
+    rows = [_row(grid, entrant) for entrant in entrants]
+    metrics = grid.facts["metrics"]
+    add_standings(rows, metrics)
+    protocol = grid.facts["protocol"] | {
+        "budget": grid.budget,
+        "seeds": list(plan.seeds),
+        "full": plan.full,
+        "changes": list(plan.changes),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv and sys.argv[0] else "",
+        "in_process": sorted({each.model for each in grid.trained() if is_registered(registry, each.model)}),
+    }
+    return {
+        "schema": SCHEMA,
+        "protocol": protocol | facts,
+        "metrics": metrics,
+        "rows": rows,
+        "differences": differences(rows, metrics),
+        "fooled": fooled(rows, metrics),
+        "sensitivity": grid.sensitivity(),
+        "pictures": grid.pictures(),
+    }
 
 
 def _row(grid: Grid, entrant: Entrant) -> dict[str, Any]:

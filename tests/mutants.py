@@ -481,6 +481,95 @@ class WhatItLearnedInAPlainAttribute(CoinsPlugin):
         return model
 
 
+@caught_by("a-stopped-training-goes-on")
+class ARunningMeanInAPlainAttribute(TinyVAEPlugin):
+    @zoo.hookimpl
+    def build(self, config, data):
+        model = TinyVAE(config, data)
+        model.typical = 1.0
+        return model
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        losses = super().loss(model, x, generator)
+        if model.training:
+            model.typical = 0.9 * model.typical + 0.1 * abs(losses["loss"].item())
+        return losses | {"loss": losses["loss"] / model.typical}
+
+
+@caught_by("a-stopped-training-goes-on")
+class ChainsInAPlainList(TinyVAEPlugin):
+    @zoo.hookimpl
+    def build(self, config, data):
+        model = TinyVAE(config, data)
+        model.chains = [torch.zeros(1, model.D) for _ in range(4)]
+        return model
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        chains = [0.9 * z + torch.randn(z.shape, generator=generator) for z in model.chains]
+        if model.training:
+            model.chains = chains
+        return {"loss": super().loss(model, x, generator)["loss"] + model.mean(torch.cat(chains)).mean()}
+
+
+@caught_by("a-stopped-training-goes-on")
+class AWarmUpThatThePluginCounts(TinyVAEPlugin):
+    steps = 0
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        type(self).steps = 0
+        return TinyVAE(config, data)
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        type(self).steps += model.training
+        losses = super().loss(model, x, generator)
+        return losses | {"loss": losses["loss"] - 0.5**self.steps * losses["kl"]}
+
+
+CHAINS: dict[int, Tensor] = {}
+
+
+@caught_by("a-stopped-training-goes-on")
+class ChainsByTheIdOfTheModel(TinyVAEPlugin):
+    @zoo.hookimpl
+    def build(self, config, data):
+        model = TinyVAE(config, data)
+        CHAINS[id(model)] = torch.zeros(4, model.D)
+        return model
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        z = 0.9 * CHAINS[id(model)] + torch.randn(4, model.D, generator=generator)
+        if model.training:
+            CHAINS[id(model)] = z
+        return {"loss": super().loss(model, x, generator)["loss"] + model.mean(z).mean()}
+
+
+@caught_by("a-stopped-training-goes-on")
+class AGeneratorThatTheModelKeeps(TinyVAEPlugin):
+    @zoo.hookimpl
+    def build(self, config, data):
+        model = TinyVAE(config, data)
+        model.draws = torch.Generator().manual_seed(torch.randint(2**31, ()).item())
+        return model
+
+    @zoo.hookimpl
+    def loss(self, model, x):
+        return super().loss(model, x, model.draws)
+
+
+@caught_by("a-stopped-training-goes-on")
+class ABufferThatTheFirstStepRegisters(TinyVAEPlugin):
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        if not hasattr(model, "centre"):
+            model.register_buffer("centre", x.mean(0), persistent=False)
+        return super().loss(model, x, generator)
+
+
 @caught_by("training-lowers-the-loss")
 class ALossThatRisesInEvaluation(TinyVAEPlugin):
     @zoo.hookimpl

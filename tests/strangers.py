@@ -9,14 +9,18 @@ import io
 import json
 import resource
 import signal
+import struct
 import tempfile
+import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -29,6 +33,7 @@ from zoo.comparison import Comparison
 from zoo.comparison.entrants import parse_entrant
 from zoo.data import Data
 from zoo.data.files import load_file, read_codes, read_examples
+from zoo.errors import ZooError
 from zoo.report.charts import learning
 from zoo.tensor_file import read, write
 from zoo.training import resolve
@@ -80,10 +85,11 @@ _ACTS = ("flip", "set", "insert", "delete", "double", "cut")
 
 
 def edited(*whole: bytes, words: tuple[bytes, ...] = ()) -> st.SearchStrategy[bytes]:
-    """A whole input after some edits, in bits, bytes and words of its format."""
+    """A whole input after some edits, half the time one, in bits, bytes and words of its format."""
     word = st.one_of(st.binary(min_size=1, max_size=8), *([st.sampled_from(words)] if words else []))
     edit = st.tuples(st.sampled_from(_ACTS), st.integers(0, 2**16), st.integers(0, 255), word)
-    return st.builds(_edited, st.sampled_from(whole), st.lists(edit, min_size=1, max_size=6))
+    edits = st.one_of(st.lists(edit, min_size=1, max_size=1), st.lists(edit, min_size=2, max_size=6))
+    return st.builds(_edited, st.sampled_from(whole), edits)
 
 
 def _edited(whole: bytes, edits: list[tuple[str, int, int, bytes]]) -> bytes:
@@ -125,7 +131,8 @@ def edited_json(whole: Any) -> st.SearchStrategy[Any]:
     edit = st.tuples(
         st.sampled_from(("replace", "remove", "add", "move")), st.integers(0, 2**16), _PLAIN, st.integers(0, 2**16)
     )
-    return st.builds(lambda edits: _edited_tree(whole, edits), st.lists(edit, min_size=1, max_size=4))
+    edits = st.one_of(st.lists(edit, min_size=1, max_size=1), st.lists(edit, min_size=2, max_size=4))
+    return st.builds(lambda edits: _edited_tree(whole, edits), edits)
 
 
 def _edited_tree(whole: Any, edits: list[tuple[str, int, Any, int]]) -> Any:
@@ -151,6 +158,21 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
         yield tree, key
         if isinstance(value, dict | list):
             yield from _places(value)
+
+
+def _toml(value: Any) -> str:
+    """A plain value as TOML, whose inline tables are nearly JSON."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value) if isinstance(value, float) else json.dumps(value)
+
+
+def _assigned(tree: Any) -> bytes:
+    """Settings as they follow a contestant or a path: `KEY=VALUE,…`."""
+    items = tree.items() if isinstance(tree, dict) else [("x", tree)]
+    return ",".join(f"{key}={_toml(value)}" for key, value in items).encode("utf-8", "surrogatepass")
 
 
 # The entrances
@@ -187,9 +209,12 @@ _idx = st.one_of(
 )
 
 _CSV = b"a,b,kind\n" + b"".join(b"%d,%d.5,%s\n" % (i, i, (b"x", b"y")[i % 2]) for i in range(12))
+_CSV_OF_NUMBERS = b"a,b\n" + b"".join(b"%d,%d.5\n" % (i, i) for i in range(12))
 _csv = edited(
     _CSV,
     _CSV.replace(b"a,b,kind\n", b""),
+    _CSV_OF_NUMBERS,
+    _CSV_OF_NUMBERS.replace(b"a,b\n", b""),
     words=(
         b",",
         b"\n",
@@ -235,7 +260,24 @@ def _numpy_file(descr: object, fortran: object, shape: object, version: int, bod
     return b"\x93NUMPY" + bytes([version, 0]) + size + text + body
 
 
+def _filled(shape: list[int], kind: str, value: float) -> np.ndarray[Any, Any]:
+    """An array of any kind and shape: of one value, where it is of numbers."""
+    array = np.zeros(shape, kind)
+    with np.errstate(all="ignore"):
+        return array + np.float64(value).astype(kind) if array.dtype.kind in "fiu" else array
+
+
+_odd = st.builds(
+    _filled,
+    st.one_of(st.sampled_from([[12, 2], [12, 2, 2]]), st.lists(st.sampled_from([0, 1, 2, 8, 10, 12]), max_size=5)),
+    st.one_of(
+        st.sampled_from(["f8", "f4", ">f4", "u1", "i8"]),
+        st.sampled_from(["f2", ">i2", "?", "U3", "S3", "c16", "M8[s]", "V4"]),
+    ),
+    st.one_of(st.sampled_from([0, 1, 0.5, 255, -1]), st.sampled_from([1e-310, 1e300, float("nan"), float("inf")])),
+)
 _npy = st.one_of(
+    _odd.map(npy),
     edited(npy(_NUMBERS), npy(X), words=(b"'|O'", b"(", b")", b"," * 9, b"9" * 20, b"-1", b"**", b"[" * 400)),
     st.builds(
         _numpy_file,
@@ -257,15 +299,21 @@ def _zip(members: list[tuple[str, bytes]], method: int) -> bytes:
 
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_OWN = _METHODS[:2]  # numpy's
 _packed = st.builds(
     _zip,
     st.lists(
         st.tuples(st.sampled_from(["x.npy", "y.npy", "x", "../x.npy", ""]), _npy), max_size=3, unique_by=lambda m: m[0]
     ),
-    st.sampled_from(_METHODS),
+    st.sampled_from(_METHODS + _OWN),
 )
+_labels = st.one_of(st.just(np.arange(12) % 3), _odd)
 _npz = st.one_of(
-    edited(*(_zip([("x.npy", npy(_NUMBERS)), ("y.npy", npy(np.arange(12)))], method) for method in _METHODS)), _packed
+    edited(*(_zip([("x.npy", npy(_NUMBERS)), ("y.npy", npy(np.arange(12)))], method) for method in _METHODS)),
+    edited(*(_zip([("x.npy", npy(_NUMBERS))], method) for method in _OWN)),
+    _packed,
+    st.builds(lambda x, method: _zip([("x.npy", npy(x))], method), _odd, st.sampled_from(_OWN)),
+    st.builds(lambda x, y: _zip([("x.npy", npy(x)), ("y.npy", npy(y))], zipfile.ZIP_DEFLATED), _odd, _labels),
 )
 
 _CONTESTANTS = (
@@ -275,7 +323,8 @@ _CONTESTANTS = (
     b"samples:mine.npy",
     b"real",
 )
-_contestants = edited(
+_SETTINGS = {"latent_dim": 8, "beta": 4.0, "hidden": [16, 16], "train.batch_size": 10, "train.learning_rate": 0.01}
+_texts_of_contestants = edited(
     *_CONTESTANTS,
     words=(
         *(
@@ -313,6 +362,7 @@ _contestants = edited(
         *(b"\xcc\x81", b"model_config=1", b"self=1", b"=1,", b"'''", b"\\u12"),
     ),
 )
+_contestants = st.one_of(_texts_of_contestants, edited_json(_SETTINGS).map(lambda tree: b"vae@gmm:" + _assigned(tree)))
 
 
 def _contestant(text: str) -> object:
@@ -320,10 +370,15 @@ def _contestant(text: str) -> object:
     return resolve(default, entrant.contestant) if entrant.contestant else entrant
 
 
-_paths = edited(
-    b"x.npy:labels=y.npy,support=real,epochs=3",
-    b"table.csv:labels='kind'",
-    words=(b":", b"'", b"\0", b"~x", b"x/" * 300, b"9" * 5000),
+_FILES = (b"x.npy:labels=y.npy,support=real,epochs=3", b"x.npy", b"table.csv:labels='kind'")
+_paths = st.one_of(
+    edited(*_FILES, words=(b":", b"'", b"\0", b"~x", b"x/" * 300, b"9" * 5000)),
+    st.builds(
+        lambda file, tree: file + b":" + _assigned(tree),
+        st.sampled_from([b"x.npy", b"table.csv"]),
+        edited_json({"labels": "kind", "support": "real", "epochs": 3}),
+    ),
+    edited_json({"labels": "y.npy", "support": "real"}).map(lambda tree: b"x.npy:" + _assigned(tree)),
 )
 
 
@@ -332,12 +387,21 @@ def _beside(folder: Path, content: bytes) -> None:
     np.save(folder / "x.npy", _NUMBERS)
     np.save(folder / "y.npy", np.arange(12))
     (folder / "table.csv").write_bytes(_CSV)
-    load_file(f"{folder}/{content.decode('utf-8', 'surrogateescape')}")
+    with contextlib.chdir(folder):  # where the files of labels are looked for
+        load_file(f"{folder}/{content.decode('utf-8', 'surrogateescape')}")
 
 
 _TOML = SHIPPED.read_bytes()
 _SHORT = b"\n\n".join(_TOML.split(b"\n\n")[:8])
-_catalogues = edited(
+
+
+def _table(tree: Any) -> bytes:
+    """A TOML file of any values; what TOML lacks (null, lone surrogates) is refused by its reader."""
+    items = tree.items() if isinstance(tree, dict) else [("x", tree)]
+    return "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in items).encode()
+
+
+_texts_of_catalogues = edited(
     _SHORT,
     b'schema = 1\n[compare]\ncontestants = ["a"]\ndata = "d"\nseeds = 1\n[[plugin]]\nname = "a"\n',
     words=(
@@ -369,6 +433,7 @@ _catalogues = edited(
         ),
     ),
 )
+_catalogues = st.one_of(_texts_of_catalogues, edited_json(tomllib.loads(_SHORT.decode())).map(_table))
 
 _SHOWN = ("rbm", "vae", "mean", "real")
 
@@ -410,7 +475,7 @@ _reports = st.one_of(
     edited(json.dumps(_RESULTS).encode(), words=(b"[" * 5000, b"1" * 5000, b"NaN", b"null", b'"', b"{", b"}", b",")),
 )
 
-_LINES = b"".join(json.dumps(log_line(epoch, 0)).encode() + b"\n" for epoch in range(1, 6))
+_LOG = [log_line(epoch, 0) for epoch in range(1, 6)]
 
 
 def _log(path: Path) -> object:
@@ -420,8 +485,16 @@ def _log(path: Path) -> object:
     return learning(path.parent, {"folder": "rbm", "cells": [{"seed": 0}]})
 
 
-_logs = edited(
-    _LINES, words=(b"NaN", b"null", b'"', b"{}", b"[1]", b"\n", b"1" * 5000, b"1e999", b'"epoch"', b"[" * 5000)
+def _lines(log: Any) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in (log if isinstance(log, list) else [log]))
+
+
+_logs = st.one_of(
+    edited_json(_LOG).map(_lines),
+    edited(
+        _lines(_LOG),
+        words=(b"NaN", b"null", b'"', b"{}", b"[1]", b"\n", b"1" * 5000, b"1e999", b'"epoch"', b"[" * 5000),
+    ),
 )
 
 _ARRAYS = {
@@ -433,11 +506,6 @@ _ARRAYS = {
     "codes_axes": np.array("code value"),
     "map": np.zeros((2, 2, 8, 8)),
 }
-_odd = st.builds(
-    lambda shape, kind: np.zeros(shape, kind),
-    st.lists(st.sampled_from([0, 1, 2, 8, 12]), max_size=4),
-    st.sampled_from(["f8", "f4", "u1", "i8", "?", "U3", "S3", "c16", "M8[s]", "V4"]),
-)
 _whole = _zip([(f"{name}.npy", npy(array)) for name, array in _ARRAYS.items()], zipfile.ZIP_DEFLATED)
 _pictures = st.one_of(
     edited(_whole),
@@ -457,16 +525,49 @@ def _model_file() -> tuple[dict[str, Any], dict[str, Tensor]]:
 _FACTS, _TENSORS = _model_file()
 
 
-def _signed(facts: Any) -> bytes:
+def _signed(facts: Any, tensors: dict[str, Tensor] = _TENSORS) -> bytes:
     """A model file whose SHA-256 is right, whatever it says."""
     with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "x", _TENSORS, facts if isinstance(facts, dict) else {})
+        write(Path(folder) / "x", tensors, facts if isinstance(facts, dict) else {})
         return (Path(folder) / "x").read_bytes()
 
 
+def _altered(name: str, act: str, value: float) -> dict[str, Tensor]:
+    """The tensors of the model, one of them of other values, shape or kind, under another name, or away."""
+    tensor = _TENSORS[name]
+    acts: dict[str, dict[str, Tensor]] = {
+        "fill": {name: torch.full_like(tensor, value)},
+        "flatten": {name: tensor.flatten()},
+        "add a side": {name: tensor[None].clone()},
+        "empty": {name: tensor.new_zeros(0)},
+        "double": {name: tensor.double()},
+        "round": {name: tensor.to(torch.int8)},
+        "rename": {f"{name}.x": tensor},
+        "standardise": {name: tensor, "data.offset": torch.zeros(2, 2), "data.scale": torch.full((2, 2), value)},
+        "remove": {},
+    }
+    return {key: each for key, each in _TENSORS.items() if key != name} | acts[act]
+
+
+_ALTERATIONS = ("fill", "fill", "flatten", "add a side", "empty", "double", "round", "rename", "remove", "standardise")
 _models = st.one_of(
-    edited_json(_FACTS).map(_signed), edited(_signed(_FACTS), words=(b"null", b"[" * 5000, b"F64", b"9" * 20))
+    edited_json(_FACTS).map(_signed),
+    st.builds(
+        lambda *alteration: _signed(_FACTS, _altered(*alteration)),
+        st.sampled_from(sorted(_TENSORS)),
+        st.sampled_from(_ALTERATIONS),
+        st.sampled_from([0.0, -1.0, 1e38, float("nan"), float("inf")]),
+    ),
+    edited(_signed(_FACTS), words=(b"null", b"[" * 5000, b"F64", b"9" * 20)),
 )
+
+
+def _used(path: Path) -> None:
+    """A model file that can be loaded can be used, or says why not."""
+    model = load(path)
+    with contextlib.suppress(ZooError):
+        model.encode(torch.zeros(1, *model.spec.shape))
+    model.sample(2, seed=0)
 
 
 def _pictured(kind: str, mode: str = "L", **options: Any) -> bytes:
@@ -475,17 +576,47 @@ def _pictured(kind: str, mode: str = "L", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-_images = edited(
-    *(_pictured(kind) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "EPS")),
-    _pictured("PNG", "P"),
-    words=(b"IDAT", b"IEND", b"tRNS", b"\xff\xff\xff\xff", b"%!PS", b"\0\0\0\0"),
+def _png(sides: tuple[int, int], kind: tuple[int, ...], more: list[tuple[bytes, bytes]], pixels: bytes) -> bytes:
+    """A PNG whose checksums are right, whatever it says."""
+    header = struct.pack(">IIBBBBB", *sides, *kind)
+    chunks = [(b"IHDR", header), *more, (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    packed = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+_NAMES = b"PLTE tRNS acTL fcTL fdAT gAMA iCCP eXIf tEXt zTXt iTXt IHDR IDAT".split()
+_side = st.sampled_from([9, 9, 9, 9, 0, 1, 8, 4096, 4097, 2**31 - 1, 2**32 - 1])
+_images = st.one_of(
+    edited(
+        *(_pictured(kind) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "EPS")),
+        _pictured("PNG", "P"),
+        words=(b"IDAT", b"IEND", b"tRNS", b"\xff\xff\xff\xff", b"%!PS", b"\0\0\0\0"),
+    ),
+    st.builds(
+        _png,
+        st.tuples(_side, _side),
+        st.tuples(
+            st.sampled_from([8, 8, 8, 1, 16, 3]),  # bits of a value
+            st.sampled_from([0, 0, 2, 3, 4, 6, 1]),  # colours
+            *(st.sampled_from([0, 0, 0, 0, 1, 255]) for _ in range(3)),
+        ),
+        st.lists(st.tuples(st.sampled_from(_NAMES), st.binary(max_size=32)), max_size=2),
+        st.sampled_from([bytes(90), bytes(9 * 28), bytes(9), b"", bytes(2**20)]),
+    ),
 )
 
 
 def _image(folder: Path, content: bytes) -> None:
-    (folder / "pictures").mkdir(exist_ok=True)
-    (folder / "pictures" / "a.png").write_bytes(content)
-    load_file(str(folder / "pictures"))
+    """One picture among eleven whole ones."""
+    pictures = folder / "pictures"
+    if not pictures.exists():
+        pictures.mkdir()
+        for number in range(11):
+            (pictures / f"{number}.png").write_bytes(_pictured("PNG"))
+    (pictures / "x.png").write_bytes(content)
+    load_file(str(pictures))
 
 
 ENTRANCES = [
@@ -496,10 +627,10 @@ ENTRANCES = [
     Entrance("npy", _npy, _file("x.npy", _loaded)),
     Entrance("npz", _npz, _file("x.npz", _loaded)),
     Entrance("npz with classes", _npz, _file("x.npz", lambda path: load_file(f"{path}:labels=y"))),
-    Entrance("samples", st.one_of(_npy, _npz), _file("x.npz", lambda path: read_examples(str(path)))),
+    Entrance("samples", _npz, _file("x.npz", lambda path: read_examples(str(path)))),
     Entrance("codes", _npy, _file("x.npy", _codes)),
     Entrance("image", _images, _image),
-    Entrance("model file", _models, _file("model.safetensors", load)),
+    Entrance("model file", _models, _file("model.safetensors", _used)),
     Entrance("contestant", _contestants, _text(_contestant)),
     Entrance("path", _paths, _beside),
     Entrance("registry.toml", _catalogues, _file("registry.toml", read_catalogue)),
@@ -512,6 +643,10 @@ ENTRANCES = [
 FOUND = [
     ("codes", _numpy_file("|u1", True, (10**30, 24, 2**63), 3, b"")),  # OverflowError
     ("codes", _numpy_file("|S0", False, (-1,), 1, b"")),  # a floating-point exception of the process
+    (
+        "npz",
+        _zip([("x.npy", npy(_NUMBERS)), ("", npy(_NUMBERS))], zipfile.ZIP_STORED),
+    ),  # ValueError: no name, no labels
     ("pictures", _zip([("drawn_codes.npy", npy(np.array([["", ""]])))], zipfile.ZIP_STORED)),  # text for numbers
     ("codes", b"PK\x03\x04" + bytes(40)),  # BadZipFile: an .npz by another ending
     ("contestant", b"vae:latent_dim=" + b"1" * 3999),
@@ -546,5 +681,8 @@ FOUND = [
     ("model file", _signed(_FACTS | {"spec": {"shape": [10**9, 10**9], "support": "unit"}})),  # memory
     ("model file", _signed(_FACTS | {"config": _FACTS["config"] | {"hidden": [10**12]}})),
     ("model file", _signed(_FACTS | {"config": _FACTS["config"] | {"hidden": [10**30]}})),  # TypeError
+    ("model file", _signed(_FACTS, _altered("density.mean", "add a side", 0.0))),  # RuntimeError of the first sample
+    ("model file", _signed(_FACTS, _altered("density.cholesky", "remove", 0.0))),  # KeyError of the first sample
+    ("model file", _signed(_FACTS, _altered("density.mean", "standardise", float("nan")))),  # samples that are all nan
     ("model file", _signed(_FACTS | {"density": {"name": "gaussian", "distribution": "genzoo", "version": "1"}})),
 ]

@@ -152,6 +152,30 @@ def test_reconstructions_that_are_exact_before_the_training_need_not_improve():
     assert outcome.reason == "its reconstructions are exact before the training, too"
 
 
+def test_what_a_loss_keeps_in_a_buffer_is_gone_on_with():
+    class Chains(mutants.TinyVAEPlugin):
+        @zoo.hookimpl
+        def build(self, config, data):
+            model = mutants.TinyVAE(config, data)
+            model.register_buffer("chains", None, persistent=False)
+            return model
+
+        @zoo.hookimpl
+        def loss(self, model, x, generator):
+            z = torch.randn(4, model.D, generator=generator) if model.chains is None else model.chains
+            if model.training:
+                model.chains = 0.9 * z + torch.randn(z.shape, generator=generator)
+            return {"loss": super().loss(model, x, generator)["loss"] + model.mean(z).mean()}
+
+    assert only(Chains, "a-stopped-training-goes-on").run().status == "passed"
+
+
+def test_a_fit_of_its_own_is_not_gone_on_with():
+    outcome = only(CoinsPlugin, "a-stopped-training-goes-on").run()
+    assert outcome.status == "inapplicable"
+    assert outcome.reason == "it is trained by a fit of its own, which begins again at its first step"
+
+
 def test_what_a_check_meets_is_put_back(monkeypatch):
     class Rude(CoinsPlugin):
         @zoo.hookimpl

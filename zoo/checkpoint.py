@@ -19,7 +19,7 @@ from zoo.errors import CheckpointError, ZooError
 from zoo.model import Density, Model
 from zoo.model_facts import check
 from zoo.plugins import Plugin
-from zoo.randomness import scoped_randomness
+from zoo.randomness import generator, scoped_randomness
 from zoo.storage import writing
 from zoo.tensor_file import part, read, write
 
@@ -88,18 +88,14 @@ def load_model(path: Path, registry: Registry) -> Model:
     if facts["density"]:
         fitted = registry.plugin(_name(facts["density"], registry, "zoo.densities"), "zoo.densities")
         density = Density(fitted, part(tensors, "density."), tuple(facts["density"]["latent"]))
-    standard = part(tensors, "data.")
-    if standard and {name: tuple(value.shape) for name, value in standard.items()} != dict.fromkeys(
-        ("offset", "scale"), spec.shape
-    ):
-        raise CheckpointError(f"{file} is no model file: data.offset and data.scale must have the shape {spec.shape}.")
+        _check_density(density, file)
     return Model(
         plugin=plugin,
         module=module.eval(),
         config=config,
         spec=spec,
         density=density,
-        standardisation=(standard["offset"], standard["scale"]) if standard else None,
+        standardisation=_standardisation(part(tensors, "data."), spec, file),
         options=facts["options"],
         columns=tuple(facts["columns"]),
         protocol=facts["protocol"],
@@ -160,6 +156,33 @@ def _outline(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module | None
             return module
     except Exception:  # whatever torch says of values that are not there
         return None
+
+
+def _standardisation(found: dict[str, Tensor], spec: DataSpec, file: Path) -> tuple[Tensor, Tensor] | None:
+    """Offset and scale of real-valued data, with which samples are finite; None if there are none."""
+    if not found:
+        return None
+    if {name: tuple(value.shape) for name, value in found.items()} != dict.fromkeys(("offset", "scale"), spec.shape):
+        raise CheckpointError(f"{file} is no model file: data.offset and data.scale must have the shape {spec.shape}.")
+    offset, scale = found["offset"], found["scale"]
+    if offset.dtype != scale.dtype or offset.dtype != torch.float32:
+        raise CheckpointError(f"{file} is no model file: data.offset and data.scale must be of 32-bit numbers.")
+    if not (offset.isfinite() & scale.isfinite() & (scale > 0)).all():
+        raise CheckpointError(
+            f"{file} is no model file: data.offset must be finite, and data.scale finite and above 0."
+        )
+    return offset, scale
+
+
+def _check_density(density: Density, file: Path) -> None:
+    """One code is drawn: what a density was fitted to lies open in the file, and may be anything."""
+    try:
+        density.sample(1, generator(0, "a code of a file"))
+    except Exception as error:  # whatever its plugin says of a state that is not its own
+        raise CheckpointError(
+            f"{file} does not fit the installed plugin {density.plugin.qualified} ({' '.join(str(error).split())}); "
+            "install the version that it was made with."
+        ) from error
 
 
 def _check_state(module: nn.Module, state: dict[str, Tensor], file: Path) -> None:

@@ -84,9 +84,11 @@ def read_arrays(path: Path, labels: str | None = None) -> dict[str, NDArray[Any]
 def _check_names(names: list[str], labels: str, path: Path) -> None:
     if labels and labels not in names:
         raise DataError(f"{path} has no array {labels!r}; it has {', '.join(names) or 'none'}.")
-    rest = [name for name in names if name != labels]
+    rest = list(names)
+    if labels:
+        rest.remove(labels)  # once: what a zip holds twice, and what it gives no name, counts
     if len(rest) != 1:
-        came = f"{', '.join(rest) or 'none'}; name the labels with labels=NAME"
+        came = f"{', '.join(name or 'one without a name' for name in rest) or 'none'}; name the labels with labels=NAME"
         raise DataError(f"{path} must hold one array besides the labels, got {came}.")
 
 

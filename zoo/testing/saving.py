@@ -1,4 +1,4 @@
-"""Claims about files: a loaded model is the model that was saved, here and in a process that knows nothing else."""
+"""Claims about files: a loaded model is the model that was saved, and a training goes on as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from zoo.checkpoint import load_model
-from zoo.errors import Unsupported
+from zoo.errors import CheckpointError, Unsupported
 from zoo.model import Model
 from zoo.testing.claim import DoesNotApply, Failure, Skip, case_claim, plugin_claim
-from zoo.testing.subject import Case, Subject
+from zoo.testing.subject import FEW, Case, Subject
 from zoo.threads import ENVIRONMENT
+from zoo.training import Saving
+from zoo.training.saving import earlier_states
 
 _SECONDS = 300  # for a fresh process to import torch and answer
+_APART = 3  # steps from one state that a training goes on from to the next
 
 
 @case_claim()
@@ -46,6 +49,24 @@ def a_fresh_process_gives_the_same(subject: Subject) -> None:
         for folder, case in zip(folders, subject.cases, strict=True):
             wanted = outputs(case.trained, case.data.train[:8], case.bits[:8])
             _must_agree(load_file(folder / "outputs"), wanted, f"on {case.name}: the model in a fresh process")
+
+
+@case_claim()
+def a_stopped_training_goes_on(case: Case) -> None:
+    """From a saved state, in a fresh module, a training ends with the weights of one that did not stop, bit for bit."""
+    if case.plugin.implements("fit"):
+        raise DoesNotApply("it is trained by a fit of its own, which begins again at its first step")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        wanted = case.train(0, FEW, folder, Saving(every=0, keep=FEW)).module.state_dict()
+        for state in earlier_states(folder)[::_APART]:  # backwards: what a plugin still remembers is never of that step
+            found = _gone_on(case, folder, state)
+            wrong = [name for name in wanted | found if not _same(found.get(name), wanted.get(name))]
+            if wrong:
+                raise Failure(
+                    f"{', '.join(wrong[:3])} must be the same after going on from {state.stem}; what a loss keeps from "
+                    "step to step must be a buffer (persistent=False leaves it out of the model's file)"
+                )
 
 
 def outputs(model: Model, x: Tensor, bits: Tensor) -> dict[str, Tensor]:
@@ -84,6 +105,20 @@ def _answer_elsewhere(folders: list[Path]) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
     if done.returncode:
         raise Failure(f"a fresh process must load the model, got\n{done.stderr.strip()}")
+
+
+def _gone_on(case: Case, folder: Path, state: Path) -> dict[str, Tensor]:
+    """The weights, and the buffers of the model's file, at the end of a training that goes on from a state."""
+    try:
+        return dict(case.train(0, FEW, folder, Saving(keep=FEW, begin=state)).module.state_dict())
+    except CheckpointError as error:
+        raise Failure(
+            f"a fresh module must take the state: register every buffer in build, as None if it comes later ({error})"
+        ) from None
+
+
+def _same(found: Tensor | None, wanted: Tensor | None) -> bool:
+    return found is not None and wanted is not None and torch.equal(found, wanted)
 
 
 def _must_agree(found: dict[str, Tensor], wanted: dict[str, Tensor], who: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from zoo.plugins import Plugin
 from zoo.randomness import bernoulli, derive_seed, generator, scoped_randomness
 from zoo.registry import Registry
 from zoo.testing.process import kept
-from zoo.training import Resolved, train_module
+from zoo.training import Resolved, Saving, train_module
 
 N = 240  # examples of each data set, half of them for training
 STEPS = 300  # of the models that are examined for what they learned
@@ -89,11 +90,11 @@ class Case:
                 self.plugin.hooks.initialise(model=module, train=train.to(torch.get_default_dtype()))
         return module
 
-    def train(self, seed: int, steps: int) -> Model:
-        """A model trained by the core, from a seed of its own."""
+    def train(self, seed: int, steps: int, folder: Path | None = None, saving: Saving | None = None) -> Model:
+        """A model trained by the core, from a seed of its own; in a folder it saves its state, or goes on from one."""
         card = self.plugin.card
         resolved = Resolved(self.plugin, None, self.config, card.training, card.options())
-        return train_module(resolved, self.data, seed, Amount(steps, "steps"))
+        return train_module(resolved, self.data, seed, Amount(steps, "steps"), folder, saving=saving)
 
     @property
     def _sees_bits(self) -> bool:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.changes import changes
 from zoo.errors import CheckpointError
@@ -15,6 +17,43 @@ from zoo.training.log import FILE as LOG
 from zoo.training.log import Log
 from zoo.training.saving import FILE, Saving, earlier_states
 from zoo.training.state import State
+
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _Budget(BaseModel):
+    """What must stand in a state of the budget that is used."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    steps: _Count
+    seconds: float
+    stopped: bool
+    losses: list[str]
+    count: _Count
+    log: _Count
+
+
+class _Parts(BaseModel):
+    """The parts that each training has; `State.restore` checks the others, and what is inside."""
+
+    model_config = ConfigDict(strict=True)
+
+    module: dict[str, Any]
+    budget: _Budget
+
+
+class _Facts(BaseModel):
+    """What must stand in a state file."""
+
+    model_config = ConfigDict(strict=True)
+
+    depends_on: dict[str, Any]
+    started: str
+    resumed: list[_Count]
+    changes: list[str]
+    step: _Count
+    state: _Parts
 
 
 @dataclass(frozen=True)
@@ -87,4 +126,10 @@ def _read(file: Path) -> tuple[dict[str, Any], Any]:
         raise
     if "state" not in facts:
         raise CheckpointError(f"{file} is the model of a training, not its state; resume its folder: {file.parent}.")
+    try:
+        _Facts.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{file} is no state of a training: {place}: {first['msg']}; train again.") from None
     return facts, tensors

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.amount import Amount
 from zoo.contestant import Contestant
@@ -18,6 +20,17 @@ from zoo.training.train import train
 
 if TYPE_CHECKING:
     from zoo.registry import Registry
+
+
+class _Record(BaseModel):
+    """What must stand in a `run.json` for its run to be resumed."""
+
+    model_config = ConfigDict(strict=True)
+
+    contestant: Contestant
+    source: str | None
+    amount: Amount
+    seed: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,9 @@ class Begun:
         folder, state = (run, newest_state(run)) if run.is_dir() else (run.parent, run)
         file = folder / FILE
         try:
-            facts = json.loads(file.read_bytes())
+            content = file.read_bytes()
+            _Record.model_validate_json(content)
+            facts = json.loads(content)
             amount = Amount(facts["amount"]["value"], facts["amount"]["unit"])
             return cls(folder, state, Contestant(**facts["contestant"]), facts["source"], amount, facts["seed"])
         except OSError as error:

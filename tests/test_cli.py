@@ -1,12 +1,21 @@
 """The command line: what each command writes and prints, and how it ends when it cannot."""
 
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
+import torch
+from zoo_ae.plugin import AEPlugin
 
+import zoo
 from zoo.cli import COMMANDS, run
+from zoo.cli.check import _print
+from zoo.cli.decode import _codes
+from zoo.cli.files import write_array
+from zoo.testing.check import Outcome
+from zoo.testing.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +97,48 @@ def test_decode_of_encode_is_the_reconstruction(trained, tmp_path):
     assert np.load(tmp_path / "z.npy").shape == (180, 2)
     expected = zoo.load(trained).reconstruct(zoo.load_data("digits").valid)
     assert np.array_equal(np.load(tmp_path / "x.npy"), expected.numpy())
+
+
+class Single(AEPlugin):
+    """An autoencoder whose code is one value, of shape ()."""
+
+    card = dataclasses.replace(AEPlugin.card, name="single", summary="one value")
+
+    @zoo.hookimpl
+    def encode(self, model, x):
+        return model.encode(x)[:, 0]
+
+    @zoo.hookimpl
+    def decode(self, model, z):
+        return model.decode(z[:, None])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npy"])
+def test_codes_of_any_shape_come_back_from_their_files(tmp_path, suffix):
+    registry = zoo.Registry()
+    registry.register(Single)
+    for name, settings in (("single", "latent_dim=1"), ("vae", "latent_dim=3")):
+        model = registry.create(f"{name}:{settings},hidden=[4]")
+        z = model.encode(zoo.load_data("digits").test[:5])
+        write_array(tmp_path / f"z.{suffix}", z, "code")
+        torch.testing.assert_close(_codes(tmp_path / f"z.{suffix}", model), z)
+    with pytest.raises(zoo.DataError, match=r"must hold codes of shape \(N\), got \(5, 3\)"):
+        _codes(tmp_path / f"z.{suffix}", registry.create("single:latent_dim=1,hidden=[4]"))
+
+
+def test_check_shows_one_error_once(capsys):
+    traceback = "Traceback (most recent call last):\n  a line\nRuntimeError: no luck\n"
+    outcomes = [
+        Outcome(check, "shapes", f"{check} holds.", "failed", "RuntimeError: no luck", traceback=traceback)
+        for check in ("first", "second")
+    ]
+    outcomes.append(Outcome("third", "shapes", "third holds.", "failed", "2 is not 3"))
+    _print(Verdict("zoo-x/x", "1.0", [], outcomes))
+    out, _ = said(capsys)
+    assert out.startswith(f"FAILED  first: first holds.\n{traceback}")
+    assert "FAILED  second: second holds.\nThe same error as in first: RuntimeError: no luck\n" in out
+    assert "FAILED  third: third holds.\n2 is not 3\n" in out
+    assert out.count("a line") == 1
 
 
 def test_info_shows_every_setting_with_its_bounds(capsys):

@@ -123,6 +123,23 @@ WRONG_RUNS = [
         "…state.safetensors is the state of a training; make its model: zoo train --resume ….",
     ),
     WrongRun(
+        "no comparison",
+        "compare --resume RUN",
+        "… is no folder of a comparison: plan.json cannot be read (No such file or directory).",
+    ),
+    WrongRun(
+        "a plan.json of something else",
+        "compare --resume RUN",
+        "…plan.json does not say what was compared; begin a new comparison.",
+        lambda run: (run / "plan.json").write_text("[1]"),
+    ),
+    WrongRun(
+        "another comparison",
+        "compare vae --resume RUN",
+        "A comparison goes on with its own contestants, seeds and budget; leave them out, or begin a new one.",
+        code=2,
+    ),
+    WrongRun(
         "a training that diverges",
         "train vae:train.learning_rate=1e30 --steps 30 --save-every 0 --out RUN",
         "The training diverged: … is … at step …; lower the learning rate (train.learning_rate, now …). The last "

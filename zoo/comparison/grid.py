@@ -80,6 +80,7 @@ class Grid:
 
     def __init__(
         self,
+        *,
         registry: Registry,
         pool: Pool,
         entrants: list[Entrant],

@@ -110,10 +110,18 @@ def compare(
     ):
         if resume is None:
             plan.write(folder)
-        journal, file = Journal(folder), Path(scratch) / "data.safetensors"
+        journal = Journal(folder)
         grid = Grid(
-            *(registry, pool, entrants, list(plan.seeds), folder, file, plan.full, on_event),
-            *(journal, {"command": command, "save_every": save_every, "allow_changes": allow_changes}),
+            registry=registry,
+            pool=pool,
+            entrants=entrants,
+            seeds=list(plan.seeds),
+            folder=folder,
+            file=Path(scratch) / "data.safetensors",
+            full=plan.full,
+            on_event=on_event,
+            journal=journal,
+            saving={"command": command, "save_every": save_every, "allow_changes": allow_changes},
         )
         try:
             grid.prepare(source)

@@ -1,14 +1,17 @@
-"""Shared fixtures: throw-away distributions, installed for the length of one test."""
+"""Shared fixtures: throw-away distributions, installed for the length of one test; one warm server for comparisons."""
 
 from __future__ import annotations
 
 import importlib
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from zoo.engine.pool import Pool, default_jobs
 
 INDEPENDENT_PIXELS = Path(__file__).with_name("independent_pixels.py").read_text(encoding="utf-8")
 
@@ -69,3 +72,63 @@ def distribution(site: Path) -> Install:
         return module
 
     return install
+
+
+class SharedPool(Pool):
+    """A pool whose warm server outlives it, for the next: comparisons of tests would mostly wait for its imports.
+
+    A server's environment is frozen at its start, so that it serves as long as that stays the same; after an exception,
+    which may leave jobs running, it serves no more.
+    """
+
+    _shared: SharedPool | None = None
+    _environment: dict[str, str] | None = None
+
+    def __new__(cls, jobs=None, method=None, timeout=None):
+        shared, environment = cls._shared, _environment()
+        if method is not None or shared is None or shared._environment != environment:
+            return super().__new__(cls)
+        return shared
+
+    def __init__(self, jobs=None, method=None, timeout=None):
+        if self is type(self)._shared:
+            self.slots, self._timeout = jobs or default_jobs(), timeout
+        else:
+            super().__init__(jobs, method, timeout)
+
+    def __enter__(self):
+        if self is type(self)._shared:
+            return self
+        super().__enter__()
+        if self._server:
+            type(self).end()
+            type(self)._shared, self._environment = self, _environment()
+        return self
+
+    def __exit__(self, kind, *exception):
+        if self is not type(self)._shared:
+            super().__exit__(kind, *exception)
+        elif kind is not None:
+            type(self)._shared = None
+            super().__exit__(kind, *exception)
+
+    @classmethod
+    def end(cls):
+        """End the server that is shared now."""
+        if cls._shared is not None:
+            shared, cls._shared = cls._shared, None
+            shared.__exit__(None)
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_server() -> Iterator[None]:
+    """Comparisons of this process share a server."""
+    import zoo.comparison.run
+
+    zoo.comparison.run.Pool = SharedPool
+    yield
+    SharedPool.end()

@@ -160,8 +160,7 @@ def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distr
     assert "ae@broken" not in (comparison.path / JOURNAL).read_text()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path, number, code):
+def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path):
     words = ["compare", "vae:latent_dim=2,hidden=[8]", "--seeds", "1", "--out", str(tmp_path), "--epochs"]
     command = [sys.executable, "-c", "from zoo.cli import main; main()"]
     process = subprocess.Popen([*command, *words, "100000"], stderr=subprocess.PIPE, text=True, env=os.environ)
@@ -169,12 +168,12 @@ def test_a_signal_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path
     end = time.monotonic() + 100
     while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size) and time.monotonic() < end:
         time.sleep(0.05)
-    process.send_signal(number)
+    process.terminate()
     said = process.communicate()[1]
     folder = tmp_path / "compare-digits-1"
     assert said.splitlines()[-1] == f"Interrupted. Go on with: zoo compare --resume {shlex.quote(str(folder))}"
     assert "Traceback" not in said
-    assert process.returncode == code
+    assert process.returncode == 143
     assert (run / "state.safetensors").exists()
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
 

@@ -25,10 +25,9 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / FILE
     descriptor = _acquire(path, folder)
     try:
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
-        with contextlib.suppress(FileNotFoundError):  # the folder may be gone
+        with contextlib.suppress(OSError):  # the folder may be gone; a file that stays locks nothing
             path.unlink()
         os.close(descriptor)
 
@@ -38,18 +37,22 @@ def _acquire(path: Path, folder: Path) -> int:
     while True:
         with writing(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is(path, descriptor):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.ftruncate(descriptor, 0)
-                return descriptor
-        except BlockingIOError:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace")
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                if _is(path, descriptor):
+                    return descriptor
+            except BlockingIOError:
+                holder = os.pread(descriptor, 20, 0).decode(errors="replace") or "that has just come"
+                os.close(descriptor)
+                raise ConfigError(
+                    f"{folder} is in use by process {holder}; wait for it, or choose another folder."
+                ) from None
+            except OSError:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
-            raise ConfigError(
-                f"{folder} is in use by process {holder or 'of another user'}; wait for it, or choose another folder."
-            ) from None
-        os.close(descriptor)
 
 
 def _is(path: Path, descriptor: int) -> bool:

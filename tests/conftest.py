@@ -77,8 +77,8 @@ def distribution(site: Path) -> Install:
 class SharedPool(Pool):
     """A pool whose warm server outlives it, for the next: comparisons of tests would mostly wait for its imports.
 
-    A server's environment is frozen at its start, so that it serves as long as that stays the same; after an exception,
-    which may leave jobs running, it serves no more.
+    A server's environment and folder are those of its start, so that it serves as long as they stay the same; after an
+    exception, which may leave jobs running, it serves no more.
     """
 
     _shared: SharedPool | None = None
@@ -121,7 +121,8 @@ class SharedPool(Pool):
 
 
 def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    """What a server takes over from the process that starts it: variables, and the folder from which paths lead."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")} | {"": os.getcwd()}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,12 @@ Unit = Literal["epochs", "steps", "seconds"]
 _UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
+def check_save_every(seconds: float) -> None:
+    """Refuse a time from one saved state to the next that is none."""
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ConfigError(f"A state is saved every so many seconds, a finite number from 0 on, got {seconds}.")
+
+
 @dataclass(frozen=True)
 class Amount:
     """A training budget: so many epochs, steps, or seconds of training."""

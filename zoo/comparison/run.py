@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import shutil
 import sys
@@ -13,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.amount import Amount
+from zoo.amount import Amount, check_save_every
 from zoo.changes import changes
 from zoo.comparison.entrants import Entrant, parse_entrant
 from zoo.comparison.grid import Grid, is_registered
@@ -82,8 +81,7 @@ def compare(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the trainings' states are saved.
     """
     amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
-    if not (math.isfinite(save_every) and save_every >= 0):
-        raise ConfigError(f"A state is saved every so many seconds, a finite number from 0 on, got {save_every}.")
+    check_save_every(save_every)
     if resume is None:
         plan = _plan(registry, contestants, data, seeds, amount, full=full)
     else:

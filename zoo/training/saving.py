@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.amount import check_save_every
 from zoo.errors import ConfigError
 from zoo.interruption import Interruption
 from zoo.storage import write_atomically, writing
@@ -36,8 +36,7 @@ class Saving:
     allow_changes: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.every) and self.every >= 0):
-            raise ConfigError(f"A state is saved every so many seconds, a finite number from 0 on, got {self.every}.")
+        check_save_every(self.every)
         if self.keep < 1:
             raise ConfigError(f"A run keeps its last state at least, got {self.keep} states to keep; give 1 or more.")
 

@@ -213,8 +213,8 @@ class RBM(nn.Module):
             v = self.gibbs_step(v, generator)
         return v
 
-    def gradient(self, data: Phase, model: Phase, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradient of -log p(v) with respect to W, b, c, times `scale`.
+    def gradient(self, data: Phase, model: Phase) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient of -log p(v) with respect to W, b, c.
 
             ∇W = <(v - μ)(h - λ)ᵀ>_model/σ² - <(v - μ)(h - λ)ᵀ>_data/σ²
             ∇b = <v>_model/σ² - <v>_data/σ² - ∇W λ            ∇c = <h>_model - <h>_data - ∇Wᵀ μ/σ²
@@ -222,16 +222,16 @@ class RBM(nn.Module):
         For μ = 0 and λ = 0 this is the ordinary gradient. Otherwise it is the gradient of the centred machine,
         E = -(v - μ)ᵀW(h - λ) - …, carried over to W, b, c; both vanish at the same points.
         """
-        scale_v = scale / self.sigma**2
+        precision = 1 / self.sigma**2
         (v, h), (v_model, h_model) = data[:2], model[:2]
         if self.config.centred:
             v, h, v_model, h_model = v - self.mu, h - self.lam, v_model - self.mu, h_model - self.lam
         dW = v_model.T @ h_model
-        dW.addmm_(v.T, h, beta=scale_v / len(v_model), alpha=-scale_v / len(v))
-        db, dc = scale_v * (model.mean_v - data.mean_v), scale * (model.mean_h - data.mean_h)
+        dW.addmm_(v.T, h, beta=precision / len(v_model), alpha=-precision / len(v))
+        db, dc = precision * (model.mean_v - data.mean_v), model.mean_h - data.mean_h
         if self.config.centred:
             db -= dW @ self.lam
-            dc -= self.mu @ dW / self.sigma**2
+            dc -= precision * (self.mu @ dW)
         return dW, db, dc
 
     def reconstruction_error(self, v: Tensor) -> Tensor:
@@ -285,7 +285,9 @@ class _Contrast(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
         rbm, data, model = ctx.of
-        dW, db, dc = rbm.gradient(data, model, scale.item())
+        gradient = rbm.gradient(data, model)
         if decay := rbm.config.weight_decay:
-            dW.addcmul_(rbm.W.detach(), scale, value=decay)
-        return None, None, None, dW, db, dc
+            gradient[0].add_(rbm.W.detach(), alpha=decay)
+        if not scale.is_cpu or scale != 1:  # to read it from a GPU would wait for it
+            return None, None, None, *(scale * each for each in gradient)
+        return None, None, None, *gradient

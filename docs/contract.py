@@ -21,7 +21,8 @@ _HEAD = f"""<!-- Written by: {COMMAND} -->
 What a plugin may implement, and what it is given: the docstrings of [zoo/hookspecs.py](../zoo/hookspecs.py), in order.
 [plugins.md](plugins.md) is the guide to it, and says what may change from version to version. In the shapes B is a
 batch, N a number of examples, `data.shape` the shape of one example and `latent` the shape of one code. A hook names
-only the arguments that it needs, and none has a default.
+only the arguments that it needs, and none has a default. Tensors and generators are on the model's device, and so are
+answers; `build` and `initialise` run on the processor.
 """
 _CARDS = {
     "zoo.models": (zoo.Card, zoo.Training),

@@ -67,7 +67,7 @@ class CoinsPlugin:
     def sample(self, model, n, generator):
         mean = model.mean.expand(n, *model.mean.shape)
         if model.real:
-            return mean + model.sd * torch.randn(mean.shape, generator=generator)
+            return mean + model.sd * torch.randn(mean.shape, generator=generator, device=mean.device)
         return zoo.bernoulli(mean, generator)
 
     @zoo.hookimpl
@@ -123,7 +123,7 @@ def log_normal(x: Tensor, mu: Any, sigma: Tensor) -> Tensor:
 
 
 def draw(mu: Tensor, sigma: Tensor, generator) -> Tensor:
-    return mu + sigma * torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
+    return mu + sigma * torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
 
 
 ONE = torch.tensor(1.0)
@@ -165,7 +165,7 @@ class TinyVAEPlugin:
 
     @zoo.hookimpl
     def sample_codes(self, model, n, generator):
-        return torch.randn(n, model.D, generator=generator)
+        return torch.randn(n, model.D, generator=generator, device=generator.device)
 
     @zoo.hookimpl
     def log_prob_codes(self, model, z):
@@ -726,6 +726,42 @@ class AParameterThatNothingUses(TinyVAEPlugin):
         model = TinyVAE(config, data)
         model.spare = nn.Parameter(torch.zeros(3))
         return model
+
+
+@caught_by("another-device-gives-the-same")
+class DrawsOnTheProcessor(CoinsPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        u = torch.rand(n, *model.mean.shape, generator=generator)
+        return (u < model.mean).float() if not model.real else model.mean + model.sd * u
+
+
+@caught_by("another-device-gives-the-same")
+class FitsInNumpy(CoinsPlugin):
+    @zoo.hookimpl
+    def fit(self, model, train):
+        super().fit(model, train)
+        model.mean.copy_(torch.from_numpy(train.numpy().mean(0)))
+
+
+@caught_by("another-device-gives-the-same")
+class HoldsATensorThatIsNoBuffer(TinyVAEPlugin):
+    @zoo.hookimpl
+    def build(self, config, data):
+        model = TinyVAE(config, data)
+        model.one = torch.ones(data.shape)
+        return model
+
+    @zoo.hookimpl
+    def decode(self, model, z, generator):
+        return super().decode(model, z, generator) * model.one
+
+
+@caught_by("another-device-gives-the-same")
+class AnswersOtherwiseThere(TinyVAEPlugin):
+    @zoo.hookimpl
+    def encode(self, model, x, generator):
+        return super().encode(model, x, generator) * (2 if x.is_cuda else 1)
 
 
 @caught_by("nothing-is-printed")

@@ -134,6 +134,7 @@ def protocol():
         "features": {"description": "penultimate layer of a classifier of the training split", "sha256": "b2" * 32},
         "versions": {"genzoo": "0.3", "torch": "2.13.0"},
         "extensions": [],
+        "device": "cpu",
         "threads_per_process": 1,
         "budget": {"value": 100.0, "unit": "epochs"},
         "seeds": SEEDS,

@@ -181,7 +181,7 @@ def test_doctor_loads_every_plugin(capsys):
         (["train", "vae", "--save-every", "nan"], 2, "a finite number from 0 on, got nan"),
         (["compare", "vae", "--save-every", "nan"], 2, "a finite number from 0 on, got nan"),
         (["compare", "--resume", "here", "--out", "there"], 2, "goes on in its folder; leave out --out"),
-        (["compare", "vae", "--resume", "here"], 2, "goes on with its own contestants, seeds and budget"),
+        (["compare", "vae", "--resume", "here"], 2, "goes on with its own contestants, seeds, budget and device"),
         (["compare", "--resume", "here"], 5, "here is no folder of a comparison: plan.json cannot be read"),
         (["train", "vae", "--keep", "0"], 2, "got 0 states to keep; give 1 or more"),
         (["train", "--resume", "no-such-run"], 5, "is no run folder: run.json cannot be read"),

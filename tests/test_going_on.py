@@ -222,7 +222,9 @@ def test_other_data_are_refused_whatever_is_allowed(folder):
 
 @pytest.mark.parametrize("settings", [{"contestants": ["vae"]}, {"seeds": 2}, {"epochs": 3}, {"full": True}])
 def test_a_comparison_goes_on_as_it_was_begun(folder, settings):
-    with pytest.raises(zoo.ConfigError, match="goes on with its own contestants, seeds and budget; leave them out"):
+    with pytest.raises(
+        zoo.ConfigError, match="goes on with its own contestants, seeds, budget and device; leave them out"
+    ):
         zoo.compare(resume=folder, **settings)
 
 

@@ -136,7 +136,7 @@ WRONG_RUNS = [
     WrongRun(
         "another comparison",
         "compare vae --resume RUN",
-        "A comparison goes on with its own contestants, seeds and budget; leave them out, or begin a new one.",
+        "A comparison goes on with its own contestants, seeds, budget and device; leave them out, or begin a new one.",
         code=2,
     ),
     WrongRun(

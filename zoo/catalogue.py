@@ -25,7 +25,7 @@ class Release:
         source: `index` (the package index), the https address of a wheel, or a folder beside the catalogue.
         sha256: of its wheel; "" for a folder.
         yanked: why nobody should install it; "" if it is well.
-        conformance: the verdict of `zoo check` on it, on a machine without a GPU; "" if that is not known.
+        conformance: the verdict of `zoo check` on it; "" if that is not known.
     """
 
     version: str

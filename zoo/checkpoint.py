@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from zoo.config import Config
 from zoo.data import DataSpec
+from zoo.devices import find_device
 from zoo.errors import CheckpointError, ZooError
 from zoo.model import Density, Model
 from zoo.model_facts import check
@@ -68,14 +69,14 @@ def save_model(model: Model, path: Path) -> Path:
     return path
 
 
-def load_model(path: Path, registry: Registry) -> Model:
-    """Load what `save_model` wrote.
+def load_model(path: Path, registry: Registry, device: str = "cpu") -> Model:
+    """Load what `save_model` wrote, onto a device.
 
     Raises:
         CheckpointError: if it is missing, damaged, of another format, or does not fit its plugin.
-        PluginError, ConfigError: if its plugin is not usable here.
+        PluginError, ConfigError: if its plugin is not usable here, or there is no such device.
     """
-    file = _file(path)
+    file, place = _file(path), find_device(device)
     facts, tensors = read(file)
     if "state" in facts:
         raise CheckpointError(f"{file} is the state of a training; make its model: zoo train --resume {file.parent}.")
@@ -91,7 +92,7 @@ def load_model(path: Path, registry: Registry) -> Model:
         _check_density(density, file)
     return Model(
         plugin=plugin,
-        module=module.eval(),
+        module=module.eval().to(place),
         config=config,
         spec=spec,
         density=density,

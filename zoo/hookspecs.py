@@ -8,6 +8,9 @@ tables then show `n/a` with that reason.
 In the shapes below B is a batch, N a number of examples, `data.shape` the shape of one example
 (without the batch) and `latent` the shape of one code.
 
+Every tensor and generator that a model's hook is given is on the model's device, the processor or a
+GPU, and so are its answers; `build` and `initialise` always run on the processor.
+
 This module is imported at start-up and imports nothing but pluggy.
 """
 

@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 from zoo.boundary import checked, guarded
 from zoo.config import Config
 from zoo.data import DataSpec
+from zoo.devices import CPU, device_of, find_device
 from zoo.errors import ConfigError, PluginError, Unsupported
 from zoo.hookspecs import LatentDensity
 from zoo.likelihood import LogProb
@@ -43,14 +44,19 @@ class Density(LatentDensity):
     latent: tuple[int, ...]
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        """Draw n codes, float64, shape (n, D)."""
-        z = self.plugin.hooks.sample(state=self.state, n=n, generator=generator)
-        return checked(z, self.plugin, "sample", (n, *self.codes))
+        """Draw n codes, float64, shape (n, D), on the generator's device; the density itself is on the processor."""
+        draws = generator
+        if generator.device.type != "cpu":
+            seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+            draws = Generator().manual_seed(int(seed))
+        z = self.plugin.hooks.sample(state=self.state, n=n, generator=draws)
+        return checked(z, self.plugin, "sample", (n, *self.codes)).to(generator.device)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats for codes of shape (B, D) or (B, *latent), shape (B,)."""
-        flat = z.reshape(len(z), -1).double()
-        return checked(self.plugin.hooks.log_prob(state=self.state, z=flat), self.plugin, "log_prob", (len(z),))
+        flat = z.reshape(len(z), -1).double().cpu()
+        nats = self.plugin.hooks.log_prob(state=self.state, z=flat)
+        return checked(nats, self.plugin, "log_prob", (len(z),)).to(z.device)
 
     @property
     def codes(self) -> tuple[int]:
@@ -61,6 +67,9 @@ class Density(LatentDensity):
 @dataclass(frozen=True, eq=False)
 class Model:
     """A model that can be used: `encode`, `decode`, `reconstruct`, `sample`, `log_prob`, `save`.
+
+    It works on the device where its module is, takes tensors from anywhere, and returns what it makes of them there;
+    what it makes of nothing, samples, is on the processor.
 
     Attributes:
         plugin: of group `zoo.models`; every hook goes through it.
@@ -91,6 +100,11 @@ class Model:
         return f"{name}@{self.density.plugin.card.name}" if self.density else name
 
     @property
+    def device(self) -> torch.device:
+        """Where it works."""
+        return device_of(self.module)
+
+    @property
     def parameters(self) -> int:
         """Number of trained values, those of the latent density not counted."""
         return sum(parameter.numel() for parameter in self.module.parameters())
@@ -108,8 +122,8 @@ class Model:
             x: examples in the data's units, shape (B, *spec.shape).
             seed: of the draws; None gives means.
         """
-        draws = None if seed is None else generator(seed, "encode")
-        return torch.cat([self._encode(self._standardise(block), draws) for block in self._blocks(x)])
+        draws = None if seed is None else generator(seed, "encode", self.device)
+        return torch.cat([self._encode(self._standardise(block), draws).to(x.device) for block in self._blocks(x)])
 
     def decode(self, z: Tensor, *, seed: int | None = None) -> Tensor:
         """E[x|z] in the data's units, shape (B, *spec.shape).
@@ -122,8 +136,8 @@ class Model:
             raise ConfigError(
                 "Only real-valued data have draws from p(x|z); draw bits from the means with zoo.bernoulli."
             )
-        draws = None if seed is None else generator(seed, "decode")
-        return torch.cat([self._restore(self._decode(block, draws)) for block in z.split(BLOCK)])
+        draws = None if seed is None else generator(seed, "decode", self.device)
+        return torch.cat([self._restore(self._decode(block, draws), z.device) for block in z.split(BLOCK)])
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """decode(encode(x)) with mean codes, shape (B, *spec.shape)."""
@@ -150,10 +164,10 @@ class Model:
                 f"At most {most:,} samples of {self.spec.size:,} values are drawn at once, got {n:,}; draw the others "
                 "with another seed."
             )
-        draws = generator(secrets.randbits(62) if seed is None else seed, "sample")
+        draws = generator(secrets.randbits(62) if seed is None else seed, "sample", self.device)
         chosen = self._options(options)
         sizes = [BLOCK] * (n // BLOCK) + ([n % BLOCK] if n % BLOCK else [])
-        return torch.cat([self._restore(self._sample(size, draws, chosen)) for size in sizes])
+        return torch.cat([self._restore(self._sample(size, draws, chosen), CPU) for size in sizes])
 
     def log_prob(self, x: Tensor, *, seed: int = 0, **options: Any) -> tuple[LogProb, ...]:
         """log p(x) in nats per example, each answer with its kind; several make a bracket.
@@ -182,7 +196,7 @@ class Model:
             answer = self.plugin.hooks.log_prob(
                 model=self.module,
                 x=seen,
-                generator=generator(seed, "log_prob"),
+                generator=generator(seed, "log_prob", self.device),
                 options=self._options(options),
                 prior=self.density,
             )
@@ -190,9 +204,10 @@ class Model:
             raise PluginError(
                 f"The hook 'log_prob' of {self.plugin.source} must return a tuple of zoo.LogProb, got {answer!r:.80}."
             )
-        for bound in answer:
-            checked(bound.nats, self.plugin, "log_prob", (len(x),))
-        return tuple(answer)
+        return tuple(
+            replace(bound, nats=checked(bound.nats, self.plugin, "log_prob", (len(x),)).to(x.device))
+            for bound in answer
+        )
 
     def sample_codes(self, n: int, *, seed: int, **options: Any) -> Tensor:
         """Draw n of the codes that `sample` decodes, shape (n, *latent).
@@ -200,14 +215,14 @@ class Model:
         Raises:
             Unsupported: by a model that does not say where its codes come from.
         """
-        draws = generator(seed, "sample codes")
+        draws = generator(seed, "sample codes", self.device)
         if self.density is not None:
-            return self.density.sample(n, draws).reshape(n, *self.density.latent)
+            return self.density.sample(n, draws).cpu().reshape(n, *self.density.latent)
         if not self.plugin.implements("sample_codes"):
             raise Unsupported(f"{self.name} does not say which codes it decodes: its plugin offers no sample_codes.")
         with guarded(self.plugin, "sample_codes"):
             z = self.plugin.hooks.sample_codes(model=self.module, n=n, generator=draws, options=self._options(options))
-        return checked(z, self.plugin, "sample_codes", (n, ...))
+        return checked(z, self.plugin, "sample_codes", (n, ...)).cpu()
 
     def log_prob_codes(self, z: Tensor) -> Tensor:
         """log p(z) in nats, shape (B,), of codes of shape (B, *latent) under what `sample_codes` draws from.
@@ -219,9 +234,10 @@ class Model:
             return self.density.log_prob(z)
         if not self.plugin.implements("log_prob_codes"):
             raise Unsupported(f"{self.name} has no density of its codes: its plugin offers no log_prob_codes.")
-        with guarded(self.plugin, "log_prob_codes", z):
-            nats = self.plugin.hooks.log_prob_codes(model=self.module, z=z)
-        return checked(nats, self.plugin, "log_prob_codes", (len(z),))
+        seen = z.to(self.device)
+        with guarded(self.plugin, "log_prob_codes", seen):
+            nats = self.plugin.hooks.log_prob_codes(model=self.module, z=seen)
+        return checked(nats, self.plugin, "log_prob_codes", (len(z),)).to(z.device)
 
     def diagnose(self, train: Tensor, valid: Tensor, *, seed: int = 0) -> dict[str, Any]:
         """Figures that only a model of this kind has, by name; {} for one that offers none.
@@ -233,7 +249,7 @@ class Model:
         if not self.plugin.implements("diagnose"):
             return {}
         seen = [self._standardise(train), self._standardise(valid)]
-        draws = generator(seed, "diagnose")
+        draws = generator(seed, "diagnose", self.device)
         with guarded(self.plugin, "diagnose", *seen):
             found = self.plugin.hooks.diagnose(model=self.module, train=seen[0], valid=seen[1], generator=draws)
         if not isinstance(found, dict) or not all(
@@ -254,6 +270,15 @@ class Model:
         self._options(changes)
         return replace(self, options={**self.options, **changes})
 
+    def to(self, device: str) -> Model:
+        """Move its module to a device, `cpu`, `cuda` or `cuda:1`, and return this model.
+
+        Raises:
+            ConfigError: if there is no such device.
+        """
+        self.module.to(find_device(device))
+        return self
+
     def with_density(self, density: Density) -> Model:
         """The same model under another latent density."""
         return replace(self, density=density)
@@ -272,7 +297,7 @@ class Model:
 
     def _decode(self, z: Tensor, draws: Generator | None) -> Tensor:
         """Standardised examples of a block of codes."""
-        z = z.to(torch.float32)
+        z = z.to(self.device, torch.float32)
         with guarded(self.plugin, "decode", z):
             x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws)
         return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support, given=z)
@@ -307,7 +332,13 @@ class Model:
             )
 
     def _standardise(self, x: Tensor) -> Tensor:
-        return x if self.standardisation is None else (x - self.standardisation[0]) / self.standardisation[1]
+        """Examples as the module sees them, where it is."""
+        if self.standardisation is not None:
+            x = (x.cpu() - self.standardisation[0]) / self.standardisation[1]
+        return x.to(self.device)
 
-    def _restore(self, x: Tensor) -> Tensor:
-        return x if self.standardisation is None else x * self.standardisation[1] + self.standardisation[0]
+    def _restore(self, x: Tensor, device: torch.device) -> Tensor:
+        """Examples as people see them, on a device."""
+        if self.standardisation is not None:
+            x = x.cpu() * self.standardisation[1] + self.standardisation[0]
+        return x.to(device)

@@ -22,24 +22,25 @@ def derive_seed(seed: int, purpose: str) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def generator(seed: int, purpose: str) -> Generator:
-    """A CPU generator seeded by `derive_seed`."""
-    return Generator().manual_seed(derive_seed(seed, purpose))
+def generator(seed: int, purpose: str, device: torch.device | None = None) -> Generator:
+    """A generator seeded by `derive_seed`, for draws on a device; None for the processor."""
+    return Generator(device or "cpu").manual_seed(derive_seed(seed, purpose))
 
 
 @contextlib.contextmanager
 def scoped_randomness(seed: int) -> Iterator[None]:
     """Seed the global state of torch, numpy and random inside the block; restore the caller's after it."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+    states = np.random.get_state(), random.getstate()
+    gpus = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
+    with torch.random.fork_rng(gpus):
+        try:
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)
+            random.seed(seed)
+            yield
+        finally:
+            np.random.set_state(states[0])
+            random.setstate(states[1])
 
 
 def bernoulli(p: Tensor, generator: Generator | None = None) -> Tensor:

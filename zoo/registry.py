@@ -257,6 +257,7 @@ class Registry:
         folder: str | Path | None = None,
         save_every: float = 30.0,
         keep: int = 2,
+        device: str = "cpu",
         progress: Progress | None = None,
         **config: Any,
     ) -> Model:
@@ -271,6 +272,7 @@ class Registry:
                 from which `resume` goes on); None writes nothing.
             save_every: seconds from one state to the next.
             keep: how many of the last states stay in the folder.
+            device: where it is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
             progress: called with the `zoo.training.Report` of each epoch.
             **config: further settings of the model.
 
@@ -283,7 +285,9 @@ class Registry:
         amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
         parsed, run = _contestant(contestant, config), None if folder is None else Path(folder)
         saving = Saving(save_every, keep)
-        return train(self, parsed, data, seed=seed, amount=amount, folder=run, progress=progress, saving=saving)
+        return train(
+            self, parsed, data, seed=seed, amount=amount, folder=run, progress=progress, saving=saving, device=device
+        )
 
     def resume(
         self,
@@ -297,6 +301,7 @@ class Registry:
         save_every: float = 30.0,
         keep: int = 2,
         allow_changes: bool = False,
+        device: str | None = None,
         progress: Progress | None = None,
     ) -> Model:
         """Go on with a training from its run folder, bit for bit as if it had not been stopped, and return its model.
@@ -305,7 +310,7 @@ class Registry:
 
         Args:
             run: its folder, or one of the state files in it.
-            contestant, data, epochs, steps, seconds: what takes the place of what the run was begun with.
+            contestant, data, epochs, steps, seconds, device: what takes the place of what the run was begun with.
             save_every, keep, progress: as for `train`.
             allow_changes: go on although data, settings, versions or threads are not those of the state.
 
@@ -322,17 +327,19 @@ class Registry:
             amount=Amount.choose(epochs=epochs, steps=steps, seconds=seconds),
             progress=progress,
             saving=Saving(save_every, keep, allow_changes=allow_changes),
+            device=device,
         )
 
-    def load(self, path: str | Path) -> Model:
-        """Load a trained model from a run folder or a `.safetensors` file.
+    def load(self, path: str | Path, *, device: str = "cpu") -> Model:
+        """Load a trained model from a run folder or a `.safetensors` file, onto a device (`cpu`, `cuda`, `cuda:1`).
 
         Raises:
             CheckpointError: if it is missing, damaged or does not fit its plugin.
+            ConfigError: if there is no such device.
         """
         from zoo.checkpoint import load_model
 
-        return load_model(Path(path), self)
+        return load_model(Path(path), self, device)
 
     def compare(self, contestants: Iterable[str] = (), data: Any = None, **settings: Any) -> Comparison:
         """Train contestants over seeds and compare how each one generates; see `zoo.comparison.compare`."""

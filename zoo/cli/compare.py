@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options
+from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option
 from zoo.cli.output import as_json, print_comparison, print_json
 from zoo.errors import ConfigError
 
@@ -23,6 +23,7 @@ from zoo.errors import ConfigError
 @click.option("--save-every", type=float, default=30.0, show_default=True, help="Save trainings every so many seconds.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with a comparison: its folder.")
 @click.option("--allow-changes", is_flag=True, help="Resume although versions or settings have changed.")
+@device_option
 @as_json
 def command(
     contestants: tuple[str, ...],
@@ -38,6 +39,7 @@ def command(
     save_every: float,
     resume: Path | None,
     allow_changes: bool,
+    device: str,
     as_json: bool,
 ) -> int:
     """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] over seeds, and compare how each one generates.
@@ -63,6 +65,7 @@ def command(
             steps=steps,
             seconds=seconds,
             full=full,
+            device=device,
             out=out or Path("runs"),
             jobs=jobs,
             timeout=timeout,

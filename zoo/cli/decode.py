@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.files import check_output, output_option, write_array
+from zoo.cli.names import device_option
 from zoo.cli.output import as_json, print_json
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("codes", type=click.Path(path_type=Path))
 @output_option
+@device_option
 @as_json
-def command(run: Path, codes: Path, output: Path, as_json: bool) -> None:
+def command(run: Path, codes: Path, output: Path, device: str, as_json: bool) -> None:
     """Decode CODES (.npy, .npz or .csv, one row per code) with the model of RUN.
 
     Example: zoo decode runs/vae-digits-1 z.npy -o x.png
@@ -29,7 +31,7 @@ def command(run: Path, codes: Path, output: Path, as_json: bool) -> None:
     check_output(output)
     from zoo.api import default
 
-    model = default.load(run)
+    model = default.load(run, device=device)
     x = model.decode(_codes(codes, model))
     write_array(output, x, "decoded", model.columns)
     if as_json:

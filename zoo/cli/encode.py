@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.files import check_output, output_option, write_array
-from zoo.cli.names import DATA
+from zoo.cli.names import DATA, device_option
 from zoo.cli.output import as_json, print_json
 
 
@@ -23,8 +23,9 @@ from zoo.cli.output import as_json, print_json
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Write a draw of each code; without it, the mean code.")
 @output_option
+@device_option
 @as_json
-def command(run: Path, data: str, split: str, seed: int | None, output: Path, as_json: bool) -> None:
+def command(run: Path, data: str, split: str, seed: int | None, output: Path, device: str, as_json: bool) -> None:
     """Write the codes of a data set under the model of RUN, one row per example.
 
     Example: zoo encode runs/vae-digits-1 --data digits -o z.npy
@@ -34,7 +35,7 @@ def command(run: Path, data: str, split: str, seed: int | None, output: Path, as
     from zoo.data import load_data
     from zoo.errors import DataError
 
-    model = default.load(run)
+    model = default.load(run, device=device)
     loaded = load_data(data, registry=default)
     if loaded.spec.shape != model.spec.shape:
         raise DataError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import DATA, FINITE
+from zoo.cli.names import DATA, FINITE, device_option
 from zoo.cli.output import as_json, print_comparison, print_json
 
 
@@ -25,9 +25,17 @@ from zoo.cli.output import as_json, print_comparison, print_json
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes at once (default: one per core).")
 @click.option("--timeout", type=FINITE, help="Stop a process after so many seconds, and try it again, twice at most.")
+@device_option
 @as_json
 def command(
-    source: str, data: str | None, full: bool, out: Path, jobs: int | None, timeout: float | None, as_json: bool
+    source: str,
+    data: str | None,
+    full: bool,
+    out: Path,
+    jobs: int | None,
+    timeout: float | None,
+    device: str,
+    as_json: bool,
 ) -> int:
     """Measure how RUN generates: a run folder, a model file, or samples:FILE.
 
@@ -41,7 +49,14 @@ def command(
 
     with ShownProgress() as progress:
         comparison = default.evaluate(
-            source, data, full=full, out=out, jobs=jobs, timeout=timeout, on_event=progress.on_event
+            source,
+            data,
+            full=full,
+            device=device,
+            out=out,
+            jobs=jobs,
+            timeout=timeout,
+            on_event=progress.on_event,
         )
     if as_json:
         print_json({"path": str(comparison.path), **comparison.results})

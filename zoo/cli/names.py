@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import click
@@ -39,10 +40,29 @@ class Finite(click.FloatRange):
         return number
 
 
+class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """`cpu`, `cuda` or `cuda:1`; whether it is there is asked when torch is imported."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+            self.fail(f"A device is cpu, cuda or cuda:NUMBER, got {value!r}.", param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in ("cpu", "cuda") if name.startswith(incomplete)]
+
+
+DEVICE = Device()
 FINITE = Finite(min=0, min_open=True)
 MODEL = PluginName("zoo.models")
 CONTESTANT = PluginName("zoo.models", contestant=True)
 DATA = PluginName("zoo.datasets")
+
+
+DEVICE_HELP = "Where the model works: cpu, cuda, or cuda:1 for the second GPU."
+device_option = click.option("--device", type=DEVICE, default="cpu", show_default=True, help=DEVICE_HELP)
 
 
 def budget_options(function: Any) -> Any:

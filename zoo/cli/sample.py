@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli.files import check_output, output_option, write_array
+from zoo.cli.names import device_option
 from zoo.cli.output import as_json, print_json
 
 
@@ -23,8 +24,11 @@ from zoo.cli.output import as_json, print_json
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A sampling option of the model (see zoo info)."
 )
+@device_option
 @as_json
-def command(run: Path, count: int, output: Path, seed: int, settings: tuple[str, ...], as_json: bool) -> None:
+def command(
+    run: Path, count: int, output: Path, seed: int, settings: tuple[str, ...], device: str, as_json: bool
+) -> None:
     """Generate examples with the model of RUN, a run folder or a .safetensors file.
 
     Example: zoo sample runs/vae-digits-1 -n 64 -o samples.png
@@ -33,7 +37,7 @@ def command(run: Path, count: int, output: Path, seed: int, settings: tuple[str,
     options = _options(settings)
     from zoo.api import default
 
-    model = default.load(run)
+    model = default.load(run, device=device)
     samples = model.sample(count, seed=seed, **options)
     write_array(output, samples, "samples", model.columns)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, budget_options
+from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options
 from zoo.cli.output import as_json, print_json
 from zoo.errors import ConfigError
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--keep", type=int, default=2, show_default=True, help="Keep so many of the last states.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with a run: its folder, or a state file in it.")
 @click.option("--allow-changes", is_flag=True, help="Resume although data, settings or versions have changed.")
+@click.option("--device", type=DEVICE, help=f"{DEVICE_HELP}  [default: cpu, or the run's]")
 @as_json
 def command(
     contestant: str | None,
@@ -41,6 +42,7 @@ def command(
     keep: int,
     resume: Path | None,
     allow_changes: bool,
+    device: str | None,
     as_json: bool,
 ) -> int:
     """Train CONTESTANT = NAME[@DENSITY][:KEY=VALUE,...] and write a run folder.
@@ -57,12 +59,14 @@ def command(
     saving = Saving(save_every, keep, allow_changes=allow_changes)
     shown = ShownProgress()
     if resume is None:
-        folder, model = _train(contestant, data or "digits", seed or 0, amount, out or Path("runs"), saving, shown)
+        folder, model = _train(
+            contestant, data or "digits", seed or 0, amount, out or Path("runs"), saving, device or "cpu", shown
+        )
     else:
         if seed is not None or out is not None:
             raise ConfigError("A run goes on with its seed and in its folder; leave out --seed and --out.")
         begun = Begun.read(resume)
-        folder, model = begun.folder, _resume(begun, contestant, data, amount, saving, shown)
+        folder, model = begun.folder, _resume(begun, contestant, data, amount, saving, device, shown)
         contestant = contestant or begun.contestant.text
     if as_json:
         print_json(
@@ -75,7 +79,14 @@ def command(
 
 
 def _train(
-    text: str | None, data: str, seed: int, amount: Amount | None, out: Path, saving: Saving, shown: ShownProgress
+    text: str | None,
+    data: str,
+    seed: int,
+    amount: Amount | None,
+    out: Path,
+    saving: Saving,
+    device: str,
+    shown: ShownProgress,
 ) -> tuple[Path, Model]:
     """Train in a new folder, which is made when nothing else can be wrong."""
     from zoo.api import default
@@ -83,6 +94,7 @@ def _train(
     from zoo.contestant import parse_contestant
     from zoo.data import load_data
     from zoo.data_paths import source_of
+    from zoo.devices import find_device
     from zoo.storage import new_folder
     from zoo.training import resolve, train
 
@@ -90,6 +102,7 @@ def _train(
         raise click.UsageError("Missing argument 'CONTESTANT'; give it, or a run to go on with: --resume RUN.")
     contestant = parse_contestant(text)
     resolved = resolve(default, contestant)
+    find_device(device)
     loaded = load_data(data, registry=default)
     name = resolved.plugin.card.name + (f"@{resolved.density.card.name}" if resolved.density else "")
     folder = new_folder(out, slug(f"{name}-{Path(loaded.name).stem}"))
@@ -104,12 +117,19 @@ def _train(
             progress=shown.report,
             source=source_of(data),
             saving=saving,
+            device=device,
         )
     return folder, model
 
 
 def _resume(
-    begun: Begun, text: str | None, data: str | None, amount: Amount | None, saving: Saving, shown: ShownProgress
+    begun: Begun,
+    text: str | None,
+    data: str | None,
+    amount: Amount | None,
+    saving: Saving,
+    device: str | None,
+    shown: ShownProgress,
 ) -> Model:
     """Go on with a run, and say from where."""
     from zoo.api import default
@@ -121,5 +141,12 @@ def _resume(
     contestant = None if text is None else parse_contestant(text)
     with shown:
         return resume(
-            default, begun, contestant=contestant, data=data, amount=amount, progress=shown.report, saving=saving
+            default,
+            begun,
+            contestant=contestant,
+            data=data,
+            amount=amount,
+            progress=shown.report,
+            saving=saving,
+            device=device,
         )

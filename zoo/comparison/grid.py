@@ -72,6 +72,7 @@ class Grid:
         on_event: takes the jobs' events.
         journal: of the comparison.
         saving: how trainings save their state: what `zoo.comparison.tasks.cell` takes for it.
+        device: where models are trained and sampled.
 
     Attributes:
         facts: what `prepare` found: `epochs`, `exchangeable`, `protocol`, `metrics`.
@@ -91,10 +92,11 @@ class Grid:
         on_event: OnEvent | None,
         journal: Journal,
         saving: dict[str, Any],
+        device: str,
     ) -> None:
         self._registry, self._pool, self._entrants, self._seeds = registry, pool, entrants, seeds
         self._folder, self._file, self._full, self._on_event = folder, file, full, on_event
-        self._journal, self._saving = journal, saving
+        self._journal, self._saving, self._device = journal, saving, device
         self.facts: dict[str, Any] = {}
         self.budget: dict[str, Any] = {}
         self._described: dict[str, dict[str, Any]] = {}
@@ -114,7 +116,7 @@ class Grid:
 
             load_data(source, registry=self._registry).save(self._file)
         inline = name is not None and is_registered(self._registry, name.partition(":")[0], "zoo.datasets")
-        arguments = {"name": name, "full": self._full}
+        arguments = {"name": name, "full": self._full, "device": self._device}
         jobs = [self._job("data", "prepare", arguments, self._folder / "data.log", inline)]
         for contestant in self.trained():
             inline = is_registered(self._registry, contestant.model)
@@ -247,7 +249,8 @@ class Grid:
             }
             task = "evaluate_samples"
             if entrant.kind == "run":
-                task, arguments["options"] = "evaluate", dict(entrant.options)
+                task = "evaluate"
+                arguments |= {"options": dict(entrant.options), "device": self._device}
             yield _Cell((entrant.text,), seed, self._job(entrant.text, task, arguments, folder / "output.log"))
 
     def _real_cells(self) -> Iterator[_Cell]:
@@ -270,7 +273,8 @@ class Grid:
         first = self._outcomes([ahead[0].job])
         trials = []
         for group in self._groups:
-            arguments = {"contestants": [each.text for each in group.contestants], "budget": self.budget}
+            texts = [each.text for each in group.contestants]
+            arguments = {"contestants": texts, "budget": self.budget, "device": self._device}
             inline = is_registered(self._registry, group.model)
             log = self._folder / "estimate.log"
             trials.append(self._job(f"trial of {group.folder}", "probe", arguments, log, inline))
@@ -339,6 +343,7 @@ class Grid:
             "pictures": False,
             "options": {key.removeprefix(_SAMPLING): value} if key else None,
             "n": _VARIED_SAMPLES,
+            "device": self._device,
         }
         assert entrant.contestant
         inline = is_registered(self._registry, entrant.contestant.model)
@@ -373,6 +378,7 @@ class Grid:
             "metrics": self._metrics() if n is None else self._metrics("headline"),
             "pictures": pictures,
             "n": n,
+            "device": self._device,
             **self._saving,
         }
         job = self._job(name, "cell", arguments, folder / "output.log", is_registered(self._registry, model))

@@ -28,6 +28,7 @@ class Plan:
         seeds: of the trainings.
         amount: the budget of each; None takes the data set's number of epochs.
         full: whether everything is measured.
+        device: where models are trained and sampled.
         directory: from which relative paths lead.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
         changes: what was not the same when it went on, in clauses.
@@ -40,6 +41,7 @@ class Plan:
     amount: Amount | None
     full: bool
     directory: str
+    device: str = "cpu"
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

@@ -45,6 +45,7 @@ def compare(
     steps: int | None = None,
     seconds: float | None = None,
     full: bool = False,
+    device: str = "cpu",
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -65,6 +66,8 @@ def compare(
         epochs, steps, seconds: the budget of every contestant, one of them; by default the data set's epochs.
         full: every metric, the catalogue's control rows, five seeds at least, and what each model's card says about its
             sensitivity.
+        device: where models are trained and sampled: `cpu`, `cuda` or `cuda:1`, which all processes share. Metrics are
+            always computed on the processor.
         out: folder in which the comparison makes a new one of its own.
         jobs: processes at once; by default one per core.
         method: `fork` or `spawn`; by default fork where there is one.
@@ -83,11 +86,12 @@ def compare(
     amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
     check_save_every(save_every)
     if resume is None:
-        plan = _plan(registry, contestants, data, seeds, amount, full=full)
+        plan = _plan(registry, contestants, data, seeds, amount, full=full, device=device)
     else:
-        if contestants or seeds is not None or amount or full:
+        if contestants or seeds is not None or amount or full or device != "cpu":
             raise ConfigError(
-                "A comparison goes on with its own contestants, seeds and budget; leave them out, or begin a new one."
+                "A comparison goes on with its own contestants, seeds, budget and device; leave them out, or begin a "
+                "new one."
             )
         plan = Plan.read(Path(resume))
     if data is None and plan.source is None:
@@ -120,6 +124,7 @@ def compare(
             on_event=on_event,
             journal=journal,
             saving={"command": command, "save_every": save_every, "allow_changes": allow_changes},
+            device=plan.device,
         )
         try:
             grid.prepare(source)
@@ -174,6 +179,7 @@ def _plan(
     amount: Amount | None,
     *,
     full: bool,
+    device: str,
 ) -> Plan:
     """What is asked for, completed by the catalogue."""
     default = registry.catalogue.compare
@@ -186,6 +192,7 @@ def _plan(
         amount=amount,
         full=full,
         directory=str(Path.cwd()),
+        device=device,
     )
 
 

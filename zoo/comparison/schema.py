@@ -162,6 +162,7 @@ class Protocol(_Part):
     features: Features
     versions: dict[str, str]
     extensions: list[str]
+    device: str = "cpu"
     threads_per_process: int
     jobs: int
     budget: Budget

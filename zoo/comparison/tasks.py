@@ -20,6 +20,7 @@ from zoo.comparison.names import slug
 from zoo.contestant import parse_contestant
 from zoo.data import SPLIT_SEED, Data, load_data
 from zoo.data.files import read_examples
+from zoo.devices import describe_device, find_device
 from zoo.engine.worker import Emit, failure
 from zoo.errors import CheckpointError, DataError, Unsupported
 from zoo.folder_lock import locked
@@ -39,7 +40,9 @@ _PROBE_SECONDS = 2.0  # of training, for an estimate of the whole
 _PROBE_SAMPLES = 50
 
 
-def prepare(*, name: str | None, file: str, full: bool, emit: Emit, registry: Registry = default) -> dict[str, Any]:
+def prepare(
+    *, name: str | None, file: str, full: bool, device: str, emit: Emit, registry: Registry = default
+) -> dict[str, Any]:
     """Write named data into `file`, train or find the feature network, and say how everything will be measured."""
     with single_thread():
         if name is not None:
@@ -67,6 +70,7 @@ def prepare(*, name: str | None, file: str, full: bool, emit: Emit, registry: Re
             "features": {"description": features.description, "sha256": features.sha256},
             "versions": versions(),
             "extensions": [f"{plugin.qualified} {plugin.version}".strip() for plugin in registry.active_extensions()],
+            "device": device if device == "cpu" else f"{device}, {describe_device(find_device(device))}",
             "threads_per_process": 1,
         }
         facts = ("name", "title", "summary", "direction", "level", "paper")
@@ -128,14 +132,14 @@ def describe_outside(
 
 
 def probe(
-    *, contestants: list[str], file: str, budget: dict[str, Any], emit: Emit, registry: Registry = default
+    *, contestants: list[str], file: str, budget: dict[str, Any], device: str, emit: Emit, registry: Registry = default
 ) -> Any:
     """Seconds that a cell will take without its metrics, from two seconds of training and a few samples."""
     with single_thread(), tempfile.TemporaryDirectory(prefix="zoo-") as scratch:
         data = Data.open(Path(file))
         resolved = resolve(registry, parse_contestant(contestants[0]))
         amount = Amount(_PROBE_SECONDS, "seconds")
-        model = train_module(resolved, data, 0, amount, Path(scratch))
+        model = train_module(resolved, data, 0, amount, Path(scratch), device=find_device(device))
         run = json.loads((Path(scratch) / "run.json").read_text())
         seconds = run["seconds"]
         if budget["unit"] == "seconds":
@@ -166,6 +170,7 @@ def cell(
     command: str,
     save_every: float,
     allow_changes: bool,
+    device: str,
     emit: Emit,
     n: int | None = None,
     registry: Registry = default,
@@ -190,6 +195,7 @@ def cell(
             lambda report: emit(_progress(report)),
             saving,
             interruption,
+            device=find_device(device),
         )
         seconds = json.loads((run / RECORD).read_bytes())["seconds"]  # those of earlier tries included
         measure = Measuring(data, run, metrics, n, registry, emit)
@@ -227,6 +233,7 @@ def evaluate(
     folder: str,
     metrics: list[str],
     pictures: bool,
+    device: str,
     emit: Emit,
     options: dict[str, Any] | None = None,
     n: int | None = None,
@@ -234,7 +241,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a finished run, under other sampling options if some are given."""
     with single_thread():
-        model = registry.load(source).with_options(options or {})
+        model = registry.load(source, device=device).with_options(options or {})
         measure = Measuring(Data.open(Path(file)), Path(folder), metrics, n, registry, emit)
         return {
             "shared": {"parameters": model.parameters},

@@ -37,14 +37,14 @@ class Memoriser(nn.Module):
 
     def remember(self, train: Tensor, generator: Generator) -> None:
         """Keep the training images (N, *data.shape), or a random choice of them where they are more than the room."""
-        kept = train[torch.randperm(len(train), generator=generator)[: len(self.images)]]
+        kept = train[torch.randperm(len(train), generator=generator, device=generator.device)[: len(self.images)]]
         self.images[: len(kept)] = kept
         self.count.fill_(len(kept))
 
     def deal(self, n: int, generator: Generator) -> Tensor:
         """Deal n images from the shuffled deck, shape (n, *data.shape); a deck that is used up is shuffled anew."""
         count = int(self.count)
-        decks = [torch.randperm(count, generator=generator) for _ in range(-(-n // count))]
+        decks = [torch.randperm(count, generator=generator, device=generator.device) for _ in range(-(-n // count))]
         return self.images[torch.cat(decks)[:n]]
 
 

@@ -56,14 +56,14 @@ class Mixture(nn.Module):
         """Put the means on K of the N training examples (N, *data.shape), again and again where K exceeds N."""
         x, K = train.flatten(1), len(self.pi)
         self.pi.fill_(1 / K)
-        chosen = torch.randperm(len(x), generator=generator)
-        self.m.copy_(x[chosen[torch.arange(K) % len(x)]])
+        chosen = torch.randperm(len(x), generator=generator, device=generator.device)
+        self.m.copy_(x[chosen[torch.arange(K, device=x.device) % len(x)]])
         self.s.copy_((x.var(0, correction=0) + _RIDGE).sqrt().expand_as(self.s))
 
     def improve(self, train: Tensor) -> float:
         """One step of EM; returns the mean log p(x) in nats before it."""
         K, V = self.m.shape
-        n, first, second = (torch.zeros(K, *side, dtype=torch.float64) for side in ((), (V,), (V,)))
+        n, first, second = (self.m.new_zeros(K, *side, dtype=torch.float64) for side in ((), (V,), (V,)))
         total = 0.0
         for x in train.flatten(1).split(_BLOCK):
             joint, x = self.log_joint(x), x.double()
@@ -93,7 +93,7 @@ class Mixture(nn.Module):
         """
         x = z @ self.m
         if generator is not None:
-            x = x + (z @ self.s.square()).sqrt() * torch.randn(x.shape, generator=generator)
+            x = x + (z @ self.s.square()).sqrt() * torch.randn(x.shape, generator=generator, device=generator.device)
         return (x if self.real else x.clamp(0, 1)).reshape(-1, *self.shape)
 
 
@@ -118,9 +118,11 @@ class MixturePlugin:
 
     @zoo.hookimpl
     def fit(self, model: Mixture, train: Tensor, generator: Generator, budget: zoo.Budget) -> None:
-        """Run EM for the passes of the config, whatever the budget; the loss is −1/N Σ_i log p(x_i)."""
+        """Run EM for the passes of the config, or as many steps as the budget has; the loss is −1/N Σ_i log p(x_i)."""
         model.start(train, generator)
         for _ in range(model.passes):
+            if budget.exhausted:
+                break
             budget.step(model, loss=-model.improve(train))
 
     @zoo.hookimpl

@@ -46,7 +46,7 @@ class Pixels(nn.Module):
         mean = self.mean.expand(n, *self.mean.shape)
         if self.sd is None:
             return zoo.bernoulli(mean, generator)
-        return mean + self.sd * torch.randn(mean.shape, generator=generator)
+        return mean + self.sd * torch.randn(mean.shape, generator=generator, device=generator.device)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) in nats, x of shape (N, *data.shape), shape (N,)."""

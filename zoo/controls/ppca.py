@@ -76,7 +76,7 @@ class PPCA(nn.Module):
         """E[x|z], or with a generator a draw from p(x|z), clipped to the data's range; (B, q) -> (B, *data.shape)."""
         x = self.m + z @ self.W.T
         if generator is not None:
-            x = x + self.sigma * torch.randn(x.shape, generator=generator)
+            x = x + self.sigma * torch.randn(x.shape, generator=generator, device=generator.device)
         return (x if self.real else x.clamp(0, 1)).reshape(-1, *self.shape)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -121,7 +121,11 @@ class PPCAPlugin:
     def encode(self, model: PPCA, x: Tensor, generator: Generator | None) -> Tensor:
         """Return the mean of p(z|x), or a draw from it, shape (B, q)."""
         mean, sd = model.posterior(x)
-        return mean if generator is None else mean + sd * torch.randn(mean.shape, generator=generator)
+        return (
+            mean
+            if generator is None
+            else mean + sd * torch.randn(mean.shape, generator=generator, device=generator.device)
+        )
 
     @zoo.hookimpl
     def decode(self, model: PPCA, z: Tensor, generator: Generator | None) -> Tensor:
@@ -136,7 +140,7 @@ class PPCAPlugin:
     @zoo.hookimpl
     def sample_codes(self, model: PPCA, n: int, generator: Generator) -> Tensor:
         """Return z ~ N(0, I), shape (n, q)."""
-        return torch.randn(n, model.W.shape[1], generator=generator)
+        return torch.randn(n, model.W.shape[1], generator=generator, device=generator.device)
 
     @zoo.hookimpl
     def log_prob_codes(self, z: Tensor) -> Tensor:

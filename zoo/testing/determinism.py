@@ -96,9 +96,9 @@ def no_hook_draws_from_the_global_state(case: Case) -> None:
             raise Failure("a hook drew from the global random state; draw from the generator that it is given")
 
 
-def draws_of(case: Case) -> dict[str, Callable[[int], Tensor]]:
-    """Every hook of a trained model that may draw, as a function of the seed."""
-    model, x = case.trained, case.data.train[:16]
+def draws_of(case: Case, model: Model | None = None) -> dict[str, Callable[[int], Tensor]]:
+    """Every hook of a model, by default the case's trained one, that may draw, as a function of the seed."""
+    model, x = model or case.trained, case.data.train[:16]
     calls: dict[str, Callable[[int], Tensor]] = {
         "sample": lambda seed: model.sample(16, seed=seed),
         "encode": lambda seed: model.encode(x, seed=seed),

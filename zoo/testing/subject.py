@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from zoo.amount import Amount
 from zoo.config import Config
 from zoo.data import Data, DataSpec
+from zoo.devices import CPU
 from zoo.errors import Unsupported
 from zoo.model import Model
 from zoo.plugins import Plugin
@@ -90,11 +91,18 @@ class Case:
                 self.plugin.hooks.initialise(model=module, train=train.to(torch.get_default_dtype()))
         return module
 
-    def train(self, seed: int, steps: int, folder: Path | None = None, saving: Saving | None = None) -> Model:
+    def train(
+        self,
+        seed: int,
+        steps: int,
+        folder: Path | None = None,
+        saving: Saving | None = None,
+        device: torch.device = CPU,
+    ) -> Model:
         """A model trained by the core, from a seed of its own; in a folder it saves its state, or goes on from one."""
         card = self.plugin.card
         resolved = Resolved(self.plugin, None, self.config, card.training, card.options())
-        return train_module(resolved, self.data, seed, Amount(steps, "steps"), folder, saving=saving)
+        return train_module(resolved, self.data, seed, Amount(steps, "steps"), folder, saving=saving, device=device)
 
     @property
     def _sees_bits(self) -> bool:

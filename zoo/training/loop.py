@@ -1,4 +1,7 @@
-"""The trainer: one loop for every model with a `loss`. Data in one tensor, indexed by a permutation per epoch."""
+"""The trainer: one loop for every model with a `loss`. Data in one tensor, indexed by a permutation per epoch.
+
+On a GPU no step waits for it: the losses are added up there, and read at the end of an epoch.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from torch import Generator, Tensor, nn
 
 from zoo.card import Training
 from zoo.data import Data
+from zoo.devices import device_of
 from zoo.errors import PluginError
 from zoo.plugins import Plugin
 from zoo.randomness import bernoulli, generator
@@ -49,8 +53,9 @@ def run(
     Raises:
         DivergedError: if a loss, or at the end a weight, is not finite.
     """
-    train, valid, count = _examples(data), data.standardise(data.valid), len(data.train)
-    draws = generator(seed, "training")
+    device, count = device_of(module), len(data.train)
+    train, valid = _examples(data, device), data.standardise(data.valid).to(device)
+    draws = generator(seed, "training", device)
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimiser = _optimiser(settings, trained)
     average = Average(module, settings.average) if settings.average else None
@@ -61,7 +66,7 @@ def run(
         begin.restore(parts)
     module.train()
     while not budget.exhausted:
-        order = torch.randperm(count, generator=generator(seed, f"epoch {budget.epoch}"))
+        order = torch.randperm(count, generator=generator(seed, f"epoch {budget.epoch}")).to(device)
         for index in order.split(settings.batch_size)[budget.index % budget.per_epoch :]:
             step.index, step.epoch, step.progress = budget.index, budget.epoch, budget.progress
             budget.learning_rate = _set_rate(optimiser, settings, step.progress)
@@ -125,11 +130,13 @@ def _save(states: States, parts: Mapping[str, Part], module: nn.Module, budget: 
     states.save(parts, budget.index)
 
 
-def _examples(data: Data) -> Callable[[Tensor], Tensor]:
-    """From indices to standardised training examples; nothing is copied but the batch."""
+def _examples(data: Data, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """From indices to standardised training examples, both on the device; on the processor only the batch is copied."""
+    train = data.train.to(device)
     if data.standardisation is None:
-        return lambda index: data.train.index_select(0, index)
-    return lambda index: data.standardise(data.train.index_select(0, index))
+        return lambda index: train.index_select(0, index)
+    offset, scale = (value.to(device) for value in data.standardisation)
+    return lambda index: (train.index_select(0, index) - offset) / scale
 
 
 class _EarlyStopping:
@@ -171,7 +178,7 @@ def _validate(
     plugin: Plugin, module: nn.Module, valid: Tensor, step: Step, seed: int, size: int, *, bits: bool
 ) -> float:
     """Mean `loss` over the validation split in evaluation mode; the same draws at every epoch."""
-    draws: Generator = generator(seed, "validation")
+    draws: Generator = generator(seed, "validation", valid.device)
     total = 0.0
     module.eval()
     with torch.no_grad():

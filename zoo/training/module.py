@@ -15,6 +15,7 @@ from torch import nn
 from zoo.amount import Amount
 from zoo.config import Config
 from zoo.data import SPLIT_SEED, Data, DataSpec
+from zoo.devices import CPU, describe_device, device_of
 from zoo.errors import PluginError
 from zoo.interruption import Interruption
 from zoo.model import Model
@@ -43,6 +44,7 @@ def train_module(
     saving: Saving | None = None,
     interruption: Interruption | None = None,
     about: Mapping[str, Any] | None = None,
+    device: torch.device = CPU,
 ) -> Model:
     """Train the model of a contestant, without a latent density, on one thread as `single_thread` sets it.
 
@@ -58,6 +60,7 @@ def train_module(
         saving: how the state is saved, and where to begin; None saves none and begins at the first step.
         interruption: the signals that the training obeys between two steps.
         about: further plain values for `run.json`.
+        device: where it is trained, and stays.
 
     Raises:
         CheckpointError: if the state to begin with does not fit.
@@ -74,9 +77,16 @@ def train_module(
         "training": settings.model_dump(mode="json"),
         "versions": versions(plugin, *plugin.extensions),
         "extensions": [extension.qualified for extension in plugin.extensions],
+        "device": str(device),
     }
     chosen = {"plugin": plugin.qualified, "config": resolved.config.model_dump(mode="json")}
-    depends_on = {**chosen, **protocol, "data": data.sha256, "budget": f"{amount.value} {amount.unit}", **_machine()}
+    depends_on = {
+        **chosen,
+        **protocol,
+        "data": data.sha256,
+        "budget": f"{amount.value} {amount.unit}",
+        **_machine(device),
+    }
     beginning = Beginning.of(depends_on, saving, Log(folder))
     if beginning.changes:
         protocol["changes"] = beginning.changes
@@ -85,6 +95,7 @@ def train_module(
         module = built(plugin, resolved.config, data.spec)
         if plugin.implements("initialise"):
             plugin.hooks.initialise(model=module, train=data.standardise(data.train))
+    module.to(device)
     if beginning.state:
         ModuleState(module).check(beginning.state.part("module"))  # before the run is written down as another
     record.begin()
@@ -130,16 +141,18 @@ def versions(*plugins: Plugin) -> dict[str, str]:
 
 def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, budget: Budget) -> None:
     """Let a plugin train its module by itself."""
-    train, valid = data.standardise(data.train), data.standardise(data.valid)
+    device = device_of(module)
+    train, valid = (data.standardise(split).to(device) for split in (data.train, data.valid))
+    draws = generator(seed, "training", device)
     module.train()
-    plugin.hooks.fit(model=module, train=train, valid=valid, generator=generator(seed, "training"), budget=budget)
+    plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=budget)
     budget.flush()
     check_weights(module, budget.index, budget.learning_rate)
 
 
-def _machine() -> dict[str, Any]:
+def _machine(device: torch.device) -> dict[str, Any]:
     """What changes the last digits of a sum."""
-    return {"threads": torch.get_num_threads(), "processor": torch.backends.cpu.get_cpu_capability()}
+    return {"threads": torch.get_num_threads(), "processor": describe_device(device)}
 
 
 def _changes(options: Config) -> dict[str, Any]:

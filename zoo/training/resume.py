@@ -31,6 +31,7 @@ class _Record(BaseModel):
     source: str | None
     amount: Amount
     seed: Annotated[int, Field(ge=0)]
+    device: str = "cpu"  # where a run says nothing of it
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Begun:
     Attributes:
         folder: of the run.
         state: the state file to go on from; None if none was saved, so that it begins at its first step.
-        contestant, source, amount, seed: what it is; `source` is None for data that were an array.
+        contestant, source, amount, seed, device: what it is; `source` is None for data that were an array.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Begun:
     source: str | None
     amount: Amount
     seed: int
+    device: str
 
     @classmethod
     def read(cls, run: Path) -> Self:
@@ -61,10 +63,11 @@ class Begun:
         file = folder / FILE
         try:
             content = file.read_bytes()
-            _Record.model_validate_json(content)
+            device = _Record.model_validate_json(content).device
             facts = json.loads(content)
             amount = Amount(facts["amount"]["value"], facts["amount"]["unit"])
-            return cls(folder, state, Contestant(**facts["contestant"]), facts["source"], amount, facts["seed"])
+            contestant = Contestant(**facts["contestant"])
+            return cls(folder, state, contestant, facts["source"], amount, facts["seed"], device)
         except OSError as error:
             raise CheckpointError(
                 f"{folder} is no run folder: {FILE} cannot be read ({error.strerror or error})."
@@ -84,6 +87,7 @@ def resume(
     amount: Amount | None = None,
     progress: Progress | None = None,
     saving: Saving | None = None,
+    device: str | None = None,
 ) -> Model:
     """Go on with a training; see `zoo.Registry.resume`."""
     if data is None and begun.source is None:
@@ -99,4 +103,5 @@ def resume(
         source=begun.source if data is None else None,
         saving=replace(saving or Saving(), begin=begun.state),
         resuming=True,
+        device=device or begun.device,
     )

@@ -131,7 +131,7 @@ class OptimiserState:
 
 
 class RandomState:
-    """The global states of torch, numpy and random, and the generator of the training's own draws."""
+    """The global states of torch, numpy and random, a GPU's too, and the generator of the training's own draws."""
 
     def __init__(self, draws: Generator) -> None:
         self._draws = draws
@@ -146,13 +146,17 @@ class RandomState:
             "numpy": torch.from_numpy(np.asarray(words).astype(np.int64)),
             "python": torch.tensor(numbers, dtype=torch.int64),
         }
+        if self._draws.device.type == "cuda":
+            tensors["cuda"] = torch.cuda.get_rng_state(self._draws.device)
         rest = [str(kind), int(position), int(has_gauss), float(gauss)]
         return State(tensors, {"numpy": rest, "python": [version, normal]})
 
     def restore(self, state: State) -> None:
-        """Put all four back."""
+        """Put all of them back."""
         self._draws.set_state(state.tensors["draws"].clone())
         torch.set_rng_state(state.tensors["torch"].clone())
+        if "cuda" in state.tensors:
+            torch.cuda.set_rng_state(state.tensors["cuda"].clone(), self._draws.device)
         kind, *rest = state.facts["numpy"]
         np.random.set_state((kind, state.tensors["numpy"].numpy().astype(np.uint32), *rest))
         version, normal = state.facts["python"]

@@ -16,6 +16,7 @@ from zoo.config import Config
 from zoo.contestant import Contestant
 from zoo.data import Data, DataSpec, load_data
 from zoo.data_paths import source_of
+from zoo.devices import find_device
 from zoo.errors import ConfigError, DivergedError, PluginError
 from zoo.folder_lock import locked
 from zoo.interruption import Interruption
@@ -99,6 +100,7 @@ def train(
     source: str | None = None,
     saving: Saving | None = None,
     resuming: bool = False,
+    device: str = "cpu",
 ) -> Model:
     """Train one contestant; see `zoo.Registry.train`.
 
@@ -107,7 +109,7 @@ def train(
         saving: how the run saves its state, and where it begins.
         resuming: whether the folder may hold a run, with which this goes on.
     """
-    resolved = resolve(registry, contestant)
+    resolved, place = resolve(registry, contestant), find_device(device)
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
         loaded = load_data(data, registry=registry)
@@ -122,7 +124,7 @@ def train(
                 remove_unfinished(folder) if resuming else check_unused(folder)
             try:
                 model = train_module(
-                    resolved, loaded, seed, amount, folder, progress, saving or Saving(), interruption, about
+                    resolved, loaded, seed, amount, folder, progress, saving or Saving(), interruption, about, place
                 )
             except DivergedError as error:
                 raise DivergedError(f"{error}{_way_on(folder)}") from None

@@ -80,7 +80,7 @@ class DBN(nn.Module):
     def sample_codes(self, n: int, steps: int, generator: Generator) -> Tensor:
         """Draw h¹, shape (n, H_1): n Gibbs chains of `steps` steps in the top RBM, then down by p(h^{l}|h^{l+1})."""
         top = self.rbms[-1]
-        h = zoo.bernoulli(top.sample(n, seed=_seed(generator), steps=steps), generator)
+        h = zoo.bernoulli(top.sample(n, seed=_seed(generator), steps=steps).to(generator.device), generator)
         for rbm in reversed(self.rbms[1:-1]):
             h = zoo.bernoulli(rbm.decode(h), generator)
         return h
@@ -138,4 +138,4 @@ def _rbm(config: DBNConfig, spec: zoo.DataSpec, H: int) -> zoo.Model:
 
 def _seed(generator: Generator) -> int:
     """A seed for a method of `zoo.Model`, drawn from the generator."""
-    return int(torch.randint(2**62, (), generator=generator))
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))

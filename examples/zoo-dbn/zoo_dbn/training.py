@@ -64,7 +64,7 @@ def _batches(model: DBN, layer: int, train: Tensor, generator: Generator, budget
     size, end = math.ceil(len(train) / budget.per_epoch), (layer + 1) / len(model.rbms)
     while True:
         x = model.up(_bits(model, train, generator), layer, generator)
-        for index in torch.randperm(len(x), generator=generator).split(size):
+        for index in torch.randperm(len(x), generator=generator, device=generator.device).split(size):
             if budget.exhausted or budget.progress >= end:
                 return
             yield x[index]

@@ -112,10 +112,10 @@ class VQVAE(nn.Module):
         final = self.decoder[-1]
         assert isinstance(final, nn.Linear)
         final.bias.copy_(mean if self.real else mean.logit(0.01))
-        chosen = torch.randint(len(train), (self.config.entries,), generator=generator)
+        chosen = torch.randint(len(train), (self.config.entries,), generator=generator, device=generator.device)
         z_e = self.z_e(train[chosen])  # (K, P, D)
-        position = torch.randint(self.config.positions, (len(z_e),), generator=generator)
-        self.e.copy_(z_e[torch.arange(len(z_e)), position])
+        position = torch.randint(self.config.positions, (len(z_e),), generator=generator, device=generator.device)
+        self.e.copy_(z_e[torch.arange(len(z_e), device=z_e.device), position])
         self.N.fill_(1)
         self.m.copy_(self.e)
 
@@ -168,7 +168,7 @@ class VQVAE(nn.Module):
         gamma = self.config.decay
         self.N.mul_(gamma).add_(onehot.sum(0), alpha=1 - gamma)
         self.m.mul_(gamma).add_(onehot.T @ vectors, alpha=1 - gamma)
-        drawn = vectors[torch.randint(len(vectors), (len(self.e),), generator=generator)]
+        drawn = vectors[torch.randint(len(vectors), (len(self.e),), generator=generator, device=generator.device)]
         rare = self.N < _RAREST
         self.m.copy_(torch.where(rare[:, None], drawn, self.m))
         self.N.masked_fill_(rare, 1)

@@ -57,7 +57,7 @@ def _batches(
     """Batches of a phase, from `start` to `end` of the budget; each sets the step size along a cosine down to 0."""
     size = math.ceil(len(train) / budget.per_epoch)
     while True:
-        for index in torch.randperm(len(train), generator=generator).split(size):
+        for index in torch.randperm(len(train), generator=generator, device=generator.device).split(size):
             if budget.exhausted or budget.progress >= end:
                 return
             done = (budget.progress - start) / (end - start)

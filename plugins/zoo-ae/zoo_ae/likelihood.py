@@ -83,7 +83,7 @@ class DeclaredLikelihood:
         for block in x.split(max(1, _BLOCK // (widest * len(self.m)))):
             h_star, A = self.proposal(block)
             L = torch.linalg.cholesky(A)
-            total = torch.full((len(block),), -math.inf, dtype=torch.float64)
+            total = torch.full((len(block),), -math.inf, dtype=torch.float64, device=x.device)
             draws = max(1, _BLOCK // (widest * len(block)))
             for start in range(0, k, draws):
                 log_w = self._log_weights(block, h_star, L, min(draws, k - start))
@@ -93,7 +93,7 @@ class DeclaredLikelihood:
 
     def _log_weights(self, x: Tensor, h_star: Tensor, L: Tensor, draws: int) -> Tensor:
         """log w_i of so many h_i = h* + L⁻ᵀ ε_i with ε_i ~ N(0, I), L Lᵀ = A: shape (draws, B)."""
-        epsilon = torch.randn(draws, *h_star.shape, generator=self.generator, dtype=torch.float64)
+        epsilon = torch.randn(draws, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
         h = h_star + torch.linalg.solve_triangular(L.mT, epsilon[..., None], upper=True)[..., 0]
         log_determinant = L.diagonal(dim1=1, dim2=2).log().sum(1)  # of L, (B,)
         log_q = log_determinant - (epsilon.square() / 2 + math.log(2 * math.pi) / 2).sum(-1)
@@ -123,6 +123,6 @@ class DeclaredLikelihood:
             o = self.model.o(h)
             v = torch.zeros_like(o, requires_grad=True)
             (product,) = torch.autograd.grad(o, h, v, create_graph=True)
-            units = [e.expand_as(h) for e in torch.eye(h.shape[1], dtype=h.dtype)]
+            units = [e.expand_as(h) for e in torch.eye(h.shape[1], dtype=h.dtype, device=h.device)]
             columns = [torch.autograd.grad(product, v, e, retain_graph=True)[0] for e in units]
         return torch.stack(columns, 2)

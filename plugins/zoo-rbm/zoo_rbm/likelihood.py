@@ -114,7 +114,7 @@ def log_partition(rbm: RBM) -> Tensor:
         )
     rbm = copy.deepcopy(rbm).double()
     log_weight = log_weight_h if units == len(rbm.c) else log_weight_v
-    return torch.stack([log_weight(rbm, block).logsumexp(0) for block in states(units)]).logsumexp(0)
+    return torch.stack([log_weight(rbm, block).logsumexp(0) for block in states(units, rbm.W.device)]).logsumexp(0)
 
 
 def log_weight_v(rbm: RBM, v: Tensor) -> Tensor:
@@ -131,8 +131,8 @@ def log_weight_h(rbm: RBM, h: Tensor) -> Tensor:
     return h @ rbm.c + F.softplus(a).sum(-1)
 
 
-def states(units: int) -> Iterator[Tensor]:
+def states(units: int, device: torch.device) -> Iterator[Tensor]:
     """All 2^units patterns of bits in blocks of shape (up to BLOCK, units), float64."""
-    place = 2 ** torch.arange(units)
-    for numbers in torch.arange(2**units).split(BLOCK):
+    place = 2 ** torch.arange(units, device=device)
+    for numbers in torch.arange(2**units, device=device).split(BLOCK):
         yield (numbers[:, None] & place != 0).double()

@@ -407,3 +407,9 @@ def test_a_mixture_of_more_components_than_examples_is_a_density(registry):
 def test_grey_samples_of_the_mixture_stay_in_their_range(registry):
     samples = registry.train("mixture:components=3", grey()).sample(1000, seed=0)
     assert 0 <= samples.min() < samples.max() <= 1
+
+
+def test_the_mixture_takes_as_many_passes_as_the_budget_has_steps():
+    found, wanted = zoo.train("mixture:components=4", steps=3), zoo.train("mixture:components=4,passes=3", steps=30)
+    for name, value in wanted.module.state_dict().items():
+        assert torch.equal(found.module.state_dict()[name], value), name

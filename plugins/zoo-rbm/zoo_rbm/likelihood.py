@@ -131,7 +131,7 @@ def log_weight_h(rbm: RBM, h: Tensor) -> Tensor:
     return h @ rbm.c + F.softplus(a).sum(-1)
 
 
-def states(units: int, device: torch.device) -> Iterator[Tensor]:
+def states(units: int, device: torch.device | None = None) -> Iterator[Tensor]:
     """All 2^units patterns of bits in blocks of shape (up to BLOCK, units), float64."""
     place = 2 ** torch.arange(units, device=device)
     for numbers in torch.arange(2**units, device=device).split(BLOCK):

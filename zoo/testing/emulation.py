@@ -34,7 +34,7 @@ class _Generator(torch.Generator):
     device = PLACE
 
 
-def _make_generator(device: Any = CPU) -> torch.Generator:
+def _make_generator(device: Any) -> torch.Generator:
     """What `torch.Generator` is with such a device."""
     return _Generator() if torch.device(device) == PLACE else torch.Generator(device)
 
@@ -110,7 +110,7 @@ class EmulatedDevice(TorchFunctionMode):
                 self._mark(each, goes)
         return result
 
-    def _differentiate(self, loss: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
+    def _differentiate(self, loss: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
         """`loss.backward()`, in which derivatives that are written in Python see the device, too."""
         seed = torch.ones_like(loss) if gradient is None else gradient
         self._mark(seed, self._holds(loss))

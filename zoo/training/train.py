@@ -108,6 +108,7 @@ def train(
         source: name or path under which the data are found again; None takes what `data` says.
         saving: how the run saves its state, and where it begins.
         resuming: whether the folder may hold a run, with which this goes on.
+        device: where it is trained and stays: `cpu`, `cuda` or `cuda:1`.
     """
     resolved, place = resolve(registry, contestant), find_device(device)
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}

@@ -2,6 +2,6 @@
 
 import os
 
-from zoo.threads import ENVIRONMENT
+from zoo.runtime.threads import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)

@@ -12,30 +12,26 @@ import os
 import resource
 import time
 
-from zoo.threads import ENVIRONMENT, single_thread
+from zoo.runtime.threads import ENVIRONMENT, single_thread
 
 os.environ.update(ENVIRONMENT)
 
 import torch
 
-from zoo.data import load_data
-from zoo.metrics import (
-    Evaluation,
-    feature_space,
-    kernel_distance,
-    precision_recall,
-    reference_split,
-)
-from zoo.metrics.adversarial import Adversarial, PrivacyLoss
-from zoo.metrics.authenticity import Authenticity
-from zoo.metrics.classes import Classes
-from zoo.metrics.frechet import Frechet, FrechetGrey
-from zoo.metrics.kernel import Kernel
-from zoo.metrics.manifold import Coverage, Density, Precision, Recall, density_coverage
-from zoo.metrics.neighbours import train_neighbours
-from zoo.metrics.two_sample import C2ST
-from zoo.metrics.vendi import Vendi
-from zoo.storage import cache_folder
+from zoo.api import load_data
+from zoo.builtin.metrics.adversarial import Adversarial, PrivacyLoss
+from zoo.builtin.metrics.authenticity import Authenticity
+from zoo.builtin.metrics.classes import Classes
+from zoo.builtin.metrics.frechet import Frechet, FrechetGrey
+from zoo.builtin.metrics.kernel import Kernel, kernel_distance
+from zoo.builtin.metrics.manifold import Coverage, Density, Precision, Recall, density_coverage, precision_recall
+from zoo.builtin.metrics.neighbours import train_neighbours
+from zoo.builtin.metrics.two_sample import C2ST
+from zoo.builtin.metrics.vendi import Vendi
+from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.features import feature_space
+from zoo.evaluation.reference import reference_split
+from zoo.files.storage import cache_folder
 
 HEADLINE = (Frechet, Kernel, Density, Coverage, C2ST)
 FULL = (FrechetGrey, Precision, Recall, Adversarial, PrivacyLoss, Vendi, Authenticity, Classes)

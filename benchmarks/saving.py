@@ -13,8 +13,7 @@ from pathlib import Path
 import torch
 
 import zoo
-from zoo.training import Saving
-from zoo.training.saving import FILE, States
+from zoo.training.checkpoints import FILE, CheckpointPolicy, States
 
 CONTESTANTS = ("rbm", "ae", "vae")
 SECONDS = 15
@@ -23,7 +22,7 @@ SECONDS = 15
 def main() -> None:
     torch.set_num_threads(1)
     data = zoo.load_data("mnist")
-    every, save = Saving().every, States.save
+    every, save = CheckpointPolicy().every, States.save
     for contestant in CONTESTANTS:
         taken = []
 

@@ -1,4 +1,4 @@
-"""Print docs/contract.md, the reference of the contract with plugins, from zoo/hookspecs.py and what it names."""
+"""Print docs/contract.md, the reference of the plugin contract, from zoo/contract/hookspecs.py and what it names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import zoo
-from zoo.hookspecs import GROUPS, LatentDensity, ModelHooks
+from zoo.contract.hookspecs import GROUPS, LatentDensity, ModelHooks
 
 COMMAND = "python docs/contract.py > docs/contract.md"
 
@@ -18,7 +18,8 @@ _HEAD = f"""<!-- Written by: {COMMAND} -->
 
 # The contract
 
-What a plugin may implement, and what it is given: the docstrings of [zoo/hookspecs.py](../zoo/hookspecs.py), in order.
+What a plugin may implement, and what it is given: the docstrings of
+[zoo/contract/hookspecs.py](../zoo/contract/hookspecs.py), in order.
 [plugins.md](plugins.md) is the guide to it, and says what may change from version to version. In the shapes B is a
 batch, N a number of examples, `data.shape` the shape of one example and `latent` the shape of one code. A hook names
 only the arguments that it needs, and none has a default. Tensors and generators are on the model's device, and so are

@@ -19,9 +19,9 @@ import torch._dynamo  # the first optimiser imports it
 import zoo
 from zoo.api import default
 from zoo.contestant import parse_contestant
-from zoo.tensor_file import read
-from zoo.threads import ENVIRONMENT
-from zoo.training import resolve
+from zoo.files.tensor_file import read
+from zoo.runtime.threads import ENVIRONMENT
+from zoo.training.resolved import resolve
 
 DATA = zoo.load_data("digits")
 SETTINGS = {"save_every": 0, "keep": 2}

@@ -28,15 +28,15 @@ from torch import Tensor
 from tests.report_folder import log_line, results, write_folder
 from tests.wrong_data import idx, npy
 from zoo.api import default, load
-from zoo.catalogue import SHIPPED, read_catalogue
-from zoo.comparison import Comparison
-from zoo.comparison.entrants import parse_entrant
-from zoo.data import Data
+from zoo.comparison.contestants import parse_row
+from zoo.comparison.result import Comparison
+from zoo.data.dataset import Data
 from zoo.data.files import load_file, read_codes, read_examples
 from zoo.errors import ZooError
+from zoo.files.tensor_file import read, write
+from zoo.plugins.catalogue import SHIPPED, read_catalogue
 from zoo.report.charts import learning
-from zoo.tensor_file import read, write
-from zoo.training import resolve
+from zoo.training.resolved import resolve
 
 MEMORY = 2**30  # bytes that reading one input may take besides what the process has
 SECONDS = 20.0  # of the processor that it may take
@@ -366,7 +366,7 @@ _contestants = st.one_of(_texts_of_contestants, edited_json(_SETTINGS).map(lambd
 
 
 def _contestant(text: str) -> object:
-    entrant = parse_entrant(text)
+    entrant = parse_row(text)
     return resolve(default, entrant.contestant) if entrant.contestant else entrant
 
 

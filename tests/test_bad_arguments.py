@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.cli import run
-from zoo.data import DataSpec
+from zoo.cli.main import run
+from zoo.contract.data_spec import DataSpec
 from zoo.errors import ConfigError
 
 

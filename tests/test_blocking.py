@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import zoo
-from zoo.blocking import Blocklist, read_disabled, write_disabled
-from zoo.registry import Registry
+from zoo.api import Registry
+from zoo.plugins.blocking import Blocklist, read_disabled, write_disabled
 
 PROVES_IMPORT = "from pathlib import Path; Path(__file__).with_suffix('.imported').touch()"
 

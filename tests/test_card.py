@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 import zoo
-from zoo.card import NoOptions
+from zoo.contract.card import NoOptions
 
 CARD = zoo.Card(name="m", summary="a model", config=zoo.Config, trains_on="bits", latent="real", samples="means")
 
@@ -72,14 +72,14 @@ def test_the_config_may_decide_what_a_model_trains_on():
     card = dataclasses.replace(CARD, trains_on=lambda config: asked.append(config) or "grey")
     assert asked == []
     config = zoo.Config()
-    assert card.shown(config) == "grey"
+    assert card.trains_on_with(config) == "grey"
     assert asked == [config]
 
 
 def test_what_the_function_of_the_config_returns_is_checked_too():
     card = dataclasses.replace(CARD, trains_on=lambda config: "bit")
     with pytest.raises(ValueError, match="what the function of the config returns.* got 'bit'"):
-        card.shown(zoo.Config())
+        card.trains_on_with(zoo.Config())
 
 
 @pytest.mark.parametrize("accepts", [(), ("reals",), "real", ("real", None)])

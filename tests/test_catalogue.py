@@ -10,13 +10,12 @@ from typing import get_args
 
 import pytest
 
-from zoo.catalogue import SHIPPED, DefaultComparison, Release, read_catalogue
+from zoo.api import Registry
 from zoo.contestant import parse_contestant
-from zoo.data import DataSpec
-from zoo.data.spec import Support
+from zoo.contract.data_spec import DataSpec, Support
+from zoo.contract.hookspecs import GROUPS, ModelHooks
 from zoo.errors import ConfigError, Unsupported
-from zoo.hookspecs import GROUPS, ModelHooks
-from zoo.registry import Registry
+from zoo.plugins.catalogue import SHIPPED, DefaultComparison, Release, read_catalogue
 
 TREE = SHIPPED.resolve().parent
 SOURCES = [str(each.parent.relative_to(TREE)) for each in sorted(TREE.glob("*/zoo-*/pyproject.toml"))]
@@ -185,7 +184,7 @@ def test_the_shipped_catalogue_says_of_each_plugin_what_its_card_and_its_hooks_s
     if entry.group == "zoo.models":
         card, required = plugin.card, {*ModelHooks.required, "loss", "fit"}
         hooks = [name for name, hook in vars(ModelHooks).items() if inspect.isfunction(hook)]
-        assert (entry.latent, entry.trains_on) == (card.latent or "none", card.shown(card.config()))
+        assert (entry.latent, entry.trains_on) == (card.latent or "none", card.trains_on_with(card.config()))
         assert entry.capabilities == [hook for hook in hooks if hook not in required and plugin.implements(hook)]
         assert entry.likelihood == plugin.implements("log_prob")
         assert entry.supports == [kind for kind in get_args(Support) if _can_be_built(registry, entry.name, kind)]

@@ -12,12 +12,14 @@ from click.testing import CliRunner
 import zoo
 from tests import mutants
 from tests.mutants import GOOD, MUTANTS, CoinsPlugin
+from zoo.api import Registry
 from zoo.cli.check import command
-from zoo.registry import Registry
-from zoo.testing import Failure, Outcome, Verdict, checks, checks_of, examine
-from zoo.testing.determinism import random_states
-from zoo.testing.learning import energy_distance
-from zoo.testing.subject import Subject
+from zoo.conformance.check import Outcome, checks, checks_of
+from zoo.conformance.claim import Failure
+from zoo.conformance.determinism import random_states
+from zoo.conformance.learning import energy_distance
+from zoo.conformance.subject import Subject
+from zoo.conformance.verdict import Verdict, examine
 
 
 def only(plugin, name):

@@ -8,7 +8,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 import zoo
-from zoo.registry import Registry
+from zoo.api import Registry
 
 
 class CoderConfig(zoo.Config):

@@ -10,12 +10,12 @@ import torch
 from zoo_ae.plugin import AEPlugin
 
 import zoo
-from zoo.cli import COMMANDS, run
 from zoo.cli.check import _print
 from zoo.cli.decode import _codes
 from zoo.cli.files import write_array
-from zoo.testing.check import Outcome
-from zoo.testing.verdict import Verdict
+from zoo.cli.main import COMMANDS, run
+from zoo.conformance.check import Outcome
+from zoo.conformance.verdict import Verdict
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 
 import zoo
 from tests.test_fetch import CONTENT, FILES, put, served
-from zoo.cli import run
+from zoo.builtin.datasets.mnist import MNIST
+from zoo.cli.main import run
 from zoo.data import fetch
-from zoo.data.mnist import MNIST
 
 
 def result(capsys, *words):

@@ -7,11 +7,13 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.densities.normal import StandardNormal
-from zoo.metrics import Evaluation, FeatureSpace
-from zoo.metrics.codes import CodesLikelihood, CodesTest
-from zoo.model import Density, Model
-from zoo.plugins import Plugin
+from zoo.builtin.densities.normal import StandardNormal
+from zoo.builtin.metrics.codes import CodesLikelihood, CodesTest
+from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.features import FeatureSpace
+from zoo.models.density import FittedDensity
+from zoo.models.model import Model
+from zoo.plugins.plugin import Plugin
 
 DATA = zoo.Data.from_arrays(torch.randn(2000, 3, generator=torch.Generator().manual_seed(0)), name="normal")
 PIXELS = FeatureSpace(nn.Flatten(), "the values themselves")
@@ -98,7 +100,7 @@ def test_the_log_density_of_real_codes_is_their_mean_under_what_is_sampled():
 
 
 def test_an_attached_density_answers_for_the_model():
-    density = Density(Plugin(StandardNormal(), "zoo.densities"), {"dimension": torch.tensor(3)}, (3,))
+    density = FittedDensity(Plugin(StandardNormal(), "zoo.densities"), {"dimension": torch.tensor(3)}, (3,))
     shifted = model(5.0, density=density)
     assert abs(shifted.sample_codes(4000, seed=0).mean().item()) < 4 / math.sqrt(3 * 4000)
     z = torch.tensor([[1.0, 2.0, 2.0]])

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.comparison.interval import mean_interval
+from zoo.api import Registry
 from zoo.engine.pool import default_jobs
-from zoo.registry import Registry
+from zoo.results.interval import mean_interval
 
 
 class MeansConfig(zoo.Config):

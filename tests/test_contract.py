@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo.catalogue import read_catalogue
-from zoo.hookspecs import GROUPS, ModelHooks
-from zoo.testing.claim import claims
+from zoo.conformance.claim import claims
+from zoo.contract.hookspecs import GROUPS, ModelHooks
+from zoo.plugins.catalogue import read_catalogue
 
 DOCS = Path(__file__).parents[1] / "docs"
 REFERENCE = (DOCS / "contract.md").read_text(encoding="utf-8")

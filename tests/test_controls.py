@@ -8,12 +8,12 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
 import zoo
-from zoo.controls.mean import MeanPlugin
-from zoo.controls.memoriser import MemoriserPlugin
-from zoo.controls.mixture import MixturePlugin
-from zoo.controls.noise import NoisePlugin
-from zoo.controls.pixels import PixelsPlugin
-from zoo.controls.ppca import PPCAPlugin
+from zoo.builtin.controls.mean import MeanPlugin
+from zoo.builtin.controls.memoriser import MemoriserPlugin
+from zoo.builtin.controls.mixture import MixturePlugin
+from zoo.builtin.controls.noise import NoisePlugin
+from zoo.builtin.controls.pixels import PixelsPlugin
+from zoo.builtin.controls.ppca import PPCAPlugin
 
 PLUGINS = (MemoriserPlugin, MeanPlugin, PixelsPlugin, NoisePlugin, PPCAPlugin, MixturePlugin)
 NAMES = [plugin.card.name for plugin in PLUGINS]
@@ -356,7 +356,7 @@ def test_no_step_of_em_lowers_the_likelihood(registry):
 
 
 def test_em_in_blocks_is_em(registry, monkeypatch):
-    import zoo.controls.mixture as home
+    import zoo.builtin.controls.mixture as home
 
     x = real().standardise(real().train)
     steps = []

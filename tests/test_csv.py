@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.wrong_data import CSV, Wrong, matches
+from zoo.api import load_data
 from zoo.data.csv import read_csv
-from zoo.data.load import load_data
 from zoo.errors import DataError
 
 

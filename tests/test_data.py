@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 
 import zoo
-from zoo.randomness import scoped_randomness
+from zoo.runtime.randomness import scoped_randomness
 
 SPLITS = ("train", "valid", "test")
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from zoo.densities.gaussian import Gaussian
-from zoo.densities.gmm import GaussianMixture
-from zoo.densities.normal import StandardNormal
-from zoo.plugins import Plugin
+from zoo.builtin.densities.gaussian import Gaussian
+from zoo.builtin.densities.gmm import GaussianMixture
+from zoo.builtin.densities.normal import StandardNormal
+from zoo.plugins.plugin import Plugin
 
 DENSITIES = [StandardNormal, Gaussian, GaussianMixture]
 

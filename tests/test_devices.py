@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import zoo
-from zoo.devices import CPU, device_of, find_device
-from zoo.testing.emulation import PLACE, EmulatedDevice
+from zoo.conformance.emulation import PLACE, EmulatedDevice
+from zoo.runtime.devices import CPU, device_of, find_device
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -78,7 +78,7 @@ class TestEmulation:
             with pytest.raises(RuntimeError, match="the generator is on cpu"):
                 torch.randn(3, generator=torch.Generator(), device=PLACE)
             with pytest.raises(RuntimeError, match="the generator is on cuda:0"):
-                torch.randn(3, generator=zoo.randomness.generator(0, "there", PLACE))
+                torch.randn(3, generator=zoo.runtime.randomness.generator(0, "there", PLACE))
 
     def test_reads_are_counted(self):
         with EmulatedDevice() as device:

@@ -20,8 +20,8 @@ import os, signal, sys, time
 from zoo.errors import DataError
 def newly_imported(*, emit):
     import torch
-    from zoo.densities.gmm import GaussianMixture
-    from zoo.metrics.two_sample import c2st
+    from zoo.builtin.densities.gmm import GaussianMixture
+    from zoo.builtin.metrics.two_sample import c2st
     before = set(sys.modules)
     module = torch.nn.Linear(2, 2)
     torch.optim.Adam(module.parameters(), fused=True).step()
@@ -64,7 +64,7 @@ def threads(*, emit):
     return [torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]]
 def draw(*, seed, emit):
     import torch
-    from zoo.randomness import scoped_randomness
+    from zoo.runtime.randomness import scoped_randomness
     with scoped_randomness(seed):
         x = torch.randn(50, 50)
         return (x @ x).sum().item().hex()

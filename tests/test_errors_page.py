@@ -10,7 +10,7 @@ from tests.wrong_data import FETCHED, READ, Wrong, matches
 from tests.wrong_plugins import WRONG_PLUGINS
 from tests.wrong_runs import CONTESTANT, WRONG_RUNS
 from zoo.api import default
-from zoo.cli import run
+from zoo.cli.main import run
 
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
 CASES = [wrong for group in READ.values() for wrong in group]

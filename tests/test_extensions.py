@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.registry import Registry
+from zoo.api import Registry
 
 SOURCE = """
 import zoo

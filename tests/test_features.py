@@ -7,11 +7,13 @@ import pytest
 import torch
 
 import zoo
-from zoo.data.digits import Digits
-from zoo.metrics import Evaluation, FeatureSpace, feature_space, frechet_distance, reference_split
-from zoo.metrics.classifier import feature_network, trained_features
-from zoo.metrics.frechet import Frechet
-from zoo.randomness import generator
+from zoo.builtin.datasets.digits import Digits
+from zoo.builtin.metrics.frechet import Frechet, frechet_distance
+from zoo.evaluation.classifier import feature_network, trained_features
+from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.features import FeatureSpace, feature_space
+from zoo.evaluation.reference import reference_split
+from zoo.runtime.randomness import generator
 
 
 def seeded(seed):
@@ -81,7 +83,7 @@ def test_a_feature_space_is_a_function_of_the_data_and_leaves_the_callers_random
 
 
 def test_a_kept_feature_space_is_the_same_and_is_not_trained_again(phi, digits, folder, monkeypatch):
-    monkeypatch.setattr("zoo.metrics.features.trained_features", None)
+    monkeypatch.setattr("zoo.evaluation.features.trained_features", None)
     before = torch.get_rng_state()
     kept = feature_space(digits, folder)
     assert (kept.sha256, kept.description) == (phi.sha256, phi.description)

@@ -10,11 +10,11 @@ import pytest
 
 from tests.wrong_data import FETCHED, matches
 from zoo.data import fetch
-from zoo.data.fetch import File, find_or_fetch
+from zoo.data.fetch import DataFile, fetch_files
 from zoo.errors import DataError
 
 CONTENT = {"a": b"first" * 100, "b": b"second" * 100}
-FILES = [File(name, hashlib.sha256(content).hexdigest()) for name, content in CONTENT.items()]
+FILES = [DataFile(name, hashlib.sha256(content).hexdigest()) for name, content in CONTENT.items()]
 
 
 @contextlib.contextmanager
@@ -69,14 +69,14 @@ def put(folder, *, packed=True, change=lambda content: content):
 
 def refused(address, situation):
     with pytest.raises(DataError) as refusal:
-        find_or_fetch("letters", FILES, address, None)
+        fetch_files("letters", FILES, address, None)
     assert matches(FETCHED[situation], str(refusal.value)), refusal.value
 
 
 def test_files_are_fetched_once_and_then_found_in_the_cache(places):
     with served(places / "mirror") as (address, asked):
-        first = find_or_fetch("letters", FILES, address, None)
-        assert find_or_fetch("letters", FILES, address, None) == first
+        first = fetch_files("letters", FILES, address, None)
+        assert fetch_files("letters", FILES, address, None) == first
     assert asked == ["/a.gz", "/b.gz"]
     assert first == [places / "cache" / "data" / "letters" / name for name in ("a.gz", "b.gz")]
     assert [gzip.decompress(path.read_bytes()) for path in first] == list(CONTENT.values())
@@ -89,22 +89,22 @@ def test_files_that_lie_in_a_folder_are_taken_from_there(places, place, packed):
     put(places / place, packed=packed)
     suffix = ".gz" if packed else ""
     expected = [places / place / f"{name}{suffix}" for name in CONTENT]
-    assert find_or_fetch("letters", FILES, "http://127.0.0.1:9/", places / "given") == expected
+    assert fetch_files("letters", FILES, "http://127.0.0.1:9/", places / "given") == expected
     assert not (places / "cache").exists()
 
 
 def test_a_folder_with_other_content_of_the_same_name_is_passed_over(places):
     put(places / "given", change=lambda content: gzip.compress(b"another data set with the same names of files"))
     put(places / "system/dataset-letters")
-    found = find_or_fetch("letters", FILES, "http://127.0.0.1:9/", places / "given")
+    found = fetch_files("letters", FILES, "http://127.0.0.1:9/", places / "given")
     assert {path.parent for path in found} == {places / "system/dataset-letters"}
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again_and_the_other_is_not(places):
     with served(places / "mirror") as (address, asked):
-        paths = find_or_fetch("letters", FILES, address, None)
+        paths = fetch_files("letters", FILES, address, None)
         paths[1].write_bytes(paths[1].read_bytes()[:-9])
-        assert find_or_fetch("letters", FILES, address, None) == paths
+        assert fetch_files("letters", FILES, address, None) == paths
     assert asked == ["/a.gz", "/b.gz", "/b.gz"]
     assert gzip.decompress(paths[1].read_bytes()) == CONTENT["b"]
 
@@ -113,7 +113,7 @@ def test_a_mirror_that_is_chosen_has_a_folder_for_each_data_set(places, monkeypa
     put(places / "mine/letters")
     with served(places / "mine") as (address, asked):
         monkeypatch.setenv("ZOO_MIRROR", address)
-        find_or_fetch("letters", FILES, "http://127.0.0.1:9/", None)
+        fetch_files("letters", FILES, "http://127.0.0.1:9/", None)
     assert asked == ["/letters/a.gz", "/letters/b.gz"]
 
 
@@ -154,13 +154,13 @@ def test_a_file_that_unpacks_without_end_is_given_up(places, monkeypatch):
     monkeypatch.setattr(fetch, "_LARGEST", 499)
     with served(places / "mirror") as (address, _):
         with pytest.raises(DataError, match="is not what it should be: more than 499 bytes instead of SHA-256"):
-            find_or_fetch("letters", FILES, address, None)
+            fetch_files("letters", FILES, address, None)
         monkeypatch.setattr(fetch, "_LARGEST", 500)
-        assert find_or_fetch("letters", FILES[:1], address, None)
+        assert fetch_files("letters", FILES[:1], address, None)
 
 
 def test_a_password_in_the_address_of_a_mirror_is_not_shown(places, monkeypatch):
     monkeypatch.setenv("ZOO_MIRROR", "http://me:secret@127.0.0.1:9")
     with pytest.raises(DataError, match=r"http://\*\*\*\*@127\.0\.0\.1:9/letters/a\.gz cannot be fetched") as refusal:
-        find_or_fetch("letters", FILES, "http://127.0.0.1:9/", None)
+        fetch_files("letters", FILES, "http://127.0.0.1:9/", None)
     assert "secret" not in str(refusal.value)

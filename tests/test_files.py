@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from tests.wrong_data import ANY, NUMBERS, NUMPY, Wrong, idx, matches, npy
-from zoo.comparison.names import slug
+from zoo.api import load_data
 from zoo.data.dataset import Data
 from zoo.data.files import read_codes
-from zoo.data.load import load_data
-from zoo.data_paths import looks_like_a_path, split_path
+from zoo.data.paths import looks_like_a_path, split_path
 from zoo.errors import ConfigError, DataError
-from zoo.npy import read_npy, read_npz
+from zoo.files.names import slug
+from zoo.files.npy import read_npy, read_npz
 
 BYTES = np.arange(48, dtype=np.uint8).reshape(12, 2, 2)
 

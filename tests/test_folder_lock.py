@@ -10,12 +10,12 @@ import sys
 import pytest
 
 import zoo
-from zoo.folder_lock import FILE, locked
+from zoo.files.folder_lock import FILE, locked
 
 HOLDER = """
 import sys
 from pathlib import Path
-from zoo.folder_lock import locked
+from zoo.files.folder_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -59,7 +59,7 @@ def test_one_process_does_not_hold_a_folder_twice(tmp_path):
 def test_a_name_that_its_last_holder_has_just_removed_locks_nothing(tmp_path, monkeypatch):
     """The file is opened, and removed by its holder, before it can be locked: the new one by that name is taken."""
     (tmp_path / FILE).touch()
-    lock, locks = zoo.folder_lock.fcntl.flock, []
+    lock, locks = zoo.files.folder_lock.fcntl.flock, []
 
     def late(descriptor, how):
         locks.append(descriptor)
@@ -79,7 +79,7 @@ def test_two_processes_never_hold_a_folder_at_once(tmp_path):
 import sys, time
 from pathlib import Path
 import zoo
-from zoo.folder_lock import locked
+from zoo.files.folder_lock import locked
 folder, number = Path(sys.argv[1]), Path(sys.argv[2])
 done = 0
 while done < 50:

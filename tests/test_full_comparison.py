@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.cli import run
-from zoo.comparison.names import slug
-from zoo.registry import Registry
+from zoo.api import Registry
+from zoo.cli.main import run
+from zoo.files.names import slug
 
 VAE = "vae@gmm:latent_dim=4,hidden=[32],sample.k=10"
 EMPTY = ("mean", "pixels", "noise")  # controls without any structure of the data

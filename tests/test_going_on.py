@@ -15,12 +15,12 @@ import pytest
 import torch
 
 import zoo
+from zoo.api import Registry
 from zoo.comparison.journal import FILE as JOURNAL
 from zoo.comparison.journal import Journal
 from zoo.comparison.plan import FILE as PLAN
 from zoo.engine.pool import Job, Outcome
-from zoo.folder_lock import locked
-from zoo.registry import Registry
+from zoo.files.folder_lock import locked
 
 SETTINGS = {"seeds": 2, "steps": 8}
 CONTESTANTS = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8]"]

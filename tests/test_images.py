@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from tests.wrong_data import IMAGES, Wrong, matches
+from zoo.api import load_data
 from zoo.data.images import read_folder
-from zoo.data.load import load_data
 from zoo.errors import DataError
 
 GREY = np.random.default_rng(0).integers(0, 256, (12, 2, 3), dtype=np.uint8)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.api import Registry
 from zoo.cli.consent import ask, show_files
 from zoo.errors import ConfigError, PluginError, ZooError
 from zoo.installation import pip as pip_module
@@ -24,9 +25,8 @@ from zoo.installation.pip import Pip, check_environment, explain
 from zoo.installation.plan import core_versions, make_plan, read_plan
 from zoo.installation.removal import find_distribution, removed_with
 from zoo.installation.request import Request
-from zoo.installation.transaction import Verdict, check_plugin, fetch, try_plugins
+from zoo.installation.transaction import TrialVerdict, check_plugin, fetch, try_plugins
 from zoo.installation.wheel import read_wheel
-from zoo.registry import Registry
 
 PLUGIN = '''
 import zoo
@@ -480,7 +480,7 @@ def test_a_plugin_is_tried_in_a_process_that_it_may_end(distribution, site, monk
 
 
 def test_a_distribution_without_plugins_does_not_work():
-    assert try_plugins("zoo-gone") == [Verdict("zoo-gone", "", "broken", "its entry points are not there")]
+    assert try_plugins("zoo-gone") == [TrialVerdict("zoo-gone", "", "broken", "its entry points are not there")]
 
 
 def test_a_plugin_is_found_for_removal_by_each_of_its_names(distribution):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from zoo import __version__
-from zoo.catalogue import Catalogue, DefaultComparison, Entry, Release, read_catalogue
 from zoo.errors import ConfigError, PluginError
-from zoo.installation.request import Request, parse_request, redacted
-from zoo.installation.resolution import resolve, unpublished
+from zoo.files.addresses import redacted
+from zoo.installation.request import Request, parse_request
+from zoo.installation.resolution import resolve_request, unpublished
+from zoo.plugins.catalogue import Catalogue, DefaultComparison, Entry, Release, read_catalogue
+from zoo.version import __version__
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "ab" * 32
@@ -168,27 +169,32 @@ def test_the_newest_release_that_is_not_yanked_is_taken_from_where_the_catalogue
     )
     ours = {"name": "zoo-made", "ours": True}
     newest = Request("index", "zoo-made==10.0", sha256=DIGEST, **ours)
-    assert resolve("made", catalogue) == resolve("zoo-made", catalogue) == resolve("Zoo_Made>=1", catalogue) == newest
+    assert (
+        resolve_request("made", catalogue)
+        == resolve_request("zoo-made", catalogue)
+        == resolve_request("Zoo_Made>=1", catalogue)
+        == newest
+    )
     by_address = Request("wheel", f"{address}#sha256={DIGEST}", sha256=DIGEST, **ours)
-    assert resolve("made<10", catalogue) == by_address
-    assert resolve("made<2", catalogue) == Request("source", str(folder / "plugins/zoo-made"), **ours)
-    assert resolve("made[fast]", catalogue).argument == "zoo-made[fast]==10.0"
-    assert resolve("nade", catalogue) == Request("index", "nade", "nade")
+    assert resolve_request("made<10", catalogue) == by_address
+    assert resolve_request("made<2", catalogue) == Request("source", str(folder / "plugins/zoo-made"), **ours)
+    assert resolve_request("made[fast]", catalogue).argument == "zoo-made[fast]==10.0"
+    assert resolve_request("nade", catalogue) == Request("index", "nade", "nade")
 
 
 def test_only_an_official_release_with_a_hash_is_installed_without_asking(folder):
     hashed, plain = Release("1.0", "index", DIGEST), Release("1.0", "index")
-    assert resolve("made", _catalogue(folder, hashed, published=True, tier="official")).official
-    assert not resolve("made", _catalogue(folder, plain, published=True, tier="official")).official
-    assert not resolve("made", _catalogue(folder, hashed, published=True)).official
-    assert not resolve("nade", _catalogue(folder, hashed, published=True, tier="official")).official
+    assert resolve_request("made", _catalogue(folder, hashed, published=True, tier="official")).official
+    assert not resolve_request("made", _catalogue(folder, plain, published=True, tier="official")).official
+    assert not resolve_request("made", _catalogue(folder, hashed, published=True)).official
+    assert not resolve_request("nade", _catalogue(folder, hashed, published=True, tier="official")).official
 
 
 def test_offline_a_name_of_the_catalogue_is_looked_for_in_the_users_folder(folder):
     unreleased = _catalogue(folder)
-    assert resolve("made>=1", unreleased, offline=True) == Request("index", "zoo-made>=1", "zoo-made")
+    assert resolve_request("made>=1", unreleased, offline=True) == Request("index", "zoo-made>=1", "zoo-made")
     released = _catalogue(folder, Release("1.0", "plugins/zoo-made"))
-    assert resolve("made", released, offline=True) == Request("index", "zoo-made==1.0", "zoo-made", ours=True)
+    assert resolve_request("made", released, offline=True) == Request("index", "zoo-made==1.0", "zoo-made", ours=True)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +232,7 @@ def test_offline_a_name_of_the_catalogue_is_looked_for_in_the_users_folder(folde
 )
 def test_a_plugin_that_must_not_be_installed_is_refused(folder, text, release, changes, error, match):
     with pytest.raises(error, match=match):
-        resolve(text, _catalogue(folder, *([release] if release else []), **changes))
+        resolve_request(text, _catalogue(folder, *([release] if release else []), **changes))
 
 
 def test_a_folder_of_the_catalogue_that_links_out_of_it_is_refused(folder, tmp_path_factory):
@@ -234,12 +240,14 @@ def test_a_folder_of_the_catalogue_that_links_out_of_it_is_refused(folder, tmp_p
     (elsewhere / "pyproject.toml").touch()
     (folder / "plugins" / "link").symlink_to(elsewhere)
     with pytest.raises(PluginError, match=r"'plugins/link' of 'made' leads out of the catalogue's folder"):
-        resolve("made", _catalogue(folder, Release("1.0", "plugins/link")))
+        resolve_request("made", _catalogue(folder, Release("1.0", "plugins/link")))
 
 
 def test_every_plugin_of_the_shipped_catalogue_can_be_resolved_or_comes_with_the_zoo():
     catalogue = read_catalogue()
-    resolved = {entry.name: resolve(entry.name, catalogue) for entry in catalogue.entries if entry.package != "genzoo"}
+    resolved = {
+        entry.name: resolve_request(entry.name, catalogue) for entry in catalogue.entries if entry.package != "genzoo"
+    }
     folders = {name: Path(request.argument).relative_to(catalogue.folder) for name, request in resolved.items()}
     packages = {entry.name: entry.package for entry in catalogue.entries}
     tiers = {"official": "plugins", "example": "examples"}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo.interruption import Interrupted, Interruption
-from zoo.tensor_file import read
-from zoo.threads import ENVIRONMENT
+from zoo.files.tensor_file import read
+from zoo.runtime.interruption import Interrupted, Interruption
+from zoo.runtime.threads import ENVIRONMENT
 
 # One process imports everything, computes nothing, and forks a command line for each case; it sends the signals.
 CASES = """
@@ -23,7 +23,7 @@ import dataclasses, json, os, signal, sys, time
 from pathlib import Path
 import torch, torch._dynamo
 import zoo
-from zoo.cli import run
+from zoo.cli.main import run
 from zoo_vae.plugin import VAEPlugin
 
 out = Path(sys.argv[1])

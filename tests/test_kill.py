@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.threads import ENVIRONMENT
+from zoo.runtime.threads import ENVIRONMENT
 
 SCRIPT = Path(__file__).with_name("killed_runs.py")
 

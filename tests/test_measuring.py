@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import zoo
+from zoo.api import Registry
 from zoo.comparison.measuring import Measuring
-from zoo.registry import Registry
 
 
 class Figure:

@@ -12,24 +12,18 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.data.bars_and_stripes import BarsAndStripes
-from zoo.data.digits import Digits
-from zoo.metrics import (
-    Evaluation,
-    FeatureSpace,
-    Measurement,
-    frechet_distance,
-    frechet_from_moments,
-    halving,
-    reference_split,
-)
-from zoo.metrics.frechet import Frechet, FrechetGrey
-from zoo.metrics.likelihood import Likelihood
-from zoo.metrics.patterns import ValidPatterns
-from zoo.metrics.reconstruction import Reconstruction
-from zoo.model import Model
-from zoo.plugins import Plugin
-from zoo.randomness import generator
+from zoo.builtin.datasets.bars_and_stripes import BarsAndStripes
+from zoo.builtin.datasets.digits import Digits
+from zoo.builtin.metrics.frechet import Frechet, FrechetGrey, frechet_distance, frechet_from_moments
+from zoo.builtin.metrics.likelihood import Likelihood
+from zoo.builtin.metrics.patterns import ValidPatterns
+from zoo.builtin.metrics.reconstruction import Reconstruction
+from zoo.evaluation.evaluation import Evaluation, Measurement
+from zoo.evaluation.features import FeatureSpace
+from zoo.evaluation.reference import halving, reference_split
+from zoo.models.model import Model
+from zoo.plugins.plugin import Plugin
+from zoo.runtime.randomness import generator
 
 PIXELS = FeatureSpace(nn.Flatten(), "the pixels themselves")
 

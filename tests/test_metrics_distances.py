@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from zoo.metrics import distances as module
-from zoo.metrics import neighbour_distances
-from zoo.metrics.distances import TIE, distances, nearest
+from zoo.builtin.metrics import distances as module
+from zoo.builtin.metrics.distances import TIE, distances, nearest, neighbour_distances
 
 
 def seeded(seed):

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torchmetrics.image.kid import poly_mmd
 
-from zoo.metrics import distances, frechet_distance, kernel_distance
-from zoo.metrics.jackknife import GROUPS, jackknife, standard_error
-from zoo.metrics.kernel import _sums
+from zoo.builtin.metrics import distances
+from zoo.builtin.metrics.frechet import frechet_distance
+from zoo.builtin.metrics.jackknife import GROUPS, jackknife, standard_error
+from zoo.builtin.metrics.kernel import _sums, kernel_distance
 
 
 def seeded(seed):

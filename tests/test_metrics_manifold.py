@@ -8,7 +8,8 @@ import pytest
 import torch
 from prdc import compute_prdc
 
-from zoo.metrics import density_coverage, distances, precision_recall
+from zoo.builtin.metrics import distances
+from zoo.builtin.metrics.manifold import density_coverage, precision_recall
 
 
 def seeded(seed):

@@ -7,20 +7,16 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.data.digits import Digits
-from zoo.metrics import (
-    Evaluation,
-    FeatureSpace,
-    adversarial_accuracy,
-    authenticity,
-    neighbour_distances,
-    reference_split,
-)
-from zoo.metrics import neighbours as neighbours_module
-from zoo.metrics.adversarial import Adversarial, PrivacyLoss
-from zoo.metrics.authenticity import Authenticity
-from zoo.metrics.neighbours import train_neighbours
-from zoo.randomness import generator
+from zoo.builtin.datasets.digits import Digits
+from zoo.builtin.metrics import neighbours as neighbours_module
+from zoo.builtin.metrics.adversarial import Adversarial, PrivacyLoss, adversarial_accuracy
+from zoo.builtin.metrics.authenticity import Authenticity, authenticity
+from zoo.builtin.metrics.distances import neighbour_distances
+from zoo.builtin.metrics.neighbours import train_neighbours
+from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.features import FeatureSpace
+from zoo.evaluation.reference import reference_split
+from zoo.runtime.randomness import generator
 
 PIXELS = FeatureSpace(nn.Flatten(), "the pixels themselves")
 

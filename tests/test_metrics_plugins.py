@@ -8,30 +8,22 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
 import zoo
-from zoo.data.bars_and_stripes import BarsAndStripes
-from zoo.data.digits import Digits
-from zoo.metrics import (
-    Evaluation,
-    FeatureSpace,
-    c2st,
-    density_coverage,
-    frechet_distance,
-    kernel_distance,
-    manifold,
-    precision_recall,
-    reference_split,
-    vendi,
-)
-from zoo.metrics.adversarial import Adversarial, PrivacyLoss
-from zoo.metrics.authenticity import Authenticity
-from zoo.metrics.classes import Classes, discriminant
-from zoo.metrics.frechet import Frechet
-from zoo.metrics.jackknife import jackknife
-from zoo.metrics.kernel import Kernel
-from zoo.metrics.manifold import Coverage, Density, Precision, Recall
-from zoo.metrics.two_sample import C2ST
-from zoo.metrics.vendi import Vendi
-from zoo.plugins import Plugin
+from zoo.builtin.datasets.bars_and_stripes import BarsAndStripes
+from zoo.builtin.datasets.digits import Digits
+from zoo.builtin.metrics import manifold
+from zoo.builtin.metrics.adversarial import Adversarial, PrivacyLoss
+from zoo.builtin.metrics.authenticity import Authenticity
+from zoo.builtin.metrics.classes import Classes, discriminant
+from zoo.builtin.metrics.frechet import Frechet, frechet_distance
+from zoo.builtin.metrics.jackknife import jackknife
+from zoo.builtin.metrics.kernel import Kernel, kernel_distance
+from zoo.builtin.metrics.manifold import Coverage, Density, Precision, Recall, density_coverage, precision_recall
+from zoo.builtin.metrics.two_sample import C2ST, c2st
+from zoo.builtin.metrics.vendi import Vendi, vendi
+from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.features import FeatureSpace
+from zoo.evaluation.reference import reference_split
+from zoo.plugins.plugin import Plugin
 
 PIXELS = FeatureSpace(nn.Flatten(), "the pixels themselves")
 HEADLINE = (Frechet, Kernel, Density, Coverage, C2ST)

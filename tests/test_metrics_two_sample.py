@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zoo.metrics import c2st
+from zoo.builtin.metrics.two_sample import c2st
 
 
 def seeded(seed):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zoo.metrics import vendi, vendi_from_kernel
+from zoo.builtin.metrics.vendi import vendi, vendi_from_kernel
 
 
 def normal(*shape, seed):

@@ -11,10 +11,10 @@ import torch
 
 import zoo
 from tests.wrong_data import idx
+from zoo.builtin.datasets.mnist import MNIST, FashionMNIST
 from zoo.data import fetch
-from zoo.data.fetch import File
-from zoo.data.mnist import MNIST, FashionMNIST
-from zoo.plugins import Plugin
+from zoo.data.fetch import DataFile
+from zoo.plugins.plugin import Plugin
 
 SPLITS = ("train", "valid", "test")
 REAL = os.environ.get("ZOO_DATA")
@@ -33,7 +33,7 @@ def small(tmp_path_factory):
         for place, values in ((images, x), (labels, (numbers % 10).astype(np.uint8))):
             name, content = MNIST.files[place].name, idx(values)
             (folder / f"{name}.gz").write_bytes(gzip.compress(content))
-            files.append(File(name, hashlib.sha256(content).hexdigest()))
+            files.append(DataFile(name, hashlib.sha256(content).hexdigest()))
 
     class Small(MNIST):
         pass

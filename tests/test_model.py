@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.registry import Registry
+from zoo.api import Registry
 
 
 class AffineConfig(zoo.Config):
@@ -109,7 +109,7 @@ def test_samples_of_real_data_under_a_density_include_the_observation_noise(regi
 
 def test_large_requests_are_served_in_blocks_of_bounded_size(registry, real, monkeypatch):
     model = registry.train("affine", real)
-    monkeypatch.setattr("zoo.model.BLOCK", 7)
+    monkeypatch.setattr("zoo.models.model.BLOCK", 7)
     assert model.sample(15, seed=0).shape == (15, 3)
     assert torch.allclose(model.encode(real.test), real.standardise(real.test))
 

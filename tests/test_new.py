@@ -10,11 +10,11 @@ import tomllib
 import pytest
 from click.testing import CliRunner
 
+from zoo.api import Registry
 from zoo.cli.check import command as check
 from zoo.cli.new import command as new
 from zoo.errors import ConfigError, ZooError
-from zoo.registry import Registry
-from zoo.scaffold import scaffold
+from zoo.scaffold.new import scaffold
 
 
 @pytest.fixture

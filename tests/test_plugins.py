@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import zoo
-from zoo.hookspecs import GROUPS, ModelHooks
-from zoo.plugins import Candidate, Plugin, discover
+from zoo.contract.hookspecs import GROUPS, ModelHooks
+from zoo.plugins.plugin import Candidate, Plugin, discover
 
 
 def _candidate(name="coins", group="zoo.models"):
@@ -466,7 +466,7 @@ def test_a_name_of_two_distributions_is_refused_naming_both_and_each_is_had_by_i
 def test_the_short_way_to_a_met_requirement_agrees_with_packaging_and_says_no_when_in_doubt(line, met):
     from packaging.requirements import Requirement
 
-    from zoo.plugins import _plainly_met
+    from zoo.plugins.plugin import _plainly_met
 
     assert _plainly_met(line) is met
     if met:

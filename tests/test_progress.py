@@ -1,7 +1,7 @@
 """Progress where there is no terminal: few lines, each once."""
 
 from zoo.cli.progress import ShownProgress
-from zoo.training import Report
+from zoo.training.log import Report
 
 
 def test_a_long_epoch_prints_one_line_however_often_it_reports(capsys):

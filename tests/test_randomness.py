@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.randomness import derive_seed, generator, scoped_randomness
+from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
 
 
 def _draws():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zoo.cli import cli
+from zoo.cli.main import cli
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -46,7 +46,7 @@ def test_the_table_of_plugins_is_what_its_command_prints():
 
 
 def test_the_table_of_the_readme_has_the_rows_of_the_default_comparison():
-    from zoo.catalogue import read_catalogue
+    from zoo.plugins.catalogue import read_catalogue
 
     for contestant in read_catalogue().compare.contestants:
         assert re.search(rf"^\W*{re.escape(contestant)} ", README, re.MULTILINE), contestant

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import zoo
-from zoo.plugins import Candidate
+from zoo.plugins.plugin import Candidate
 
 CATALOGUE = """
 schema = 1
@@ -100,8 +100,8 @@ def test_what_breaks_the_contract_cannot_be_registered(coins):
 
 def test_an_unknown_group_is_refused_with_the_nearest(coins):
     registry = zoo.Registry()
-    match = "No plugin group 'zoo.model'. Did you mean 'zoo.models'. Groups: zoo.models, zoo.densities"
-    for act in (lambda: registry.register(coins, "zoo.model"), lambda: registry.candidates("zoo.model")):
+    match = "No plugin group 'zoo.models.model'. Did you mean 'zoo.models'. Groups: zoo.models, zoo.densities"
+    for act in (lambda: registry.register(coins, "zoo.models.model"), lambda: registry.candidates("zoo.models.model")):
         with pytest.raises(zoo.ConfigError, match=match):
             act()
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -189,7 +188,7 @@ def test_data_that_are_no_images_have_codes_and_charts_but_no_pictures(tmp_path)
     assert not page.of("img")
     assert {"codes", "cost", "learning"} < set(sections)
     assert not {"samples", "neighbours", "reconstructions", "paths"} & set(sections)
-    assert save_grid(SimpleNamespace(path=tmp_path, results=found)) is None
+    assert save_grid(tmp_path, found) is None
 
 
 # Pictures
@@ -240,7 +239,7 @@ def test_real_valued_images_share_one_scale(tmp_path):
 
 
 def test_samples_png_has_a_row_of_sixteen_for_each_with_real_images_first(place):
-    path = save_grid(SimpleNamespace(path=place, results=results()))
+    path = save_grid(place, results())
     image = np.asarray(Image.open(path).convert("L")).astype(int)
     strip = 4 + 60  # an image of 56 pixels with gaps of 4
     assert image.shape[0] == 10 * strip

@@ -9,8 +9,8 @@ import pytest
 
 from tests.report_folder import FAILED, LEVELS, results, summary
 from zoo.report.figures import bracket, figure, interval, kind_mark
-from zoo.report.sheet import differences, ordered, pairs, ranking_metric, sheets
 from zoo.report.table import as_text, comparison_table, to_csv, to_html, to_markdown
+from zoo.report.table_view import differences, ordered, pairs, ranking_metric, sheets
 
 
 @pytest.fixture

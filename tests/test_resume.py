@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.interruption import Interrupted
-from zoo.registry import Registry
-from zoo.tensor_file import read, write
+from zoo.api import Registry
+from zoo.files.tensor_file import read, write
+from zoo.runtime.interruption import Interrupted
 
 
 class Stop:
@@ -109,7 +109,7 @@ def test_a_training_that_is_stopped_again_and_again_ends_with_the_same_file_and_
 
 
 def tensors(file):
-    from zoo.tensor_file import read
+    from zoo.files.tensor_file import read
 
     return read(file)[1]
 

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.registry import Registry
-from zoo.storage import write_atomically
-from zoo.tensor_file import read
+from zoo.api import Registry
+from zoo.files.storage import write_atomically
+from zoo.files.tensor_file import read
 
 WRITES = ("open", "write", "fchmod", "fsync", "replace", "link", "unlink", "truncate", "mkdir")
 
@@ -166,7 +166,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from zoo.errors import ZooError
-from zoo.storage import write_atomically
+from zoo.files.storage import write_atomically
 try:
     write_atomically(Path(sys.argv[1]), b"new" * 1000)
 except ZooError as error:
@@ -291,14 +291,14 @@ def test_a_density_that_is_nan_reaches_no_file(data, tmp_path, disk):
 
 
 def test_a_state_is_saved_when_its_time_has_come_and_at_the_end(walk, data, tmp_path, disk, monkeypatch):
-    import zoo.training.saving
+    import zoo.training.checkpoints
 
     now, saved = [0.0], []
     clock = type("clock", (), {"monotonic": staticmethod(lambda: now[0])})
-    monkeypatch.setattr(zoo.training.saving, "time", clock)
-    write = zoo.training.saving.write
+    monkeypatch.setattr(zoo.training.checkpoints, "time", clock)
+    write = zoo.training.checkpoints.write
     monkeypatch.setattr(
-        zoo.training.saving,
+        zoo.training.checkpoints,
         "write",
         lambda path, tensors, facts: (saved.append(facts["step"]), write(path, tensors, facts)),
     )

@@ -7,8 +7,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from zoo.api import Registry
 from zoo.cli.search import command
-from zoo.registry import Registry
 
 ENTRY = """
 [[plugin]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import ZooError
-from zoo.storage import cache_folder, new_folder, write_atomically
+from zoo.files.storage import cache_folder, new_folder, write_atomically
 
 
 def test_a_file_is_written_and_replaced(tmp_path):
@@ -62,7 +62,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from zoo.errors import ZooError
-from zoo.storage import write_atomically
+from zoo.files.storage import write_atomically
 
 path = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -125,7 +125,7 @@ def test_a_file_in_the_place_of_the_parent_is_said(tmp_path):
 MANY_FOLDERS = """
 import sys
 from pathlib import Path
-from zoo.storage import new_folder
+from zoo.files.storage import new_folder
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(20):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.report_folder import results, write_folder
-from zoo.comparison import Comparison
+from zoo.comparison.result import Comparison
 from zoo.errors import CheckpointError
 from zoo.report.charts import learning
 from zoo.report.pictures import load_pictures

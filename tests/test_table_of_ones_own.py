@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from zoo.cli import run
+from zoo.cli.main import run
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def inside(place, monkeypatch):
+def path_inside(place, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.setenv("ZOO_CACHE", str(place / "cache"))
 

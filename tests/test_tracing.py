@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from zoo import tracing
 from zoo.api import default
-from zoo.cli import run
+from zoo.cli.main import run
+from zoo.runtime import tracing
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 import zoo
+from zoo.api import Registry
 from zoo.contestant import parse_contestant
-from zoo.registry import Registry
-from zoo.training import Amount
 from zoo.training.average import Average
+from zoo.training.budget import TrainingBudget
 from zoo.training.loop import schedule
 
 
@@ -133,12 +133,12 @@ def test_a_budget_of_seconds_ends_training_in_time(registry, data, tmp_path):
 
 def test_a_budget_that_cannot_be_is_refused():
     with pytest.raises(zoo.ConfigError, match="keep one"):
-        Amount.choose(epochs=1, steps=1, seconds=None)
+        TrainingBudget.choose(epochs=1, steps=1, seconds=None)
     for value in (0, -1, float("nan"), float("inf")):
         with pytest.raises(zoo.ConfigError, match="finite number above 0"):
-            Amount(value, "seconds")
+            TrainingBudget(value, "seconds")
     with pytest.raises(zoo.ConfigError, match="whole number"):
-        Amount(1.5, "steps")
+        TrainingBudget(1.5, "steps")
 
 
 def test_the_same_seed_gives_identical_weights_and_another_seed_others_from_the_start(registry, data):

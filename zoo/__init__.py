@@ -1,8 +1,8 @@
 """zoo: a plugin-based zoo of generative models.
 
-What a program needs (`zoo.create`, `zoo.train`, `zoo.load`, `zoo.compare`, `zoo.Registry`) and what a plugin's
-author needs (`zoo.Card`, `zoo.Config`, `zoo.hookimpl`, …) are attributes of this module. They are imported when
-they are first used: `import zoo` imports neither torch nor any plugin.
+What a program calls (`zoo.create`, `zoo.train`, `zoo.load`, `zoo.compare`, `zoo.Registry`) and what a plugin author
+needs (`zoo.Card`, `zoo.Config`, `zoo.hookimpl`, …) are attributes of this module. Each is imported on first use:
+`import zoo` imports neither torch nor any plugin.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from zoo.contract.hookspecs import LatentDensity, hookimpl
 from zoo.errors import (
     CheckpointError,
     ConfigError,
@@ -19,50 +20,82 @@ from zoo.errors import (
     Unsupported,
     ZooError,
 )
-from zoo.hookspecs import LatentDensity, hookimpl
+from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.api import compare, create, evaluate, info, list_models, load, refresh, register, resume, train
-    from zoo.card import Card, DatasetCard, DensityCard, ExtensionCard, MetricCard, Training
-    from zoo.comparison import Comparison
-    from zoo.config import Config
-    from zoo.data import Data, DataSpec, load_data
-    from zoo.likelihood import LogProb
-    from zoo.metrics import Evaluation, Measurement
-    from zoo.model import Model
-    from zoo.randomness import bernoulli
-    from zoo.registry import Registry
-    from zoo.training import Budget, Step
+    from zoo.api import (
+        Registry,
+        compare,
+        create,
+        evaluate,
+        info,
+        list_models,
+        load,
+        load_data,
+        refresh,
+        register,
+        resume,
+        train,
+    )
+    from zoo.comparison.result import Comparison
+    from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, MetricCard, Training
+    from zoo.contract.config import Config
+    from zoo.contract.data_spec import DataSpec
+    from zoo.contract.log_prob import LogProb
+    from zoo.data.dataset import Data
+    from zoo.data.fetch import DataFile, fetch_files
+    from zoo.data.idx import read_idx
+    from zoo.evaluation.evaluation import Evaluation, Measurement
+    from zoo.files.storage import cache_folder, write_atomically
+    from zoo.models.model import Model
+    from zoo.runtime.randomness import bernoulli, generator
+    from zoo.runtime.seeds import BITS_SEED, SPLIT_SEED
+    from zoo.training.meter import Budget, Meter, Step
 
-__version__ = "0.1.0"
-
-_HOMES = {
-    "zoo.api": (
-        "compare",
-        "create",
-        "evaluate",
-        "info",
-        "list_models",
-        "load",
-        "refresh",
-        "register",
-        "resume",
-        "train",
-    ),
-    "zoo.card": ("Card", "DatasetCard", "DensityCard", "ExtensionCard", "MetricCard", "Training"),
-    "zoo.comparison": ("Comparison",),
-    "zoo.config": ("Config",),
-    "zoo.data": ("Data", "DataSpec", "load_data"),
-    "zoo.likelihood": ("LogProb",),
-    "zoo.metrics": ("Evaluation", "Measurement"),
-    "zoo.model": ("Model",),
-    "zoo.randomness": ("bernoulli",),
-    "zoo.registry": ("Registry",),
-    "zoo.training": ("Budget", "Step"),
+_HOME = {
+    "BITS_SEED": "zoo.runtime.seeds",
+    "Budget": "zoo.training.meter",
+    "Card": "zoo.contract.card",
+    "Comparison": "zoo.comparison.result",
+    "Config": "zoo.contract.config",
+    "Data": "zoo.data.dataset",
+    "DataFile": "zoo.data.fetch",
+    "DataSpec": "zoo.contract.data_spec",
+    "DatasetCard": "zoo.contract.card",
+    "DensityCard": "zoo.contract.card",
+    "Evaluation": "zoo.evaluation.evaluation",
+    "ExtensionCard": "zoo.contract.card",
+    "LogProb": "zoo.contract.log_prob",
+    "Measurement": "zoo.evaluation.evaluation",
+    "Meter": "zoo.training.meter",
+    "MetricCard": "zoo.contract.card",
+    "Model": "zoo.models.model",
+    "Registry": "zoo.api",
+    "SPLIT_SEED": "zoo.runtime.seeds",
+    "Step": "zoo.training.meter",
+    "Training": "zoo.contract.card",
+    "bernoulli": "zoo.runtime.randomness",
+    "cache_folder": "zoo.files.storage",
+    "compare": "zoo.api",
+    "create": "zoo.api",
+    "evaluate": "zoo.api",
+    "fetch_files": "zoo.data.fetch",
+    "generator": "zoo.runtime.randomness",
+    "info": "zoo.api",
+    "list_models": "zoo.api",
+    "load": "zoo.api",
+    "load_data": "zoo.api",
+    "read_idx": "zoo.data.idx",
+    "refresh": "zoo.api",
+    "register": "zoo.api",
+    "resume": "zoo.api",
+    "train": "zoo.api",
+    "write_atomically": "zoo.files.storage",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BITS_SEED",
+    "SPLIT_SEED",
     "Budget",
     "Card",
     "CheckpointError",
@@ -71,6 +104,7 @@ __all__ = [
     "ConfigError",
     "Data",
     "DataError",
+    "DataFile",
     "DataSpec",
     "DatasetCard",
     "DensityCard",
@@ -80,6 +114,7 @@ __all__ = [
     "LatentDensity",
     "LogProb",
     "Measurement",
+    "Meter",
     "MetricCard",
     "Model",
     "PluginError",
@@ -90,18 +125,23 @@ __all__ = [
     "ZooError",
     "__version__",
     "bernoulli",
+    "cache_folder",
     "compare",
     "create",
     "evaluate",
+    "fetch_files",
+    "generator",
     "hookimpl",
     "info",
     "list_models",
     "load",
     "load_data",
+    "read_idx",
     "refresh",
     "register",
     "resume",
     "train",
+    "write_atomically",
 ]
 
 

@@ -10,7 +10,7 @@ import torch
 from sizes import ADAM, BATCH, CELL_STEPS, CELLS, CODE, WIDE
 
 import zoo
-from zoo.data import Data
+from zoo.data.dataset import Data
 from zoo.engine.pool import Job, Pool
 
 CONTESTANT = f"vae:hidden=[{WIDE}],latent_dim={CODE},train.learning_rate={ADAM},train.batch_size={BATCH}"

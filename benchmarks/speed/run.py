@@ -200,7 +200,7 @@ def machine() -> dict:
 def save_bits(path: Path) -> None:
     """MNIST's training images as bits, once."""
     import zoo
-    from zoo.randomness import generator
+    from zoo.runtime.randomness import generator
 
     x = zoo.load_data("mnist").train.flatten(1)
     np.save(path, zoo.bernoulli(x, generator(0, "race")).numpy().astype(np.uint8))
@@ -208,7 +208,7 @@ def save_bits(path: Path) -> None:
 
 def peers_python() -> str:
     """The interpreter of the peers' environment, made if need be."""
-    from zoo.storage import cache_folder
+    from zoo.files.storage import cache_folder
 
     folder = cache_folder("peers")
     python = folder / "bin" / "python"

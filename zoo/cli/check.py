@@ -11,7 +11,7 @@ from zoo.cli.names import MODEL
 from zoo.cli.output import as_json, print_json
 
 if TYPE_CHECKING:
-    from zoo.testing import Verdict
+    from zoo.conformance.verdict import Verdict
 
 _HEADINGS = {
     "expected": "Failed as the plugin says it does:",
@@ -28,7 +28,7 @@ def command(name: str, as_json: bool) -> int:
 
     Exits with 3 if a check fails. Example: zoo check vae
     """
-    from zoo.testing import examine
+    from zoo.conformance.verdict import examine
 
     if sys.stderr.isatty():
         click.echo(f"Checking {name}; it takes seconds, or a minute where sampling is slow.", err=True)

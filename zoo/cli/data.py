@@ -12,7 +12,7 @@ from zoo.cli.names import DATA
 from zoo.cli.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from zoo.data import Data
+    from zoo.data.dataset import Data
 
 
 @click.group("data")
@@ -53,8 +53,8 @@ def info(name: str, as_json: bool) -> None:
     Example: zoo data info digits
     """
     from zoo.api import default
-    from zoo.data import load_data
-    from zoo.data_paths import looks_like_a_path
+    from zoo.data.load import load_data
+    from zoo.data.paths import looks_like_a_path
 
     facts = _facts(load_data(name, registry=default))
     if not looks_like_a_path(name):

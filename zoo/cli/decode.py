@@ -14,7 +14,7 @@ from zoo.cli.output import as_json, print_json
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.model import Model
+    from zoo.models.model import Model
 
 
 @click.command("decode")

@@ -23,7 +23,7 @@ def command(timeout: float, jobs: int | None, as_json: bool) -> int:
     Exits with 3 if anything is broken. Example: zoo doctor
     """
     from zoo.api import default
-    from zoo.doctor import diagnose
+    from zoo.installation.doctor import diagnose
 
     diagnosis = diagnose(default, timeout=timeout, jobs=jobs)
     broken = [row for row in diagnosis["plugins"] if row["state"] not in ("loaded", "blocked")]

@@ -32,11 +32,11 @@ def command(run: Path, data: str, split: str, seed: int | None, output: Path, de
     """
     check_output(output)
     from zoo.api import default
-    from zoo.data import load_data
+    from zoo.data.load import load_data
     from zoo.errors import DataError
 
     model = default.load(run, device=device)
-    loaded = load_data(data, registry=default)
+    loaded = load_data(data, default)
     if loaded.spec.shape != model.spec.shape:
         raise DataError(
             f"{model.name} was trained on examples of shape {model.spec.shape}, and {data} has {loaded.spec.shape}."

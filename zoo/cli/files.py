@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import ConfigError
-from zoo.storage import write_atomically
+from zoo.files.storage import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor

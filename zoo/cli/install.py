@@ -15,9 +15,9 @@ from zoo.cli.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
     from zoo.installation.pip import Pip
-    from zoo.installation.plan import Plan
+    from zoo.installation.plan import InstallPlan
     from zoo.installation.request import Request
-    from zoo.installation.transaction import Verdict
+    from zoo.installation.transaction import TrialVerdict
     from zoo.installation.wheel import Wheel
 
 offline_option = click.option(
@@ -46,11 +46,11 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
     from zoo.api import default
     from zoo.installation.pip import Pip, check_environment
     from zoo.installation.plan import make_plan
-    from zoo.installation.resolution import resolve, unpublished
+    from zoo.installation.resolution import resolve_request, unpublished
 
     check_environment()
     pip = Pip(offline)
-    asked = resolve(plugin, default.catalogue, offline=offline is not None)
+    asked = resolve_request(plugin, default.catalogue, offline=offline is not None)
     with tempfile.TemporaryDirectory(prefix="zoo-install-") as name:
         request = _wheel_of(asked, pip, Path(name), yes=yes)
         plan = make_plan(request, pip, unpublished(default.catalogue))
@@ -58,7 +58,7 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
         if not as_json:
             _print_plan(plan)
         if dry_run or not plan.steps:
-            verdicts: list[Verdict] = []
+            verdicts: list[TrialVerdict] = []
         else:
             verdicts = _carry_out(plan, asked, pip, Path(name), yes=yes)
     if as_json:
@@ -84,7 +84,7 @@ def _wheel_of(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request
     )
 
 
-def _carry_out(plan: Plan, request: Request, pip: Pip, folder: Path, *, yes: bool) -> list[Verdict]:
+def _carry_out(plan: InstallPlan, request: Request, pip: Pip, folder: Path, *, yes: bool) -> list[TrialVerdict]:
     """Fetch, ask (unless that was done before building), install, try and record."""
     from zoo.installation.lock import record
     from zoo.installation.transaction import fetch, install
@@ -112,22 +112,22 @@ def _warn_of_doubles(wheel: Wheel) -> None:
                 click.echo(f"Note: {other.distribution} has a plugin {name!r} too; then say which: {names}.", err=True)
 
 
-def _source(plan: Plan, request: Request) -> str:
+def _source(plan: InstallPlan, request: Request) -> str:
     """Where a plugin comes from, for people: what was asked for, and the address of a wheel on an index."""
-    from zoo.installation.request import redacted
+    from zoo.files.addresses import redacted
 
     return redacted(plan.plugin.url) if request.kind == "index" else request.argument
 
 
-def _keep_broken(faults: list[Verdict], *, yes: bool) -> bool:
+def _keep_broken(faults: list[TrialVerdict], *, yes: bool) -> bool:
     """Whether somebody at a terminal wants to keep a plugin that does not work."""
     for each in faults:
         click.echo(f"{each.name} is {each.state}: {each.reason}.", err=True)
     return not yes and sys.stdin.isatty() and not click.confirm("Take it back?", default=True, err=True)
 
 
-def _print_plan(plan: Plan) -> None:
-    from zoo.installation.request import redacted
+def _print_plan(plan: InstallPlan) -> None:
+    from zoo.files.addresses import redacted
 
     if not plan.steps:
         click.echo("It is installed already, in this version; nothing to do.")

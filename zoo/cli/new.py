@@ -26,7 +26,7 @@ def command(name: str, minimal: bool, out: Path, as_json: bool) -> None:
     Example: zoo new my-model
     """
     from zoo.api import default
-    from zoo.scaffold import scaffold
+    from zoo.scaffold.new import scaffold
 
     if name in default.names():
         raise ConfigError(f"A model named {name!r} is installed; choose another name.")

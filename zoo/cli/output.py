@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from zoo.comparison import Comparison
+    from zoo.comparison.result import Comparison
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from zoo.blocking import read_disabled, write_disabled
 from zoo.cli.output import as_json, print_json, print_table
 from zoo.errors import ConfigError
+from zoo.plugins.blocking import read_disabled, write_disabled
 
 
 @click.group("plugins", invoke_without_command=True)
@@ -48,7 +48,7 @@ def enable(name: str) -> None:
 
 def _show(as_json: bool) -> None:
     from zoo.api import default
-    from zoo.hookspecs import GROUPS
+    from zoo.contract.hookspecs import GROUPS
 
     rows = [
         {

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from zoo.engine.pool import Job
-    from zoo.training import Report
+    from zoo.training.log import Report
 
 
 class ShownProgress:

@@ -17,7 +17,7 @@ def command(folder: Path, as_json: bool) -> None:
 
     Nothing is measured again. Example: zoo report runs/compare-digits-1
     """
-    from zoo.comparison import Comparison
+    from zoo.comparison.result import Comparison
 
     comparison = Comparison.open(folder)
     comparison.write()

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from zoo.catalogue import Entry
 from zoo.cli.output import as_json, print_json, print_table
+from zoo.plugins.catalogue import Entry
 
 
 @click.command("search")
@@ -74,7 +74,7 @@ def _link(paper: str) -> str:
 
 
 def _groups() -> list[str]:
-    from zoo.hookspecs import GROUPS
+    from zoo.contract.hookspecs import GROUPS
 
     return list(GROUPS)
 

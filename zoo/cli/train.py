@@ -12,10 +12,11 @@ from zoo.cli.output import as_json, print_json
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from zoo.amount import Amount
     from zoo.cli.progress import ShownProgress
-    from zoo.model import Model
-    from zoo.training import Begun, Saving
+    from zoo.models.model import Model
+    from zoo.training.budget import TrainingBudget
+    from zoo.training.checkpoints import CheckpointPolicy
+    from zoo.training.resume import RunRecord
 
 
 @click.command("train")
@@ -51,12 +52,13 @@ def command(
 
     Example: zoo train vae@gmm:latent_dim=8,train.learning_rate=0.002 --data digits --epochs 50
     """
-    from zoo.amount import Amount
     from zoo.cli.progress import ShownProgress
-    from zoo.training import Begun, Saving
+    from zoo.training.budget import TrainingBudget
+    from zoo.training.checkpoints import CheckpointPolicy
+    from zoo.training.resume import RunRecord
 
-    amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
-    saving = Saving(save_every, keep, allow_changes=allow_changes)
+    amount = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
+    saving = CheckpointPolicy(save_every, keep, allow_changes=allow_changes)
     shown = ShownProgress()
     if resume is None:
         folder, model = _train(
@@ -65,7 +67,7 @@ def command(
     else:
         if seed is not None or out is not None:
             raise ConfigError("A run goes on with its seed and in its folder; leave out --seed and --out.")
-        begun = Begun.read(resume)
+        begun = RunRecord.read(resume)
         folder, model = begun.folder, _resume(begun, contestant, data, amount, saving, device, shown)
         contestant = contestant or begun.contestant.text
     if as_json:
@@ -82,28 +84,29 @@ def _train(
     text: str | None,
     data: str,
     seed: int,
-    amount: Amount | None,
+    amount: TrainingBudget | None,
     out: Path,
-    saving: Saving,
+    saving: CheckpointPolicy,
     device: str,
     shown: ShownProgress,
 ) -> tuple[Path, Model]:
     """Train in a new folder, which is made when nothing else can be wrong."""
     from zoo.api import default
-    from zoo.comparison.names import slug
     from zoo.contestant import parse_contestant
-    from zoo.data import load_data
-    from zoo.data_paths import source_of
-    from zoo.devices import find_device
-    from zoo.storage import new_folder
-    from zoo.training import resolve, train
+    from zoo.data.load import load_data
+    from zoo.data.paths import source_of
+    from zoo.files.names import slug
+    from zoo.files.storage import new_folder
+    from zoo.runtime.devices import find_device
+    from zoo.training.resolved import resolve
+    from zoo.training.train import train
 
     if text is None:
         raise click.UsageError("Missing argument 'CONTESTANT'; give it, or a run to go on with: --resume RUN.")
     contestant = parse_contestant(text)
     resolved = resolve(default, contestant)
     find_device(device)
-    loaded = load_data(data, registry=default)
+    loaded = load_data(data, default)
     name = resolved.plugin.card.name + (f"@{resolved.density.card.name}" if resolved.density else "")
     folder = new_folder(out, slug(f"{name}-{Path(loaded.name).stem}"))
     with shown:
@@ -123,18 +126,18 @@ def _train(
 
 
 def _resume(
-    begun: Begun,
+    begun: RunRecord,
     text: str | None,
     data: str | None,
-    amount: Amount | None,
-    saving: Saving,
+    amount: TrainingBudget | None,
+    saving: CheckpointPolicy,
     device: str | None,
     shown: ShownProgress,
 ) -> Model:
     """Go on with a run, and say from where."""
     from zoo.api import default
     from zoo.contestant import parse_contestant
-    from zoo.training import resume
+    from zoo.training.resume import resume
 
     where = f"goes on from {begun.state}" if begun.state else "has no saved state and begins at its first step"
     click.echo(f"{begun.folder} {where}.", err=True)

@@ -11,17 +11,15 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zoo.comparison.entrants import REAL, Entrant
+from zoo.comparison.contestants import REAL, PlannedRow
 from zoo.comparison.journal import Journal
-from zoo.comparison.names import slug
 from zoo.contestant import Contestant
 from zoo.engine.pool import Job, OnEvent, Outcome, Pool
 from zoo.errors import CheckpointError, ConfigError, DataError, DivergedError, PluginError, ZooError
-
-if TYPE_CHECKING:
-    from zoo.registry import Registry
+from zoo.files.names import slug
+from zoo.plugins.registry import PluginRegistry
 
 _TASKS = "zoo.comparison.tasks"
 _ERRORS = {error.exit_code: error for error in (ConfigError, PluginError, DataError, CheckpointError, DivergedError)}
@@ -82,9 +80,9 @@ class Grid:
     def __init__(
         self,
         *,
-        registry: Registry,
+        registry: PluginRegistry,
         pool: Pool,
-        entrants: list[Entrant],
+        entrants: list[PlannedRow],
         seeds: list[int],
         folder: Path,
         file: Path,
@@ -112,9 +110,9 @@ class Grid:
         """
         name = source if isinstance(source, str) else None
         if name is None:
-            from zoo.data import load_data
+            from zoo.data.load import load_data
 
-            load_data(source, registry=self._registry).save(self._file)
+            load_data(source, self._registry).save(self._file)
         inline = name is not None and is_registered(self._registry, name.partition(":")[0], "zoo.datasets")
         arguments = {"name": name, "full": self._full, "device": self._device}
         jobs = [self._job("data", "prepare", arguments, self._folder / "data.log", inline)]
@@ -171,7 +169,7 @@ class Grid:
         """The contestants that are trained here."""
         return [entrant.contestant for entrant in self._entrants if entrant.contestant]
 
-    def cells(self, entrant: Entrant) -> list[dict[str, Any]]:
+    def cells(self, entrant: PlannedRow) -> list[dict[str, Any]]:
         """What was found for an entrant, one dictionary per seed, in the order of the seeds."""
         found = []
         for cell, outcome in self._cells:
@@ -210,14 +208,14 @@ class Grid:
                 found[entrant.text] = str(path.relative_to(self._folder))
         return found
 
-    def folder_of(self, entrant: Entrant) -> str:
+    def folder_of(self, entrant: PlannedRow) -> str:
         """Name of the folder, inside the comparison's, with a folder for each seed of the entrant."""
         for group in self._groups:
             if entrant.contestant in group.contestants:
                 return group.folder
         return slug(entrant.text)
 
-    def settings_of(self, entrant: Entrant) -> dict[str, Any] | None:
+    def settings_of(self, entrant: PlannedRow) -> dict[str, Any] | None:
         """Complete settings of a trained contestant or a finished run; None for bare samples."""
         described = self._described.get(entrant.text, {})
         return described if entrant.contestant else described.get("settings")
@@ -331,7 +329,7 @@ class Grid:
                 )
         return found
 
-    def _resampling(self, entrant: Entrant, file: Path, key: str, value: Any) -> Job:
+    def _resampling(self, entrant: PlannedRow, file: Path, key: str, value: Any) -> Job:
         name = f"{entrant.text} with {key}={value}" if key else f"{entrant.text} as it is"
         folder = self._new("sensitivity", self._seeds[0], slug(name))
         arguments = {
@@ -424,7 +422,7 @@ class Grid:
             raise error
         return [outcome.result for outcome in outcomes]
 
-    def _run_folder(self, entrant: Entrant, seed: int) -> Path:
+    def _run_folder(self, entrant: PlannedRow, seed: int) -> Path:
         return self._folder / self.folder_of(entrant) / f"seed-{seed}"
 
     def _new(self, folder: str, seed: int, name: str = "") -> Path:
@@ -434,7 +432,7 @@ class Grid:
         return path
 
 
-def is_registered(registry: Registry, name: str, group: str = "zoo.models") -> bool:
+def is_registered(registry: PluginRegistry, name: str, group: str = "zoo.models") -> bool:
     """Whether a plugin exists in this process alone, so that its jobs have to run here."""
     return any(plugin.card.name == name for plugin in registry.registered(group))
 
@@ -469,7 +467,7 @@ def _suffixes() -> Iterable[str]:
         number += 1
 
 
-def _absolute(entrant: Entrant) -> str:
+def _absolute(entrant: PlannedRow) -> str:
     assert entrant.source
     return str(entrant.source.absolute())
 

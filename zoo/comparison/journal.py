@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.engine.pool import Job, Outcome
 from zoo.errors import CheckpointError
-from zoo.storage import writing
+from zoo.files.storage import writing
 
 FILE = "journal.jsonl"
 _ASIDE = ("file", "registry", "command", "save_every", "allow_changes")  # arguments on which no result depends

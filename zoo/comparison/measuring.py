@@ -9,18 +9,20 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.comparison.names import slug
 from zoo.comparison.pictures import save_pictures
-from zoo.data import Data
+from zoo.data.dataset import Data
 from zoo.engine.worker import Emit
 from zoo.errors import DivergedError, Unsupported
-from zoo.metrics import Evaluation, Measurement, feature_space, reference_split
-from zoo.metrics.evaluation import BITS_SEED
-from zoo.model import Model
-from zoo.plugins import Plugin
-from zoo.randomness import bernoulli, generator
-from zoo.registry import Registry
-from zoo.storage import cache_folder
+from zoo.evaluation.evaluation import Evaluation, Measurement
+from zoo.evaluation.features import feature_space
+from zoo.evaluation.reference import reference_split
+from zoo.files.names import slug
+from zoo.files.storage import cache_folder
+from zoo.models.model import Model
+from zoo.plugins.plugin import Plugin
+from zoo.plugins.registry import PluginRegistry
+from zoo.runtime.randomness import bernoulli, generator
+from zoo.runtime.seeds import BITS_SEED
 
 _DIAGNOSED = 2000  # examples of either split
 
@@ -44,7 +46,7 @@ class Measuring:
         folder: Path,
         metrics: list[str],
         n: int | None,
-        registry: Registry,
+        registry: PluginRegistry,
         emit: Emit,
         against: Tensor | None = None,
     ) -> None:
@@ -79,7 +81,7 @@ class Measuring:
     def _diagnostics(self, model: Model, seed: int) -> dict[str, Any]:
         """What the model says of itself, on examples as training showed them."""
         x = [self._data.train[:_DIAGNOSED], self._data.valid[:_DIAGNOSED]]
-        if model.sees_bits:
+        if model.trains_on_bits:
             x = [bernoulli(split, generator(BITS_SEED, "diagnosed")) for split in x]
         return model.diagnose(*x, seed=seed)
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from zoo.errors import Unsupported
-from zoo.metrics import Evaluation
-from zoo.model import Model
-from zoo.storage import write_atomically
+from zoo.evaluation.evaluation import Evaluation
+from zoo.files.storage import write_atomically
+from zoo.models.model import Model
 
 SHOWN = 64  # samples
 _NEAREST = 16  # samples beside their nearest training image, and originals beside their reconstructions

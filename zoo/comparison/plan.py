@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from zoo.amount import Amount
-from zoo.comparison.entrants import REAL, Entrant, parse_entrant
+from zoo.comparison.contestants import REAL, PlannedRow, parse_row
 from zoo.errors import CheckpointError, ConfigError
-from zoo.storage import write_atomically
+from zoo.files.storage import write_atomically
+from zoo.training.budget import TrainingBudget
 
 FILE = "plan.json"
 
@@ -38,7 +38,7 @@ class Plan:
     controls: tuple[str, ...]
     source: str | None
     seeds: tuple[int, ...]
-    amount: Amount | None
+    amount: TrainingBudget | None
     full: bool
     directory: str
     device: str = "cpu"
@@ -46,7 +46,7 @@ class Plan:
     changes: tuple[str, ...] = ()
 
     @property
-    def entrants(self) -> list[Entrant]:
+    def entrants(self) -> list[PlannedRow]:
         """Every row of the table.
 
         Raises:
@@ -56,9 +56,9 @@ class Plan:
             raise ConfigError(f"A contestant stands once in a comparison, got {', '.join(doubles)} twice.")
         base = Path(self.directory)
         return [
-            *(parse_entrant(text, base=base) for text in self.contestants),
-            *(parse_entrant(text, "control") for text in self.controls if text not in self.contestants),
-            Entrant(REAL, "real", "real"),
+            *(parse_row(text, base=base) for text in self.contestants),
+            *(parse_row(text, "control") for text in self.controls if text not in self.contestants),
+            PlannedRow(REAL, "real", "real"),
         ]
 
     def write(self, folder: Path) -> None:

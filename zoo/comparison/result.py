@@ -10,10 +10,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Self
 from unicodedata import category
 
-from zoo.comparison.interval import mean_interval
-from zoo.comparison.schema import check
 from zoo.errors import CheckpointError
-from zoo.storage import write_atomically
+from zoo.files.storage import write_atomically
+from zoo.results.interval import mean_interval
+from zoo.results.schema import check_results
 
 if TYPE_CHECKING:
     from zoo.report.table import ComparisonTable
@@ -52,7 +52,7 @@ class Comparison:
             raise CheckpointError(f"{file} holds no comparison: {error}.") from None
         if schema != SCHEMA:
             raise CheckpointError(f"{file} has schema {schema!r}, and this zoo reads schema {SCHEMA}.")
-        check(results, file)
+        check_results(results, file)
         return cls(results, Path(path))
 
     @property
@@ -85,7 +85,7 @@ class Comparison:
 
         write_atomically(self.path / "results.csv", to_csv(self.results).encode())
         write_atomically(self.path / "results.md", to_markdown(self.results).encode())
-        save_grid(self)
+        save_grid(self.path, self.results)
         write_report(self.path, self.results)
 
     def __str__(self) -> str:

@@ -10,33 +10,31 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zoo.amount import Amount, check_save_every
-from zoo.changes import changes
-from zoo.comparison.entrants import Entrant, parse_entrant
+from zoo.comparison.contestants import PlannedRow, parse_row
 from zoo.comparison.grid import Grid, is_registered
 from zoo.comparison.journal import Journal
-from zoo.comparison.names import slug
 from zoo.comparison.plan import Plan
 from zoo.comparison.result import FILE, SCHEMA, Comparison, summarise
-from zoo.comparison.standing import add_standings, differences, fooled
 from zoo.contestant import Contestant
-from zoo.data_paths import looks_like_a_path, source_of, split_path
+from zoo.data.paths import looks_like_a_path, source_of, split_path
 from zoo.engine.pool import Method, OnEvent, Pool
 from zoo.errors import CheckpointError, ConfigError, PluginError, ZooError
-from zoo.folder_lock import locked
-from zoo.interruption import Interruption
-from zoo.storage import new_folder, write_atomically
-
-if TYPE_CHECKING:
-    from zoo.registry import Registry
+from zoo.files.folder_lock import locked
+from zoo.files.names import slug
+from zoo.files.storage import new_folder, write_atomically
+from zoo.plugins.registry import PluginRegistry
+from zoo.results.ranking import add_standings, fooled, paired_differences
+from zoo.runtime.interruption import Interruption
+from zoo.training.budget import TrainingBudget, check_save_every
+from zoo.training.differences import differences
 
 FULL_SEEDS = 5  # of `full`: an interval over fewer says little
 
 
 def compare(
-    registry: Registry,
+    registry: PluginRegistry,
     contestants: Sequence[str] = (),
     data: Any = None,
     *,
@@ -83,7 +81,7 @@ def compare(
         ConfigError, PluginError, DataError, CheckpointError: before any training, for what is asked wrongly.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the trainings' states are saved.
     """
-    amount = Amount.choose(epochs=epochs, steps=steps, seconds=seconds)
+    amount = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     check_save_every(save_every)
     if resume is None:
         plan = _plan(registry, contestants, data, seeds, amount, full=full, device=device)
@@ -135,7 +133,7 @@ def compare(
         plan = _continued(plan, grid.depends_on, folder, allow_changes=allow_changes)
         plan.write(folder)
         try:
-            amount = plan.amount or Amount(grid.facts["epochs"], "epochs")
+            amount = plan.amount or TrainingBudget(grid.facts["epochs"], "epochs")
             grid.run({"value": float(amount.value), "unit": amount.unit})  # as it comes out of the plan, too
         except ZooError as error:
             raise type(error)(f"{error} Go on with: {command}") from error
@@ -146,7 +144,7 @@ def compare(
     return comparison
 
 
-def evaluate(registry: Registry, source: str | Path, data: Any = None, **settings: Any) -> Comparison:
+def evaluate(registry: PluginRegistry, source: str | Path, data: Any = None, **settings: Any) -> Comparison:
     """Measure one finished run or a file of samples (`samples:FILE`) beside real images, and with `full` the controls.
 
     Args:
@@ -160,23 +158,25 @@ def evaluate(registry: Registry, source: str | Path, data: Any = None, **setting
         CheckpointError: for a run that is damaged, or was trained on other data.
     """
     text = str(source)
-    entrant = parse_entrant(text if "/" in text or text.startswith("samples:") else f"./{text}")
+    entrant = parse_row(text if "/" in text or text.startswith("samples:") else f"./{text}")
     if entrant.kind == "trained":
         raise CheckpointError(f"{text} is no run folder, model file or samples:FILE; train one with 'zoo train'.")
     if data is None:
         if entrant.kind == "samples":
             raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
         assert entrant.source
-        data = registry.load(entrant.source).protocol["data"]["name"]
+        from zoo.models.checkpoint import load_model
+
+        data = load_model(entrant.source, registry).protocol["data"]["name"]
     return compare(registry, [entrant.text], data, **settings)
 
 
 def _plan(
-    registry: Registry,
+    registry: PluginRegistry,
     contestants: Sequence[str],
     data: Any,
     seeds: int | Iterable[int] | None,
-    amount: Amount | None,
+    amount: TrainingBudget | None,
     *,
     full: bool,
     device: str,
@@ -204,7 +204,7 @@ def _continued(plan: Plan, depends_on: dict[str, Any], folder: Path, *, allow_ch
     """
     if not plan.depends_on:
         return replace(plan, depends_on=depends_on)
-    found = changes(plan.depends_on, depends_on)
+    found = differences(plan.depends_on, depends_on)
     if plan.depends_on["data"] != depends_on["data"]:
         raise CheckpointError(f"{folder} was begun on other data: {found[0]}. Begin a new comparison on these.")
     if found and not allow_changes:
@@ -234,7 +234,7 @@ def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:
     return numbers
 
 
-def _check_names(registry: Registry, contestants: list[Contestant], data: str) -> None:
+def _check_names(registry: PluginRegistry, contestants: list[Contestant], data: str) -> None:
     """Refuse unknown names before a process is started; say at once everything that has to be installed."""
     if not looks_like_a_path(data):
         registry.find(data.partition(":")[0], "zoo.datasets")
@@ -254,7 +254,7 @@ def _check_names(registry: Registry, contestants: list[Contestant], data: str) -
 
 
 def _results(
-    registry: Registry, grid: Grid, plan: Plan, entrants: list[Entrant], facts: dict[str, Any]
+    registry: PluginRegistry, grid: Grid, plan: Plan, entrants: list[PlannedRow], facts: dict[str, Any]
 ) -> dict[str, Any]:
     """All that `results.json` says; `facts` are further ones of the protocol."""
     rows = [_row(grid, entrant) for entrant in entrants]
@@ -273,14 +273,14 @@ def _results(
         "protocol": protocol | facts,
         "metrics": metrics,
         "rows": rows,
-        "differences": differences(rows, metrics),
+        "differences": paired_differences(rows, metrics),
         "fooled": fooled(rows, metrics),
         "sensitivity": grid.sensitivity(),
         "pictures": grid.pictures(),
     }
 
 
-def _row(grid: Grid, entrant: Entrant) -> dict[str, Any]:
+def _row(grid: Grid, entrant: PlannedRow) -> dict[str, Any]:
     """One contestant's line of the table: what it is, its cells, its costs and its summary."""
     cells = grid.cells(entrant)
     costs: dict[str, float | None] = {}

@@ -14,39 +14,45 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.api import default
 from zoo.comparison.measuring import Measuring
-from zoo.comparison.names import slug
 from zoo.contestant import parse_contestant
-from zoo.data import SPLIT_SEED, Data, load_data
+from zoo.data.dataset import Data
 from zoo.data.files import read_examples
-from zoo.devices import describe_device, find_device
+from zoo.data.load import load_data
 from zoo.engine.worker import Emit, failure
 from zoo.errors import CheckpointError, DataError, Unsupported
-from zoo.folder_lock import locked
-from zoo.interruption import Interruption
-from zoo.metrics import feature_space, reference_split
-from zoo.metrics.evaluation import BITS_SEED
-from zoo.metrics.reference import REFERENCE_SEED, halving
-from zoo.randomness import bernoulli, generator
-from zoo.registry import Registry
-from zoo.storage import cache_folder, remove_unfinished
-from zoo.threads import single_thread
-from zoo.training import Amount, Report, Saving, fit_density, newest_state, resolve, train_module, versions
+from zoo.evaluation.features import feature_space
+from zoo.evaluation.reference import halving, reference_split
+from zoo.files.folder_lock import locked
+from zoo.files.names import slug
+from zoo.files.storage import cache_folder, remove_unfinished
+from zoo.models.checkpoint import load_model
+from zoo.plugins.registry import PluginRegistry
+from zoo.runtime.devices import describe_device, find_device
+from zoo.runtime.interruption import Interruption
+from zoo.runtime.randomness import bernoulli, generator
+from zoo.runtime.seeds import BITS_SEED, REFERENCE_SEED, SPLIT_SEED
+from zoo.runtime.threads import single_thread
+from zoo.training.budget import TrainingBudget
+from zoo.training.checkpoints import CheckpointPolicy, newest_state, remove_states
+from zoo.training.log import Report
+from zoo.training.module import train_module, versions
 from zoo.training.record import FILE as RECORD
-from zoo.training.saving import remove_states
+from zoo.training.resolved import resolve
+from zoo.training.train import fit_density
 
+default = PluginRegistry()
 _PROBE_SECONDS = 2.0  # of training, for an estimate of the whole
 _PROBE_SAMPLES = 50
 
 
 def prepare(
-    *, name: str | None, file: str, full: bool, device: str, emit: Emit, registry: Registry = default
+    *, name: str | None, file: str, full: bool, device: str, emit: Emit, registry: PluginRegistry = default
 ) -> dict[str, Any]:
     """Write named data into `file`, train or find the feature network, and say how everything will be measured."""
     with single_thread():
         if name is not None:
-            load_data(name, registry=registry).save(Path(file))
+            load_data(name, registry).save(Path(file))
         data = Data.open(Path(file))
         emit({"stage": "features"})
         features, split = feature_space(data, cache_folder("features")), reference_split(data)
@@ -79,7 +85,7 @@ def prepare(
         return {**facts_of_data, "protocol": protocol, "metrics": metrics}
 
 
-def describe(*, contestant: str, emit: Emit, registry: Registry = default) -> dict[str, Any]:
+def describe(*, contestant: str, emit: Emit, registry: PluginRegistry = default) -> dict[str, Any]:
     """Load a contestant's plugins and return its complete settings; raise what is wrong with it."""
     resolved = resolve(registry, parse_contestant(contestant))
     card = resolved.plugin.card
@@ -88,7 +94,7 @@ def describe(*, contestant: str, emit: Emit, registry: Registry = default) -> di
         "model": resolved.plugin.qualified,
         "version": resolved.plugin.version,
         "density": resolved.density.qualified if resolved.density else None,
-        "trains_on": card.shown(resolved.config),
+        "trains_on": card.trains_on_with(resolved.config),
         "samples": card.samples,
         "config": resolved.config.model_dump(mode="json"),
         "training": resolved.training.model_dump(mode="json"),
@@ -98,7 +104,7 @@ def describe(*, contestant: str, emit: Emit, registry: Registry = default) -> di
 
 
 def describe_outside(
-    *, source: str, samples: bool, options: dict[str, Any], file: str, emit: Emit, registry: Registry = default
+    *, source: str, samples: bool, options: dict[str, Any], file: str, emit: Emit, registry: PluginRegistry = default
 ) -> dict[str, Any]:
     """Check a finished run, under the sampling options given, or a file of samples against the comparison's data.
 
@@ -111,7 +117,7 @@ def describe_outside(
     if samples:
         _outside_samples(source, data)
         return {"seed": 0}
-    model = registry.load(source)
+    model = load_model(Path(source), registry)
     trained_on = model.protocol.get("data", {})
     if trained_on.get("sha256") != data.sha256:
         raise CheckpointError(
@@ -132,13 +138,19 @@ def describe_outside(
 
 
 def probe(
-    *, contestants: list[str], file: str, budget: dict[str, Any], device: str, emit: Emit, registry: Registry = default
+    *,
+    contestants: list[str],
+    file: str,
+    budget: dict[str, Any],
+    device: str,
+    emit: Emit,
+    registry: PluginRegistry = default,
 ) -> Any:
     """Seconds that a cell will take without its metrics, from two seconds of training and a few samples."""
     with single_thread(), tempfile.TemporaryDirectory(prefix="zoo-") as scratch:
         data = Data.open(Path(file))
         resolved = resolve(registry, parse_contestant(contestants[0]))
-        amount = Amount(_PROBE_SECONDS, "seconds")
+        amount = TrainingBudget(_PROBE_SECONDS, "seconds")
         model = train_module(resolved, data, 0, amount, Path(scratch), device=find_device(device))
         run = json.loads((Path(scratch) / "run.json").read_text())
         seconds = run["seconds"]
@@ -173,7 +185,7 @@ def cell(
     device: str,
     emit: Emit,
     n: int | None = None,
-    registry: Registry = default,
+    registry: PluginRegistry = default,
 ) -> dict[str, Any]:
     """Train once; then, for each contestant that shares the training, fit its density, export, sample and measure.
 
@@ -185,12 +197,12 @@ def cell(
         remove_unfinished(run)
         data = Data.open(Path(file))
         resolved = {text: resolve(registry, parse_contestant(text)) for text in contestants}
-        saving = Saving(save_every, keep=1, begin=newest_state(run), allow_changes=allow_changes)
+        saving = CheckpointPolicy(save_every, keep=1, begin=newest_state(run), allow_changes=allow_changes)
         trained = train_module(
             resolved[contestants[0]],
             data,
             seed,
-            Amount(**budget),
+            TrainingBudget(**budget),
             run,
             lambda report: emit(_progress(report)),
             saving,
@@ -237,11 +249,11 @@ def evaluate(
     emit: Emit,
     options: dict[str, Any] | None = None,
     n: int | None = None,
-    registry: Registry = default,
+    registry: PluginRegistry = default,
 ) -> dict[str, Any]:
     """Measure a finished run, under other sampling options if some are given."""
     with single_thread():
-        model = registry.load(source, device=device).with_options(options or {})
+        model = load_model(Path(source), registry, device).with_options(options or {})
         measure = Measuring(Data.open(Path(file)), Path(folder), metrics, n, registry, emit)
         return {
             "shared": {"parameters": model.parameters},
@@ -259,7 +271,7 @@ def evaluate_samples(
     metrics: list[str],
     pictures: bool,
     emit: Emit,
-    registry: Registry = default,
+    registry: PluginRegistry = default,
 ) -> dict[str, Any]:
     """Measure samples that were made elsewhere."""
     with single_thread():
@@ -273,7 +285,7 @@ def evaluate_samples(
 
 
 def evaluate_real(
-    *, number: int, file: str, folder: str, metrics: list[str], emit: Emit, registry: Registry = default
+    *, number: int, file: str, folder: str, metrics: list[str], emit: Emit, registry: PluginRegistry = default
 ) -> dict[str, Any]:
     """Measure real images that nobody trained on against other ones: what a perfect model would reach."""
     with single_thread():

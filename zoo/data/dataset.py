@@ -15,12 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from zoo.data.spec import DataSpec, Support
+from zoo.contract.data_spec import DataSpec, Support
 from zoo.errors import DataError
-from zoo.randomness import generator
-from zoo.storage import write_atomically
+from zoo.files.storage import write_atomically
+from zoo.runtime.randomness import generator
+from zoo.runtime.seeds import SPLIT_SEED
 
-SPLIT_SEED = 0
 SPLITS = ("train", "valid", "test")
 
 _MOST = 2**32  # values of a data set: 16 GiB as float32

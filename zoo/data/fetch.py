@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from zoo.errors import DataError
-from zoo.installation.request import redacted
-from zoo.storage import cache_folder, write_atomically
+from zoo.files.addresses import redacted
+from zoo.files.storage import cache_folder, write_atomically
 
 _SYSTEM = Path("/usr/share")
 _LARGEST = 2**30  # bytes of one unpacked file
@@ -27,7 +27,7 @@ _TIMEOUT = 30  # seconds without an answer
 
 
 @dataclass(frozen=True)
-class File:
+class DataFile:
     """A file by its name without `.gz`, and the SHA-256 of its unpacked content (mirrors pack anew)."""
 
     name: str
@@ -42,7 +42,7 @@ class Fetched(Protocol):
         """Return the paths of its files, after fetching what is missing."""
 
 
-def find_or_fetch(name: str, files: Iterable[File], mirror: str, folder: Path | None) -> list[Path]:
+def fetch_files(name: str, files: Iterable[DataFile], mirror: str, folder: Path | None) -> list[Path]:
     """The paths of a data set's files, plain or gzipped.
 
     Args:
@@ -67,12 +67,12 @@ def find_or_fetch(name: str, files: Iterable[File], mirror: str, folder: Path | 
     return [_present(cache, file) or _fetched(file, source, cache, looked) for file in wanted]
 
 
-def _present(place: Path, file: File) -> Path | None:
+def _present(place: Path, file: DataFile) -> Path | None:
     paths = (place / file.name, place / f"{file.name}.gz")
     return next((path for path in paths if path.is_file() and _content(path) == file.sha256), None)
 
 
-def _fetched(file: File, source: str, cache: Path, looked: str) -> Path:
+def _fetched(file: DataFile, source: str, cache: Path, looked: str) -> Path:
     """Download one file, check it, and put it into the cache."""
     import pooch
 

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from zoo.config import Config
 from zoo.contestant import parse_settings
+from zoo.contract.config import Config
 from zoo.data.csv import read_csv
 from zoo.data.dataset import Data, as_examples, as_numbers
 from zoo.data.idx import read_idx
 from zoo.data.images import read_folder
-from zoo.data_paths import split_path
+from zoo.data.paths import split_path
 from zoo.errors import ConfigError, DataError
-from zoo.npy import read_npy, read_npz
+from zoo.files.npy import read_npy, read_npz
 
 
 class FileSettings(Config):

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.data.dataset import Data
 from zoo.data.files import load_file
-from zoo.data_paths import looks_like_a_path
+from zoo.data.paths import looks_like_a_path
 from zoo.errors import DataError
-
-if TYPE_CHECKING:
-    from zoo.registry import Registry
+from zoo.plugins.registry import PluginRegistry
 
 
-def load_data(data: Any, *, registry: Registry | None = None) -> Data:
-    """Return `data` as a `zoo.Data`.
-
-    Args:
-        data: a registered name (`"digits"`, `"bars-and-stripes:3"`); a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, to an
-            `.npy`, `.npz`, `.csv` or IDX file or a folder of images, with the keys of `zoo.data.files`; an array or
-            tensor of shape (N, *shape); or a `zoo.Data`, which is returned as it is.
-        registry: where names are looked up; None takes the default one.
-
-    Raises:
-        ConfigError: for an unknown name.
-        DataError: for data that cannot be used.
-    """
+def load_data(data: Any, registry: PluginRegistry) -> Data:
+    """Return `data` as a `zoo.Data`; see `zoo.load_data`."""
     if isinstance(data, Data):
         return data
     if isinstance(data, Path):
@@ -36,10 +23,6 @@ def load_data(data: Any, *, registry: Registry | None = None) -> Data:
         return Data.from_arrays(data)
     if looks_like_a_path(data):
         return load_file(data)
-    if registry is None:
-        from zoo.api import default
-
-        registry = default
     name, _, argument = data.partition(":")
     plugin = registry.plugin(name, group="zoo.datasets")
     folder = os.environ.get("ZOO_DATA")

@@ -19,7 +19,7 @@ from typing import IO, Any, Literal, Self
 
 from zoo.engine import worker
 from zoo.errors import ZooError
-from zoo.threads import ENVIRONMENT
+from zoo.runtime.threads import ENVIRONMENT
 
 Method = Literal["fork", "spawn"]
 OnEvent = Callable[["Job", dict[str, Any]], None]

@@ -26,9 +26,6 @@ def preload() -> None:
     import sklearn.mixture  # noqa: F401
     import torch._dynamo  # noqa: F401
 
-    import zoo.checkpoint
-    import zoo.comparison.tasks  # noqa: F401
-
 
 class Server:
     """Forks a child per job and forwards what the children say."""

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zoo import tracing
 from zoo.errors import ZooError
+from zoo.runtime import tracing
 
 Emit = Callable[[dict[str, Any]], None]
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError
-from zoo.installation.plan import Plan, core_versions, versions_with
-from zoo.installation.request import Request, redacted
+from zoo.files.addresses import redacted
+from zoo.files.storage import write_atomically
+from zoo.installation.plan import InstallPlan, core_versions, versions_with
+from zoo.installation.request import Request
 from zoo.installation.wheel import Wheel
-from zoo.storage import write_atomically
 
 SCHEMA = 1
 
@@ -75,7 +76,7 @@ def read_lock() -> dict[str, Locked]:
         raise ConfigError(f"Cannot read the lock file {file}: {error}. Mend or remove it.") from None
 
 
-def record(plan: Plan, wheel: Wheel, source: str) -> None:
+def record(plan: InstallPlan, wheel: Wheel, source: str) -> None:
     """Remember an installation, and keep the plugin's wheel if no index has it."""
     step = plan.plugin
     kept = "" if step.url.startswith("http") else wheel.path.name

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import ConfigError, PluginError
-from zoo.installation.request import redacted
+from zoo.files.addresses import redacted
 
 _NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|Failed to establish a new connection|Temporary failure in name resolution"

@@ -15,13 +15,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from zoo.errors import ConfigError, PluginError
+from zoo.files.addresses import redacted
 from zoo.installation.pip import Pip
-from zoo.installation.request import Request, redacted
-from zoo.plugins import CORE
+from zoo.installation.request import Request
+from zoo.plugins.plugin import CORE
 
 
 @dataclass(frozen=True)
-class Step:
+class InstallStep:
     """One distribution to install.
 
     Attributes:
@@ -51,18 +52,18 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class InstallPlan:
     """All that one installation does; nothing if it is all there already."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[InstallStep, ...]
 
     @property
-    def plugin(self) -> Step:
+    def plugin(self) -> InstallStep:
         """The distribution that was asked for."""
         return next(step for step in self.steps if step.requested)
 
 
-def make_plan(request: Request, pip: Pip, refused: set[str], pins: dict[str, str] | None = None) -> Plan:
+def make_plan(request: Request, pip: Pip, refused: set[str], pins: dict[str, str] | None = None) -> InstallPlan:
     """Ask pip what it would install, with the core and all that it needs held at their installed versions.
 
     Wheels alone are taken, so that nothing of a stranger's runs while planning.
@@ -89,7 +90,7 @@ def make_plan(request: Request, pip: Pip, refused: set[str], pins: dict[str, str
         return read_plan(json.loads(report.read_text(encoding="utf-8")), request, held, unowned)
 
 
-def read_plan(report: dict[str, Any], request: Request, held: dict[str, str], refused: set[str]) -> Plan:
+def read_plan(report: dict[str, Any], request: Request, held: dict[str, str], refused: set[str]) -> InstallPlan:
     """The plan in a report of pip's, checked; see `make_plan`."""
     steps = tuple(_step(item) for item in report["install"])
     for item, step in zip(report["install"], steps, strict=True):
@@ -103,10 +104,10 @@ def read_plan(report: dict[str, Any], request: Request, held: dict[str, str], re
     if steps and not any(step.requested for step in steps):
         missing = ", ".join(step.name for step in steps)
         raise PluginError(f"{_shown(request)} is installed, but not {missing}; uninstall it, and install it again.")
-    return Plan(steps)
+    return InstallPlan(steps)
 
 
-def _fault(item: dict[str, Any], step: Step, held: dict[str, str], refused: set[str]) -> str:
+def _fault(item: dict[str, Any], step: InstallStep, held: dict[str, str], refused: set[str]) -> str:
     """Why a step must not be done, or ""."""
     if item.get("is_yanked"):
         return "was yanked by its authors; choose another version."
@@ -124,7 +125,7 @@ def _fault(item: dict[str, Any], step: Step, held: dict[str, str], refused: set[
     return ""
 
 
-def _check_identity(step: Step, request: Request) -> None:
+def _check_identity(step: InstallStep, request: Request) -> None:
     """Refuse what is not the distribution, or not the file, that was asked for."""
     what = f"{step.name} {step.version}"
     if request.name and step.name != canonicalize_name(request.name):
@@ -135,7 +136,7 @@ def _check_identity(step: Step, request: Request) -> None:
         )
 
 
-def _broken_by(step: Step, changed: set[str]) -> str:
+def _broken_by(step: InstallStep, changed: set[str]) -> str:
     """Which installed distribution, that stays as it is, could not live with this version; "" if all can."""
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"] or ""
@@ -194,11 +195,11 @@ def installed_version(name: str) -> str:
         return ""
 
 
-def _step(item: dict[str, Any]) -> Step:
+def _step(item: dict[str, Any]) -> InstallStep:
     """One entry of pip's report."""
     download, metadata = item["download_info"], item["metadata"]
     name = canonicalize_name(metadata["name"])
-    return Step(
+    return InstallStep(
         name,
         metadata["version"],
         download["url"],

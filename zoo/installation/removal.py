@@ -6,15 +6,15 @@ import importlib.metadata
 
 from packaging.utils import canonicalize_name
 
+from zoo.contract.hookspecs import GROUPS
 from zoo.errors import ConfigError, PluginError, did_you_mean
-from zoo.hookspecs import GROUPS
 from zoo.installation.lock import read_lock
 from zoo.installation.plan import core_versions, installed_version, required_by
-from zoo.plugins import CORE, Candidate
-from zoo.registry import Registry
+from zoo.plugins.plugin import CORE, Candidate
+from zoo.plugins.registry import PluginRegistry
 
 
-def find_distribution(name: str, registry: Registry) -> str:
+def find_distribution(name: str, registry: PluginRegistry) -> str:
     """The distribution of a plugin, of DISTRIBUTION/NAME, or of this name; no plugin is imported.
 
     Raises:

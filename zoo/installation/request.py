@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from zoo.errors import ConfigError
+from zoo.files.addresses import redacted
 
 ARCHIVES = (".whl", ".tar.gz", ".zip")
 
@@ -58,12 +59,6 @@ def parse_request(text: str) -> Request:
     if not re.match(r"[\w.-]+\s*(\[[^]]*\])?\s*@", text) and _looks_like_a_path(text):
         return _path(text)
     return _requirement(text)
-
-
-def redacted(text: str) -> str:
-    """The text without the passwords and tokens of the addresses in it."""
-    text = re.sub(r"://[^\s/@'\"]+(:[^\s@]*)?@", "://****@", text)
-    return re.sub(r"(://[^\s?#'\"]*)\?[^\s#'\"]*", r"\1?****", text)
 
 
 def _looks_like_a_path(text: str) -> bool:

@@ -10,14 +10,14 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from zoo import __version__
-from zoo.catalogue import Catalogue, Entry, Release
 from zoo.errors import ConfigError, PluginError
 from zoo.installation.request import Request, parse_request
-from zoo.plugins import CORE
+from zoo.plugins.catalogue import Catalogue, Entry, Release
+from zoo.plugins.plugin import CORE
+from zoo.version import __version__
 
 
-def resolve(text: str, catalogue: Catalogue, *, offline: bool = False) -> Request:
+def resolve_request(text: str, catalogue: Catalogue, *, offline: bool = False) -> Request:
     """What to install for NAME | REQUIREMENT | PATH | URL.
 
     Args:

@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from zoo.errors import PluginError
+from zoo.files.addresses import redacted
 from zoo.installation.pip import Pip
-from zoo.installation.plan import Plan, Step, core_versions, installed_version
-from zoo.installation.request import Request, redacted
+from zoo.installation.plan import InstallPlan, InstallStep, core_versions, installed_version
+from zoo.installation.request import Request
 from zoo.installation.resolution import check_fits
 from zoo.installation.wheel import Wheel, read_wheel
 
@@ -32,7 +33,7 @@ TRIAL_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TrialVerdict:
     """What became of one plugin of a distribution: `loaded`, or another state with its reason."""
 
     name: str
@@ -86,7 +87,7 @@ def check_plugin(wheel: Wheel) -> Wheel:
     return wheel
 
 
-def fetch(plan: Plan, pip: Pip, folder: Path) -> Wheel:
+def fetch(plan: InstallPlan, pip: Pip, folder: Path) -> Wheel:
     """Put every wheel of the plan into `folder`, and return the plugin's own.
 
     Raises:
@@ -122,7 +123,7 @@ def _check_files(wheel: Wheel) -> None:
             raise PluginError(f"{wheel.name} {wheel.version} must not write {file}; that belongs to the zoo's core.")
 
 
-def install(plan: Plan, folder: Path, keep: Callable[[list[Verdict]], bool]) -> list[Verdict]:
+def install(plan: InstallPlan, folder: Path, keep: Callable[[list[TrialVerdict]], bool]) -> list[TrialVerdict]:
     """Install the fetched wheels of a plan and try the plugin; whatever goes wrong or interrupts is taken back whole.
 
     Args:
@@ -153,7 +154,7 @@ def install(plan: Plan, folder: Path, keep: Callable[[list[Verdict]], bool]) -> 
 class _Backup:
     """Copies of the files of what a plan replaces."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: InstallPlan, folder: Path) -> None:
         folder.mkdir()
         self._copies: list[tuple[Path, Path]] = []
         for step in plan.steps:
@@ -170,7 +171,7 @@ class _Backup:
             shutil.copy2(copy, original)
 
 
-def _take_back(plan: Plan, backup: _Backup) -> None:
+def _take_back(plan: InstallPlan, backup: _Backup) -> None:
     """Remove what a plan installed, and put back what it replaced."""
     importlib.invalidate_caches()
     uninstall(step.name for step in plan.steps if installed_version(step.name))
@@ -189,20 +190,22 @@ def uninstall(names: Iterable[str]) -> None:
         importlib.invalidate_caches()
 
 
-def try_plugins(distribution: str, *, seconds: float = TRIAL_SECONDS) -> list[Verdict]:
+def try_plugins(distribution: str, *, seconds: float = TRIAL_SECONDS) -> list[TrialVerdict]:
     """Load every plugin of a distribution in a fresh process, and say what became of each."""
     command = [sys.executable, "-P", "-m", "zoo.installation.trial", distribution]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
         rows = json.loads(done.stdout.strip().rpartition("\n")[2])
     except subprocess.TimeoutExpired:
-        return [Verdict(distribution, "", "broken", f"loading it took longer than {seconds:g} s")]
+        return [TrialVerdict(distribution, "", "broken", f"loading it took longer than {seconds:g} s")]
     except ValueError:
-        return [Verdict(distribution, "", "broken", f"loading it ended the process with code {done.returncode}")]
-    return [Verdict(**row) for row in rows] or [Verdict(distribution, "", "broken", "its entry points are not there")]
+        return [TrialVerdict(distribution, "", "broken", f"loading it ended the process with code {done.returncode}")]
+    return [TrialVerdict(**row) for row in rows] or [
+        TrialVerdict(distribution, "", "broken", "its entry points are not there")
+    ]
 
 
-def _requirements(steps: Iterable[Step], file: Path) -> Path:
+def _requirements(steps: Iterable[InstallStep], file: Path) -> Path:
     """A list for pip that names each version with its hash."""
     lines = [f"{step.name}=={step.version} --hash=sha256:{step.sha256}\n" for step in steps]
     file.write_text("".join(lines), encoding="utf-8")

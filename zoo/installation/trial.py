@@ -11,9 +11,9 @@ import sys
 
 from packaging.utils import canonicalize_name
 
+from zoo.contract.hookspecs import GROUPS
 from zoo.errors import PluginError
-from zoo.hookspecs import GROUPS
-from zoo.plugins import discover
+from zoo.plugins.plugin import discover
 
 
 def trial(distribution: str) -> list[dict[str, str]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from zoo.contract.hookspecs import GROUPS
 from zoo.errors import PluginError
-from zoo.hookspecs import GROUPS
-from zoo.plugins import CORE
+from zoo.plugins.plugin import CORE
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""What a comparison looks like: the table and the picture of samples."""

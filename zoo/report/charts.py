@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import CheckpointError
-from zoo.report.inside import inside
+from zoo.files.path_inside import path_inside
 from zoo.report.pictures import Arrays
-from zoo.report.sheet import Metric, Results, Row, ordered, ranking_metric
+from zoo.report.table_view import Metric, Results, Row, ordered, ranking_metric
 
 Figure = dict[str, Any]
 
@@ -163,7 +163,9 @@ def codes_against_quality(results: Results) -> Figure | None:
 def learning(folder: Path, row: Row) -> Figure | None:
     """The losses of a row's trainings by epoch, a line per seed; None without two epochs."""
     figure = _figure(300, legend=True)
-    logs = [_read_log(inside(folder, f"{row['folder']}/seed-{cell['seed']}/metrics.jsonl")) for cell in row["cells"]]
+    logs = [
+        _read_log(path_inside(folder, f"{row['folder']}/seed-{cell['seed']}/metrics.jsonl")) for cell in row["cells"]
+    ]
     for log in logs if max(map(len, logs), default=0) > 1 else []:
         for name in sorted({key for line in log for key in line} - _CLOCK):
             figure["data"].append(_curve(log, name, shown=name not in {each["name"] for each in figure["data"]}))

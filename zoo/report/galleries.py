@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from zoo.report.grid import as_pixels, tile
 from zoo.report.pictures import CELL, Arrays, beside, data_uri
-from zoo.report.sheet import Results, ordered
+from zoo.report.table_view import Results, ordered
 
 
 @dataclass(frozen=True)

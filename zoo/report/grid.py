@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from zoo.errors import ConfigError
+from zoo.files.storage import write_atomically
 from zoo.report.pictures import load_pictures
-from zoo.report.sheet import ordered
-from zoo.storage import write_atomically
-
-if TYPE_CHECKING:
-    from zoo.comparison.result import Comparison
+from zoo.report.table_view import ordered
 
 Pixels = NDArray[np.uint8]
 
@@ -75,21 +72,21 @@ def write_png(image: Image.Image, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def save_grid(comparison: Comparison) -> Path | None:
+def save_grid(folder: Path, results: dict[str, Any]) -> Path | None:
     """Write `samples.png`: real test images, then a row of samples per contestant, of its first seed.
 
     Returns:
         Its path; None for data that are no images.
     """
-    pictures = load_pictures(comparison.path, comparison.results)
+    pictures = load_pictures(folder, results)
     shown = [
         (row["contestant"], as_pixels(samples[:_SHOWN]))
-        for row in ordered(comparison.results, "real", "contestant", "control")
+        for row in ordered(results, "real", "contestant", "control")
         if (samples := pictures.get(row["contestant"], {}).get("samples")) is not None
     ]
     if not shown:
         return None
-    path = comparison.path / "samples.png"
+    path = folder / "samples.png"
     write_png(_labelled(shown), path)
     return path
 

@@ -10,19 +10,20 @@ from typing import Any
 
 from markupsafe import Markup
 
+from zoo.files.storage import write_atomically
 from zoo.report import charts
 from zoo.report.charts import Figure
 from zoo.report.figures import figure, setting, whole
 from zoo.report.galleries import galleries
 from zoo.report.pictures import Arrays, load_pictures
-from zoo.report.sheet import (
-    Cell,
+from zoo.report.table_view import (
     Column,
-    Line,
     Metric,
     Results,
     Row,
-    Sheet,
+    TableCell,
+    TableRow,
+    TableView,
     all_failures,
     differences,
     incidents,
@@ -34,7 +35,6 @@ from zoo.report.sheet import (
     sheet,
     sheets,
 )
-from zoo.storage import write_atomically
 
 FILE = "report.html"
 
@@ -199,7 +199,7 @@ def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arr
     }
 
 
-def _codes_sheet(results: Results) -> Sheet | None:
+def _codes_sheet(results: Results) -> TableView | None:
     """The figures about codes beside the ranking metric, for who has one; None where nobody has."""
     wanted = [each for each in measured(results, "full") if each["name"] in ("codes-test", "codes-likelihood")]
     metric = ranking_metric(results)
@@ -207,11 +207,11 @@ def _codes_sheet(results: Results) -> Sheet | None:
     return sheet("Where h comes from", rows, [metric, *wanted], {}) if rows and metric else None
 
 
-def _sensitivity_sheet(results: Results) -> Sheet | None:
+def _sensitivity_sheet(results: Results) -> TableView | None:
     """A line per setting that was varied, with the headline metrics."""
     metrics = measured(results, "headline")
     lines = [
-        Line(
+        TableRow(
             entry["contestant"],
             "contestant",
             [_varied(entry, metric["name"]) for metric in metrics],
@@ -223,14 +223,14 @@ def _sensitivity_sheet(results: Results) -> Sheet | None:
         return None
     columns = [Column(metric["title"], metric["direction"], metric["summary"]) for metric in metrics]
     reasons = {f"{entry['contestant']}, {entry['key']}: failed, {entry['failed']}": None for entry in _failed(results)}
-    return Sheet("Sensitivity", columns, lines, list(reasons))
+    return TableView("Sensitivity", columns, lines, list(reasons))
 
 
-def _varied(entry: dict[str, Any], name: str) -> Cell:
+def _varied(entry: dict[str, Any], name: str) -> TableCell:
     if "failed" in entry:
-        return Cell("failed")
+        return TableCell("failed")
     value = entry["metrics"].get(name, {}).get("value")
-    return Cell("n/a" if value is None else figure(value))
+    return TableCell("n/a" if value is None else figure(value))
 
 
 def _failed(results: Results) -> list[dict[str, Any]]:

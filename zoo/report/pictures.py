@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.errors import CheckpointError, DataError
-from zoo.npy import read_arrays
-from zoo.report.inside import inside
+from zoo.files.npy import read_arrays
+from zoo.files.path_inside import path_inside
 
 CELL = 28  # pixels of an image's longer side, at least
 Arrays = dict[str, NDArray[Any]]
@@ -25,7 +25,7 @@ _ROWS = ("interpolation", "traversal", "map")
 
 def load_pictures(folder: Path, results: dict[str, Any]) -> dict[str, Arrays]:
     """The arrays of each contestant that has some; the images only of data that are images, scaled to [0, 1]."""
-    files = {name: inside(folder, path) for name, path in results["pictures"].items() if path}
+    files = {name: path_inside(folder, path) for name, path in results["pictures"].items() if path}
     data = results["protocol"]["data"]
     shape = tuple(data["shape"])
     found = {name: _load(path, shape) for name, path in files.items() if path.is_file()}

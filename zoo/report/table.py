@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.report.figures import figure
-from zoo.report.sheet import Cell, Line, Results, Sheet, all_failures, incidents, legend, sheets
+from zoo.report.table_view import Results, TableCell, TableRow, TableView, all_failures, incidents, legend, sheets
 
 __all__ = ["as_text", "comparison_table", "figure", "to_csv", "to_html", "to_markdown"]
 
@@ -98,7 +98,7 @@ def to_html(results: Results) -> str:
     )
 
 
-def _notes(sheet: Sheet, *, first: bool) -> list[str]:
+def _notes(sheet: TableView, *, first: bool) -> list[str]:
     """What stands below a table; remarks below the headline only, the report has them all."""
     return [*sheet.notes, *(sheet.remarks if first else [])]
 
@@ -112,7 +112,7 @@ def _heading(results: Results) -> str:
     )
 
 
-def _foot(results: Results, shown: list[Sheet]) -> list[str]:
+def _foot(results: Results, shown: list[TableView]) -> list[str]:
     """Failed seeds, what happened on the way, the meaning of the signs, and the protocol in a few words."""
     signs = "; ".join(legend(shown))
     return [*all_failures(results), *incidents(results), *([f"{signs}."] if signs else []), _protocol(results)]
@@ -127,7 +127,7 @@ def _protocol(results: Results) -> str:
     )
 
 
-def _parts(sheet: Sheet, width: int) -> Iterator[Sheet]:
+def _parts(sheet: TableView, width: int) -> Iterator[TableView]:
     """The sheet in parts that are no wider than `width` columns, each with the contestants' names."""
     left = 2 + min(_NAME, max(len(line.contestant) for line in sheet.lines))
     start, used, number = 0, left, len(sheet.columns)
@@ -140,20 +140,20 @@ def _parts(sheet: Sheet, width: int) -> Iterator[Sheet]:
     yield _slice(sheet, start, number)
 
 
-def _slice(sheet: Sheet, start: int, stop: int) -> Sheet:
+def _slice(sheet: TableView, start: int, stop: int) -> TableView:
     title = sheet.title if start == 0 else f"{sheet.title}, continued"
-    lines = [Line(line.contestant, line.role, line.cells[start:stop], line.below) for line in sheet.lines]
-    return Sheet(title, sheet.columns[start:stop], lines, [])
+    lines = [TableRow(line.contestant, line.role, line.cells[start:stop], line.below) for line in sheet.lines]
+    return TableView(title, sheet.columns[start:stop], lines, [])
 
 
-def _width(sheet: Sheet, column: int) -> int:
+def _width(sheet: TableView, column: int) -> int:
     """Columns of text that a column needs when its heading is wrapped between words."""
     cells = [line.cells[column] for line in sheet.lines]
     texts = [text for cell in cells for text in (f"{cell.text} {cell.mark}".rstrip(), cell.below)]
     return max(len(text) for text in (*texts, *sheet.columns[column].heading.split(" ")))
 
 
-def _rich_table(sheet: Sheet) -> Table:
+def _rich_table(sheet: TableView) -> Table:
     table = Table(title=sheet.title, title_justify="left", title_style="italic", box=box.SIMPLE_HEAD)
     table.add_column("contestant", max_width=_NAME, overflow="fold")
     for number, column in enumerate(sheet.columns):
@@ -167,7 +167,7 @@ def _rich_table(sheet: Sheet) -> Table:
     return table
 
 
-def _rich_cell(cell: Cell) -> Text:
+def _rich_cell(cell: TableCell) -> Text:
     text = Text(f"{cell.text} {cell.mark}".rstrip(), style=_STYLES.get(cell.mark, ""))
     return text.append(f"\n{cell.below}") if cell.below else text
 
@@ -185,7 +185,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _markdown_lines(sheet: Sheet) -> Iterator[str]:
+def _markdown_lines(sheet: TableView) -> Iterator[str]:
     yield f"| contestant | {' | '.join(_markdown(column.heading) for column in sheet.columns)} |"
     yield f"|:--|{'--:|' * len(sheet.columns)}"
     for line in sheet.lines:
@@ -193,7 +193,7 @@ def _markdown_lines(sheet: Sheet) -> Iterator[str]:
         yield f"| {' | '.join([_markdown(' '.join(filter(None, [line.contestant, line.below]))), *cells])} |"
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: TableCell) -> str:
     text = _markdown(cell.text)
     text = f"**{text}** {_markdown(cell.mark)}" if cell.mark == "*" else f"{text} {_markdown(cell.mark)}".rstrip()
     return f"{text} {_markdown(cell.below)}".rstrip()
@@ -206,13 +206,13 @@ def _markdown(text: str) -> str:
     return text.replace("\n", " ")
 
 
-def _html_line(line: Line) -> str:
+def _html_line(line: TableRow) -> str:
     cells = "".join(_html_cell(cell) for cell in line.cells)
     name = "<br>".join(html.escape(text) for text in (line.contestant, line.below) if text)
     return f'<tr><th scope="row" style="text-align:left;font-weight:normal">{name}</th>{cells}</tr>'
 
 
-def _html_cell(cell: Cell) -> str:
+def _html_cell(cell: TableCell) -> str:
     weight = "bold" if cell.mark == "*" else "normal"
     text = html.escape(f"{cell.text} {cell.mark}".rstrip())
     below = f"<br><small>{html.escape(cell.below)}</small>" if cell.below else ""

@@ -1,156 +1,48 @@
-"""The meter of a training: it counts steps, logs losses, and says how much of the amount is used."""
+"""How long a model trains: an amount that is the same for every contestant. Imports no torch."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal, Self, get_args
 
-import torch
-from torch import Tensor, nn
+from zoo.errors import ConfigError
 
-from zoo.amount import Amount
-from zoo.errors import PluginError
-from zoo.training.divergence import check_values
-from zoo.training.log import Log, Report
-from zoo.training.state import State
+Unit = Literal["epochs", "steps", "seconds"]
 
-_LIVE = 0.5  # seconds between live reports inside a long epoch
-
-Progress = Callable[[Report], None]
+_UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
-@dataclass
-class Step:
-    """Where training stands when `loss` is called.
-
-    Attributes:
-        index: updates so far, 0 at the first.
-        epoch: passes through the training split so far, 0 during the first.
-        progress: share of the budget that is used, in [0, 1].
-    """
-
-    index: int = 0
-    epoch: int = 0
-    progress: float = 0.0
+def check_save_every(seconds: float) -> None:
+    """Refuse a time from one saved state to the next that is none."""
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ConfigError(f"A state is saved every so many seconds, a finite number from 0 on, got {seconds}.")
 
 
-class Budget:
-    """The meter of a training: counts steps, logs losses, says how much is used.
+@dataclass(frozen=True)
+class TrainingBudget:
+    """A training budget: so many epochs, steps, or seconds of training."""
 
-    The core's loop and a plugin's `fit` share it: call `step` after every update, while it is not `exhausted`.
+    value: float
+    unit: Unit
 
-    Attributes:
-        amount: what there is to use.
-        per_epoch: steps in one pass through the training split.
-        index: steps so far.
-    """
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and self.value > 0):
+            raise ConfigError(f"A budget must be a finite number above 0, got {self.value} {self.unit}.")
+        if self.unit == "steps" and self.value != int(self.value):
+            raise ConfigError(f"A budget of steps must be a whole number, got {self.value}.")
 
-    def __init__(
-        self, amount: Amount, per_epoch: int, folder: Path | None = None, progress: Progress | None = None
-    ) -> None:
-        self.amount = amount
-        self.per_epoch = per_epoch
-        self.index = 0
-        self.learning_rate = 0.0
-        self.stopped = False
-        self._steps = _steps(amount, per_epoch)
-        self._log = Log(folder)
-        self._progress = progress
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
-        self._start = self._shown = time.monotonic()
-
-    @property
-    def epoch(self) -> int:
-        """Whole passes through the training split so far."""
-        return self.index // self.per_epoch
-
-    @property
-    def seconds(self) -> float:
-        """Time since the training began."""
-        return time.monotonic() - self._start
-
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is used, in [0, 1]."""
-        used = self.seconds / self.amount.value if self._steps is None else self.index / self._steps
-        return min(used, 1.0)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether training has to end now."""
-        return self.stopped or self.progress >= 1.0
-
-    def step(self, model: nn.Module, **losses: Tensor | float) -> None:
-        """Count one update and log its losses (scalars).
-
-        Raises:
-            PluginError: for a step beyond the budget, which is everybody's.
-            DivergedError: if a loss is nan or infinite; noticed at the end of each epoch, and before a state is saved.
-        """
-        if self.index == self._steps:
-            raise PluginError(
-                f"The budget of {self.amount}, {self._steps} steps here, is used up; a fit ends when budget.exhausted "
-                "says so."
+    @classmethod
+    def choose(cls, *, epochs: float | None, steps: float | None, seconds: float | None) -> Self | None:
+        """The one that was given, or None; refuse two."""
+        amounts = [
+            cls(value, unit) for unit, value in zip(_UNITS, (epochs, steps, seconds), strict=True) if value is not None
+        ]
+        if len(amounts) > 1:
+            raise ConfigError(
+                f"A budget is given in epochs, steps or seconds, got {' and '.join(map(str, amounts))}; keep one."
             )
-        self.index += 1
-        self._count += 1
-        for name, value in losses.items():
-            value = value.detach() if isinstance(value, Tensor) else torch.tensor(float(value))
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-        if self.index % self.per_epoch == 0:
-            self.flush()
-        elif self._progress and time.monotonic() - self._shown > _LIVE:
-            self._show(self._report())
+        return amounts[0] if amounts else None
 
-    def flush(self, **validation: float) -> None:
-        """Write the mean losses since the last flush as one line of the log, and show it."""
-        if self._count == 0 and not validation:
-            return
-        report = self._report(validation)
-        self._log.write(report)
-        self._sums, self._count = {}, 0
-        self._show(report)
-
-    def state(self) -> State:
-        """How much is used, and what the next line of the log is made of; the log is on the disk up to here.
-
-        Raises:
-            DivergedError: if a loss since the last line is nan or infinite.
-        """
-        self._report()
-        facts = {
-            "steps": self.index,
-            "seconds": self.seconds,
-            "stopped": self.stopped,
-            "losses": list(self._sums),
-            "count": self._count,
-            "log": self._log.settle(),
-        }
-        return State({str(number): total for number, total in enumerate(self._sums.values())}, facts)
-
-    def restore(self, state: State) -> None:
-        """Go on from what was used before; the log is cut to what it was."""
-        self.index, self.stopped, self._count = (state.facts[key] for key in ("steps", "stopped", "count"))
-        self._start = time.monotonic() - state.facts["seconds"]
-        self._sums = {name: state.tensors[str(number)].clone() for number, name in enumerate(state.facts["losses"])}
-        self._log.cut(state.facts["log"])
-
-    def _show(self, report: Report) -> None:
-        self._shown = time.monotonic()
-        if self._progress:
-            self._progress(report)
-
-    def _report(self, validation: dict[str, float] | None = None) -> Report:
-        losses = {name: (total / self._count).item() for name, total in self._sums.items()} | (validation or {})
-        check_values(losses, self.index, self.learning_rate)
-        return Report(self.epoch, self.index, self.seconds, self.progress, self.learning_rate, losses)
-
-
-def _steps(amount: Amount, per_epoch: int) -> int | None:
-    """The number of updates that an amount allows; None if time decides."""
-    if amount.unit == "seconds":
-        return None
-    return max(1, round(amount.value * per_epoch)) if amount.unit == "epochs" else int(amount.value)
+    def __str__(self) -> str:
+        return f"{self.value:g} {self.unit if self.value != 1 else self.unit[:-1]}"

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zoo.storage import writing
+from zoo.files.storage import writing
 
 FILE = "metrics.jsonl"
 

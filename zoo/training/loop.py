@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from zoo.card import Training
-from zoo.data import Data
-from zoo.devices import device_of
+from zoo.contract.card import Training
+from zoo.data.dataset import Data
 from zoo.errors import PluginError
-from zoo.plugins import Plugin
-from zoo.randomness import bernoulli, generator
+from zoo.plugins.plugin import Plugin
+from zoo.runtime.devices import device_of
+from zoo.runtime.randomness import bernoulli, generator
 from zoo.training.average import Average
-from zoo.training.budget import Budget, Step
+from zoo.training.checkpoints import States
 from zoo.training.divergence import check_weights
-from zoo.training.saving import States
+from zoo.training.meter import Meter, Step
 from zoo.training.state import ModuleState, OptimiserState, Part, RandomState, State
 
 
@@ -30,7 +30,7 @@ def run(
     plugin: Plugin,
     module: nn.Module,
     settings: Training,
-    budget: Budget,
+    budget: Meter,
     seed: int,
     data: Data,
     *,
@@ -108,7 +108,7 @@ def _parts(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
     draws: Generator,
-    budget: Budget,
+    budget: Meter,
     average: Average | None,
     stopping: _EarlyStopping | None,
 ) -> dict[str, Part]:
@@ -124,7 +124,7 @@ def _parts(
     return {name: each for name, each in found.items() if each is not None}
 
 
-def _save(states: States, parts: Mapping[str, Part], module: nn.Module, budget: Budget) -> None:
+def _save(states: States, parts: Mapping[str, Part], module: nn.Module, budget: Meter) -> None:
     """Save a state whose weights are finite."""
     check_weights(module, budget.index, budget.learning_rate)
     states.save(parts, budget.index)

@@ -12,36 +12,38 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from zoo.amount import Amount
-from zoo.config import Config
-from zoo.data import SPLIT_SEED, Data, DataSpec
-from zoo.devices import CPU, describe_device, device_of
+from zoo.contract.config import Config
+from zoo.contract.data_spec import DataSpec
+from zoo.data.dataset import Data
 from zoo.errors import PluginError
-from zoo.interruption import Interruption
-from zoo.model import Model
-from zoo.plugins import Plugin
-from zoo.randomness import derive_seed, generator, scoped_randomness
-from zoo.training.beginning import Beginning
-from zoo.training.budget import Budget, Progress
+from zoo.models.model import Model
+from zoo.plugins.plugin import Plugin
+from zoo.runtime.devices import CPU, describe_device, device_of
+from zoo.runtime.interruption import Interruption
+from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
+from zoo.runtime.seeds import SPLIT_SEED
+from zoo.training.budget import TrainingBudget
+from zoo.training.checkpoints import CheckpointPolicy, States
 from zoo.training.divergence import check_weights
 from zoo.training.log import Log
 from zoo.training.loop import run
+from zoo.training.meter import Meter, Progress
 from zoo.training.record import Record
-from zoo.training.saving import Saving, States
+from zoo.training.start_point import StartPoint
 from zoo.training.state import ModuleState
 
 if TYPE_CHECKING:
-    from zoo.training.train import Resolved
+    from zoo.training.resolved import Resolved
 
 
 def train_module(
     resolved: Resolved,
     data: Data,
     seed: int,
-    amount: Amount,
+    amount: TrainingBudget,
     folder: Path | None = None,
     progress: Progress | None = None,
-    saving: Saving | None = None,
+    saving: CheckpointPolicy | None = None,
     interruption: Interruption | None = None,
     about: Mapping[str, Any] | None = None,
     device: torch.device = CPU,
@@ -68,7 +70,7 @@ def train_module(
         Interrupted: after Ctrl-C or SIGTERM, once the state is saved.
     """
     plugin, settings = resolved.plugin, resolved.training
-    bits = plugin.card.sees_bits(resolved.config, data.spec.support)
+    bits = plugin.card.trains_on_bits(resolved.config, data.spec.support)
     interruption = interruption or Interruption()
     protocol = {
         "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
@@ -87,7 +89,7 @@ def train_module(
         "budget": f"{amount.value} {amount.unit}",
         **_machine(device),
     }
-    beginning = Beginning.of(depends_on, saving, Log(folder))
+    beginning = StartPoint.of(depends_on, saving, Log(folder))
     if beginning.changes:
         protocol["changes"] = beginning.changes
     record = Record(folder, {**(about or {}), **chosen, "amount": asdict(amount), **beginning.history, **protocol})
@@ -99,7 +101,7 @@ def train_module(
     if beginning.state:
         ModuleState(module).check(beginning.state.part("module"))  # before the run is written down as another
     record.begin()
-    budget = Budget(amount, ceil(len(data.train) / settings.batch_size), folder, progress)
+    budget = Meter(amount, ceil(len(data.train) / settings.batch_size), folder, progress)
     with record.ending(budget), scoped_randomness(derive_seed(seed, "train")):
         if plugin.implements("fit"):
             _fit(plugin, module, data, seed, budget)
@@ -133,13 +135,13 @@ def built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:
 
 def versions(*plugins: Plugin) -> dict[str, str]:
     """Of Python, torch, the core and these plugins' distributions."""
-    from zoo import __version__
+    from zoo.version import __version__
 
     found = {"python": platform.python_version(), "torch": torch.__version__, "genzoo": __version__}
     return found | {plugin.distribution: plugin.version for plugin in plugins if plugin.distribution}
 
 
-def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, budget: Budget) -> None:
+def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, budget: Meter) -> None:
     """Let a plugin train its module by itself."""
     device = device_of(module)
     train, valid = (data.standardise(split).to(device) for split in (data.train, data.valid))

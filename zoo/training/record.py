@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError, DivergedError, ZooError
-from zoo.storage import write_atomically
-from zoo.training.budget import Budget
+from zoo.files.storage import write_atomically
+from zoo.training.meter import Meter
 
 FILE = "run.json"
 
@@ -31,7 +31,7 @@ class Record:
         self._write("training")
 
     @contextlib.contextmanager
-    def ending(self, budget: Budget) -> Iterator[None]:
+    def ending(self, budget: Meter) -> Iterator[None]:
         """Around the training: its status becomes `trained`, `diverged`, `interrupted` or `failed`."""
         status = "failed"
         try:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zoo.amount import Amount
 from zoo.contestant import Contestant
 from zoo.errors import CheckpointError, ConfigError
-from zoo.model import Model
-from zoo.training.budget import Progress
+from zoo.models.model import Model
+from zoo.plugins.registry import PluginRegistry
+from zoo.training.budget import TrainingBudget
+from zoo.training.checkpoints import CheckpointPolicy, newest_state
+from zoo.training.meter import Progress
 from zoo.training.record import FILE
-from zoo.training.saving import Saving, newest_state
 from zoo.training.train import train
-
-if TYPE_CHECKING:
-    from zoo.registry import Registry
 
 
 class _Record(BaseModel):
@@ -29,13 +27,13 @@ class _Record(BaseModel):
 
     contestant: Contestant
     source: str | None
-    amount: Amount
+    amount: TrainingBudget
     seed: Annotated[int, Field(ge=0)]
     device: str = "cpu"  # where a run says nothing of it
 
 
 @dataclass(frozen=True)
-class Begun:
+class RunRecord:
     """A run as its folder tells it.
 
     Attributes:
@@ -48,7 +46,7 @@ class Begun:
     state: Path | None
     contestant: Contestant
     source: str | None
-    amount: Amount
+    amount: TrainingBudget
     seed: int
     device: str
 
@@ -65,7 +63,7 @@ class Begun:
             content = file.read_bytes()
             device = _Record.model_validate_json(content).device
             facts = json.loads(content)
-            amount = Amount(facts["amount"]["value"], facts["amount"]["unit"])
+            amount = TrainingBudget(facts["amount"]["value"], facts["amount"]["unit"])
             contestant = Contestant(**facts["contestant"])
             return cls(folder, state, contestant, facts["source"], amount, facts["seed"], device)
         except OSError as error:
@@ -79,14 +77,14 @@ class Begun:
 
 
 def resume(
-    registry: Registry,
-    begun: Begun,
+    registry: PluginRegistry,
+    begun: RunRecord,
     *,
     contestant: Contestant | None = None,
     data: Any = None,
-    amount: Amount | None = None,
+    amount: TrainingBudget | None = None,
     progress: Progress | None = None,
-    saving: Saving | None = None,
+    saving: CheckpointPolicy | None = None,
     device: str | None = None,
 ) -> Model:
     """Go on with a training; see `zoo.Registry.resume`."""
@@ -101,7 +99,7 @@ def resume(
         folder=begun.folder,
         progress=progress,
         source=begun.source if data is None else None,
-        saving=replace(saving or Saving(), begin=begun.state),
+        saving=replace(saving or CheckpointPolicy(), begin=begun.state),
         resuming=True,
         device=device or begun.device,
     )

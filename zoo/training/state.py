@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from zoo.errors import CheckpointError
-from zoo.tensor_file import part
+from zoo.files.tensor_file import part
 
 
 @dataclass(frozen=True)

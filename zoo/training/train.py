@@ -4,79 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from zoo.amount import Amount
-from zoo.card import HEEDED_BY_A_FIT, Training
-from zoo.config import Config
 from zoo.contestant import Contestant
-from zoo.data import Data, DataSpec, load_data
-from zoo.data_paths import source_of
-from zoo.devices import find_device
+from zoo.contract.data_spec import DataSpec
+from zoo.data.dataset import Data
+from zoo.data.load import load_data
+from zoo.data.paths import source_of
 from zoo.errors import ConfigError, DivergedError, PluginError
-from zoo.folder_lock import locked
-from zoo.interruption import Interruption
-from zoo.model import Density, Model
-from zoo.plugins import Plugin
-from zoo.randomness import bernoulli, derive_seed, generator, scoped_randomness
-from zoo.storage import remove_unfinished, writing
-from zoo.threads import single_thread
-from zoo.training.budget import Progress
+from zoo.files.folder_lock import locked
+from zoo.files.storage import remove_unfinished, writing
+from zoo.models.density import FittedDensity
+from zoo.models.model import Model
+from zoo.plugins.plugin import Plugin
+from zoo.plugins.registry import PluginRegistry
+from zoo.runtime.devices import find_device
+from zoo.runtime.interruption import Interruption
+from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_randomness
+from zoo.runtime.threads import single_thread
+from zoo.training.budget import TrainingBudget
+from zoo.training.checkpoints import FILE, CheckpointPolicy
+from zoo.training.meter import Progress
 from zoo.training.module import built, train_module
 from zoo.training.record import check_unused
-from zoo.training.saving import FILE, Saving
-
-if TYPE_CHECKING:
-    from zoo.registry import Registry
+from zoo.training.resolved import resolve
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """A contestant whose plugins are loaded and whose settings are checked and complete."""
-
-    plugin: Plugin
-    density: Plugin | None
-    config: Config
-    training: Training
-    options: Config
-
-
-def resolve(registry: Registry, contestant: Contestant) -> Resolved:
-    """Load what a contestant names and check all its settings, before any work.
-
-    Raises:
-        ConfigError, PluginError: for an unknown or broken plugin, a wrong setting, or a density of other codes.
-    """
-    plugin = registry.plugin(contestant.model)
-    card = plugin.card
-    density = registry.plugin(contestant.density, "zoo.densities") if contestant.density else None
-    if density and card.latent not in density.card.accepts:
-        codes = f"codes of kind {card.latent!r}" if card.latent else "no codes"
-        raise ConfigError(
-            f"{contestant.text}: {card.name} has {codes}, and {density.card.name} is a density over "
-            f"{' or '.join(map(repr, density.card.accepts))} codes; compare {card.name} without it."
-        )
-    resolved = Resolved(
-        plugin,
-        density,
-        card.config.parse(contestant.config, card.name),
-        Training.parse({**card.training.model_dump(), **contestant.training}, f"the training of {card.name}"),
-        card.options.parse(contestant.options, f"the sampling of {card.name}"),
-    )
-    unheeded = [f"train.{key}" for key in contestant.training if key not in HEEDED_BY_A_FIT]
-    if unheeded and plugin.implements("fit"):
-        raise ConfigError(
-            f"{contestant.text}: {card.name} is trained by a fit of its own, which of train. is told batch_size alone; "
-            f"leave out {', '.join(unheeded)}, or choose among its own settings: zoo info {card.name}."
-        )
-    return resolved
-
-
-def create(registry: Registry, contestant: Contestant, spec: DataSpec, seed: int) -> Model:
+def create(registry: PluginRegistry, contestant: Contestant, spec: DataSpec, seed: int) -> Model:
     """An untrained model; a latent density cannot be attached to it, for it is fitted to the codes of a trained one."""
     resolved = resolve(registry, contestant)
     if resolved.density:
@@ -89,16 +47,16 @@ def create(registry: Registry, contestant: Contestant, spec: DataSpec, seed: int
 
 
 def train(
-    registry: Registry,
+    registry: PluginRegistry,
     contestant: Contestant,
     data: Any,
     *,
     seed: int,
-    amount: Amount | None,
+    amount: TrainingBudget | None,
     folder: Path | None,
     progress: Progress | None = None,
     source: str | None = None,
-    saving: Saving | None = None,
+    saving: CheckpointPolicy | None = None,
     resuming: bool = False,
     device: str = "cpu",
 ) -> Model:
@@ -113,11 +71,11 @@ def train(
     resolved, place = resolve(registry, contestant), find_device(device)
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
-        loaded = load_data(data, registry=registry)
+        loaded = load_data(data, registry)
         if folder:
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-        amount = amount or Amount(loaded.epochs, "epochs")
+        amount = amount or TrainingBudget(loaded.epochs, "epochs")
         held = locked(folder) if folder else contextlib.nullcontext()
         command = f"zoo train --resume {shlex.quote(str(folder))}" if folder else None
         with held, Interruption(command) as interruption:
@@ -125,7 +83,16 @@ def train(
                 remove_unfinished(folder) if resuming else check_unused(folder)
             try:
                 model = train_module(
-                    resolved, loaded, seed, amount, folder, progress, saving or Saving(), interruption, about, place
+                    resolved,
+                    loaded,
+                    seed,
+                    amount,
+                    folder,
+                    progress,
+                    saving or CheckpointPolicy(),
+                    interruption,
+                    about,
+                    place,
                 )
             except DivergedError as error:
                 raise DivergedError(f"{error}{_way_on(folder)}") from None
@@ -142,7 +109,7 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
     The examples are shown as training showed them: a model of bits sees one draw of the bits of each.
     """
     x = data.train
-    if model.sees_bits:
+    if model.trains_on_bits:
         x = bernoulli(x, generator(seed, "bits of the codes"))
     codes = model.encode(x, seed=derive_seed(seed, "codes"))
     flat = codes.reshape(len(codes), -1).double()
@@ -154,7 +121,7 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
         raise DivergedError(
             f"The hook 'fit' of {density.source} returned nan; the training diverged, or the hook has an error."
         )
-    return model.with_density(Density(density, state, tuple(codes.shape[1:])))
+    return model.with_density(FittedDensity(density, state, tuple(codes.shape[1:])))
 
 
 def _way_on(folder: Path | None) -> str:

@@ -228,9 +228,9 @@ def test_resampling_needs_draws_to_choose_from():
 
 
 def test_the_card_asks_for_what_the_likelihood_is_one_of():
-    assert PLUGIN.card.shown(VAEConfig()) == "bits"
-    assert PLUGIN.card.shown(VAEConfig(likelihood="bernoulli")) == "bits"
-    assert PLUGIN.card.shown(VAEConfig(likelihood="gaussian")) == "grey"
+    assert PLUGIN.card.trains_on_with(VAEConfig()) == "bits"
+    assert PLUGIN.card.trains_on_with(VAEConfig(likelihood="bernoulli")) == "bits"
+    assert PLUGIN.card.trains_on_with(VAEConfig(likelihood="gaussian")) == "grey"
 
 
 def test_encode_is_the_mean_of_q_and_with_a_generator_a_draw_from_it():

@@ -1,0 +1,68 @@
+"""Authenticity: the share of samples that are not nearer to a training example than another training example is.
+
+    A = 1/M Σⱼ 1[d(fⱼ, t) > d(t, its nearest other training example)],   t: the training example nearest to fⱼ
+
+A tie is not authentic, nor is a copy. A sample of the training examples' own law does not have A = 1: how often a new
+point is that near depends on the dimension (in one dimension A is 1/3) and the data. So the figure of the
+table is A of the samples minus A of unseen real examples.
+
+Reference: Alaa et al. (2022), How Faithful is your Synthetic Data? Sample-level Metrics for Evaluating and Auditing
+Generative Models, arXiv:2102.08921.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+import zoo
+from zoo.builtin.metrics.distances import TIE, nearest, neighbour_distances
+from zoo.builtin.metrics.neighbours import train_neighbours
+from zoo.builtin.metrics.sets import checked_sets, refuse_enumerated
+
+
+def authenticity(train: Tensor, fake: Tensor, neighbours: Tensor | None = None) -> float:
+    """A of fakes, in [0, 1].
+
+    Args:
+        train, fake: features, shapes (N, d) and (M, d), N at least 2.
+        neighbours: the distance of each training example to its nearest other one, shape (N,); None computes it.
+
+    Raises:
+        ValueError: for sets that do not have as many columns, too few rows, or numbers that are not finite.
+    """
+    train, fake = checked_sets(1, train=train, fake=fake)
+    if neighbours is None:
+        neighbours = neighbour_distances(train)
+    if neighbours.shape != train.shape[:1]:
+        raise ValueError(f"neighbours must have shape ({len(train)},), one per row of train, got {neighbours.shape}")
+    distance, t = nearest(fake, train)
+    return float((distance > TIE * neighbours[t]).double().mean())
+
+
+class Authenticity:
+    """Whether samples are as far from training examples as unseen real examples are."""
+
+    card = zoo.MetricCard(
+        name="authenticity",
+        title="authenticity",
+        summary="share of samples that are no near copy of a training example, minus that of unseen real examples: "
+        "below 0 if training examples are memorised",
+        direction="none",
+        level="full",
+        paper="arXiv:2102.08921",
+    )
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
+        """A(samples) - A(reference) between features of samples as they were returned, with its binomial error."""
+        refuse_enumerated(evaluation.data)
+        if len(evaluation.data.train) < 2:
+            raise zoo.Unsupported("needs two training examples at least")
+        train, neighbours = evaluation.train_features, train_neighbours(evaluation)
+        sets = evaluation.returned_features, evaluation.held_out_features
+        A, baseline = (authenticity(train, x, neighbours) for x in sets)
+        stderr = math.sqrt(sum(p * (1 - p) / len(x) for p, x in zip((A, baseline), sets, strict=True)))
+        note = f"samples {A:.3f}, held-out real examples {baseline:.3f}"
+        return zoo.Measurement(A - baseline, stderr=stderr, note=note)

@@ -1,0 +1,156 @@
+"""Are the samples real-looking, and do they cover what is real: four figures from balls around each point.
+
+B_k(x) is the ball around x that reaches to its k-th nearest neighbour in x's own set, its surface included: where rows
+repeat, the radius can be 0, and the ball then holds the rows that equal x. With real examples r₁…r_N, fakes f₁…f_M:
+
+    precision = 1/M Σⱼ 1[fⱼ in some B_k(rᵢ)]        recall   = 1/N Σᵢ 1[rᵢ in some B_k(fⱼ)]
+    density = 1/(kM) Σⱼ Σᵢ 1[fⱼ in B_k(rᵢ)]         coverage = 1/N Σᵢ 1[some fⱼ in B_k(rᵢ)]
+
+Precision and recall are generous: one real outlier has a ball that takes in much, and one stray sample reaches many
+real examples. Density and coverage use the balls of real examples alone. Of two samples of one law, density is expected
+to be 1, and coverage 1 - ∏ᵢ₌₁..ₖ (N - i)/(N + M - i).
+
+References: Kynkäänniemi et al. (2019), Improved Precision and Recall Metric for Assessing Generative Models,
+arXiv:1904.06991. Naeem et al. (2020), Reliable Fidelity and Diversity Metrics for Generative Models, arXiv:2002.09797.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+import zoo
+from zoo.builtin.metrics.distances import TIE, distances, neighbour_distances
+from zoo.builtin.metrics.sets import checked_sets, once, real_and_fake
+
+_K_PRECISION, _K_DENSITY = 3, 5  # of the papers
+
+
+class PrecisionRecall(NamedTuple):
+    """The share of fakes that lie among the real examples, and of real examples that lie among the fakes."""
+
+    precision: float
+    recall: float
+
+
+class DensityCoverage(NamedTuple):
+    """How crowded with real examples the places of the fakes are, 0 or more; the share of real examples near a fake."""
+
+    density: float
+    coverage: float
+
+
+def precision_recall(real: Tensor, fake: Tensor, k: int = _K_PRECISION) -> PrecisionRecall:
+    """Precision and recall of fakes, shapes (N, d) and (M, d), with balls that reach to the k-th nearest neighbour.
+
+    Raises:
+        ValueError: for sets that do not have as many columns, numbers that are not finite, or no more than k rows.
+    """
+    real, fake = checked_sets(1, real=real, fake=fake)
+    real_radii, fake_radii = TIE * neighbour_distances(real, k), TIE * neighbour_distances(fake, k)
+    precise, recalled = torch.zeros(len(fake), dtype=torch.bool), torch.zeros(len(real), dtype=torch.bool)
+    for rows, apart in distances(real, fake):
+        precise |= (apart <= real_radii[rows, None]).any(0)
+        recalled[rows] = (apart <= fake_radii).any(1)
+    return PrecisionRecall(_share(precise), _share(recalled))
+
+
+def density_coverage(real: Tensor, fake: Tensor, k: int = _K_DENSITY) -> DensityCoverage:
+    """Density and coverage of fakes, shapes (N, d) and (M, d), with balls that reach to the k-th nearest neighbour.
+
+    Raises:
+        ValueError: for sets that do not have as many columns, numbers that are not finite, or no more than k real rows.
+    """
+    real, fake = checked_sets(1, real=real, fake=fake)
+    radii, within = TIE * neighbour_distances(real, k), torch.zeros(len(real), dtype=torch.int64)
+    for rows, apart in distances(real, fake):
+        within[rows] = (apart <= radii[rows, None]).sum(1)
+    return DensityCoverage(int(within.sum()) / (k * len(fake)), _share(within > 0))
+
+
+def _share(true: Tensor) -> float:
+    return float(true.double().mean())
+
+
+@once
+def _precision_recall(evaluation: zoo.Evaluation) -> PrecisionRecall:
+    return precision_recall(*real_and_fake(evaluation, least=_K_PRECISION + 1))
+
+
+@once
+def _density_coverage(evaluation: zoo.Evaluation) -> DensityCoverage:
+    return density_coverage(*real_and_fake(evaluation, least=_K_DENSITY + 1))
+
+
+class Density:
+    """Whether samples lie where real examples are many."""
+
+    card = zoo.MetricCard(
+        name="density",
+        title="density",
+        summary="how crowded with real examples the places of the samples are: near 1 for a perfect model",
+        direction="higher",
+        level="headline",
+        paper="arXiv:2002.09797",
+    )
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> float:
+        """Density with k = 5 between the features of reference and samples."""
+        return _density_coverage(evaluation).density
+
+
+class Coverage:
+    """Whether there are samples wherever real examples are."""
+
+    card = zoo.MetricCard(
+        name="coverage",
+        title="coverage",
+        summary="share of real test examples that have a sample among their neighbours: near 0.97 for a perfect model",
+        direction="higher",
+        level="headline",
+        paper="arXiv:2002.09797",
+    )
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> float:
+        """Coverage with k = 5 between the features of reference and samples."""
+        return _density_coverage(evaluation).coverage
+
+
+class Precision:
+    """Whether samples lie among the real examples."""
+
+    card = zoo.MetricCard(
+        name="precision",
+        title="precision",
+        summary="share of samples inside the region of the real test examples; says nothing about variety",
+        direction="higher",
+        level="full",
+        paper="arXiv:1904.06991",
+    )
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> float:
+        """Precision with k = 3 between the features of reference and samples."""
+        return _precision_recall(evaluation).precision
+
+
+class Recall:
+    """Whether real examples lie among the samples."""
+
+    card = zoo.MetricCard(
+        name="recall",
+        title="recall",
+        summary="share of real test examples inside the region of the samples; a few stray samples raise it",
+        direction="higher",
+        level="full",
+        paper="arXiv:1904.06991",
+    )
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> float:
+        """Recall with k = 3 between the features of reference and samples."""
+        return _precision_recall(evaluation).recall

@@ -1,0 +1,167 @@
+"""The command line: one lazy group, one small file per command, one place where errors are printed.
+
+Only the command that is called is imported, so that `zoo --help` and shell completion import nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.errors import ZooError
+from zoo.plugins.blocking import VARIABLE
+from zoo.runtime import tracing
+from zoo.runtime.threads import ENVIRONMENT
+from zoo.version import __version__
+
+# The order of the help: find models, then use them. Name -> one line.
+COMMANDS = {
+    "list": "Show the models that are installed, and those to be had.",
+    "info": "Show what a model is, and every setting it has.",
+    "plugins": "Show every plugin with its state.",
+    "doctor": "Load every plugin in a process of its own, and show what is broken.",
+    "search": "Show the plugins of the catalogue, installed or not.",
+    "install": "Install a plugin, after showing what that would change.",
+    "uninstall": "Remove a plugin, and what nothing else needs.",
+    "sync": "Install again what an upgrade has lost.",
+    "new": "Write a new model plugin that works, for you to change.",
+    "check": "Examine a model plugin, and say what it does not keep.",
+    "data": "List data sets, show what is in one, fetch its files.",
+    "train": "Train one model and write a run folder.",
+    "sample": "Generate examples with a trained model.",
+    "encode": "Turn data into codes with a trained model.",
+    "decode": "Turn codes into data with a trained model.",
+    "evaluate": "Measure how a trained model, or a file of samples, generates.",
+    "compare": "Train contestants over seeds, and compare how each one generates.",
+    "report": "Rebuild the report of a comparison without measuring again.",
+}
+
+
+# They load no plugin: what is broken must be found, removed and replaced with them.
+_MANAGEMENT = ("doctor", "plugins", "search", "install", "uninstall", "sync")
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called, and not for a list of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"zoo.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from zoo.errors import did_you_mean
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"No command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        items = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="zoo")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "-p", "blocked", multiple=True, metavar="no:NAME", help="Never import this plugin (no:all: none but the core)."
+)
+@click.option("--trace-hooks", is_flag=True, help="Print which hooks were called, how often, and how long they took.")
+@click.option("--no-extensions", is_flag=True, help="Leave out installed extensions, which wrap the models' hooks.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], trace_hooks: bool, no_extensions: bool) -> None:
+    """A zoo of generative models: train them, and compare how each one generates.
+
+    Example: zoo compare rbm ae@gmm vae --data digits
+    """
+    if wrong := [name for name in blocked if not name.startswith("no:")]:
+        raise click.UsageError(f"-p takes no:NAME, got {wrong[0]!r}.")
+    if blocked:
+        names = [os.environ.get(VARIABLE, ""), *(name.removeprefix("no:") for name in blocked)]
+        os.environ[VARIABLE] = ",".join(filter(None, names))  # child processes too
+    if trace_hooks:
+        os.environ[tracing.VARIABLE] = "1"  # child processes too: a cell's table is in its output.log
+        ctx.call_on_close(lambda: click.echo("\n".join(tracing.summary()), err=True))
+    if no_extensions:
+        os.environ["ZOO_NO_EXTENSIONS"] = "1"
+    if os.environ.get("ZOO_STRICT") and ctx.invoked_subcommand not in _MANAGEMENT:
+        from zoo.api import default
+
+        default.verify()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    0 done, 1 some cells failed, 2 wrong use, 3 plugin, 4 data, 5 checkpoint, 6 diverged, 130 interrupted.
+    """
+    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
+    _open_streams()
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; every expected error is printed here and nowhere else."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(words, prog_name="zoo", standalone_mode=False)
+    except ZooError as error:
+        if "--debug" in words:
+            traceback.print_exc()
+            for note in getattr(error, "__notes__", []):
+                click.echo(note, err=True)
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        interrupted = error.__cause__ if isinstance(error, click.Abort) else error  # click's own word for it
+        click.echo(str(interrupted or "") or "Interrupted.", err=True)
+        return getattr(interrupted, "exit_code", 130)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's own words
+            raise
+        if "--debug" in words:
+            traceback.print_exc()
+        click.echo("Error: The memory does not suffice; take a smaller model, or fewer examples.", err=True)
+        return 1
+    except OSError as error:  # our output cannot be written, or its reader went away
+        if "--debug" in words:
+            traceback.print_exc()
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"Error: {error}.", err=True)
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _open_streams() -> None:
+    """Streams that take every text: what their encoding lacks becomes `?`, and what a closed one is given is lost."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (as long as the process)
+        else:
+            stream.reconfigure(errors="replace")

@@ -1,0 +1,145 @@
+"""A GPU that is none, for machines without one: its tensors are the processor's, and keep apart from them.
+
+Inside `EmulatedDevice` a tensor that is made on `cuda:0` or moved there is marked so, and whatever is computed from it.
+An operation on tensors of both places raises, as it does in CUDA, and so do a draw from the other place's generator
+and a conversion to numpy. The arithmetic is the processor's, so that results are the same as there, to the bit.
+Counted are the reads for which a host would have to wait.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+from unittest import mock
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import _engine_run_backward
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from zoo.runtime.devices import CPU
+
+PLACE = torch.device("cuda", 0)
+_READS = {"item", "tolist", "cpu", "nonzero", "unique", "equal", "__bool__", "__int__", "__float__", "__index__"}
+_ACROSS = {"_foreach_copy_", "_has_compatible_shallow_copy_type"}  # what may be given tensors of both places
+_ATTRIBUTES = {"device": PLACE, "is_cpu": False, "is_cuda": True}
+
+
+class _Generator(torch.Generator):
+    """A generator that says it is on the device, and draws what the processor's draws."""
+
+    device = PLACE
+
+
+def _make_generator(device: Any) -> torch.Generator:
+    """What `torch.Generator` is with such a device."""
+    return _Generator() if torch.device(device) == PLACE else torch.Generator(device)
+
+
+class EmulatedDevice(TorchFunctionMode):
+    """A context in which `cuda:0` can be used.
+
+    Attributes:
+        reads: how often the host read a value of the device so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+        self._there: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
+        self._patches = ExitStack()
+
+    def __enter__(self) -> Self:
+        make = nn.Parameter.__new__
+
+        def made(kind: type[nn.Parameter], data: Tensor | None = None, requires_grad: bool = True) -> nn.Parameter:
+            parameter = make(kind, data, requires_grad)
+            self._mark(parameter, data is not None and self._holds(data))
+            return parameter
+
+        for name, value in (
+            ("torch.cuda.device_count", lambda: 1),
+            ("torch.cuda.get_device_name", lambda device: "an emulation"),
+            ("torch.cuda.get_rng_state", lambda device: torch.zeros(0, dtype=torch.uint8)),
+            ("torch.cuda.set_rng_state", lambda state, device: None),
+            ("torch.nn.Parameter.__new__", made),
+            ("zoo.runtime.randomness.Generator", _make_generator),
+        ):
+            self._patches.enter_context(mock.patch(name, value))
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._patches.close()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        given = args[:1] if name == "__deepcopy__" else (args, kwargs)  # beside it, the copies so far
+        tensors = [each for each in tree_leaves(given) if isinstance(each, Tensor)]
+        there = [each for each in tensors if self._holds(each)]
+        if name == "__get__" and there and func.__self__.__name__ in _ATTRIBUTES:
+            return _ATTRIBUTES[func.__self__.__name__]
+        if name == "numpy" and there:
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        self.reads += name in _READS and bool(there)
+        device, args, kwargs = _on_the_processor(name, args, dict(kwargs or {}))
+        if name in ("copy_", "__set__"):  # the first stays where it is, unless its data become the second's
+            goes = self._holds(args[name == "__set__" and func.__self__.__name__ == "data"])
+        elif device is not None:
+            goes = device == PLACE
+        else:
+            goes = bool(there)
+            if goes and name not in _ACROSS and any(each.dim() and not self._holds(each) for each in tensors):
+                raise RuntimeError(f"{name}: expected all tensors to be on the same device, got cuda:0 and cpu")
+        generator = kwargs.get("generator")
+        if generator is not None and isinstance(generator, _Generator) != goes:
+            raise RuntimeError(f"{name}: the generator is on {generator.device}, and the draws are not")
+        if name == "backward":
+            return self._differentiate(args[0], kwargs.get("gradient"), bool(kwargs.get("retain_graph")))
+        result = func(*args, **kwargs)
+        if name in ("to", "cpu") and result is args[0] and goes != bool(there):
+            result = result.clone()
+        for each in tree_leaves((result, args[:1] if name in ("copy_", "__set__") else ())):
+            if isinstance(each, Tensor):
+                self._mark(each, goes)
+        return result
+
+    def _differentiate(self, loss: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
+        """`loss.backward()`, in which derivatives that are written in Python see the device, too."""
+        seed = torch.ones_like(loss) if gradient is None else gradient
+        self._mark(seed, self._holds(loss))
+        super().__enter__()  # type: ignore[no-untyped-call]  # torch leaves it for what it calls
+        try:
+            _engine_run_backward(
+                (loss,), (seed,), retain_graph, False, (), allow_unreachable=True, accumulate_grad=True
+            )
+        finally:
+            super().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    def _holds(self, tensor: Tensor) -> bool:
+        return id(tensor) in self._there and self._there[id(tensor)] is tensor
+
+    def _mark(self, tensor: Tensor, goes: bool) -> None:
+        if goes:
+            self._there[id(tensor)] = tensor
+        else:
+            self._there.pop(id(tensor), None)
+
+
+def _on_the_processor(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.device | None, Any, Any]:
+    """The device that a call asks for, and the call that asks for the processor."""
+    device = kwargs.pop("device", None)
+    if name == "cpu":
+        device = CPU
+    if name == "to":
+        device = next((each for each in args if isinstance(each, str | torch.device)), device)
+        args = tuple(CPU if isinstance(each, str | torch.device) else each for each in args)
+        if len(args) == 1 and not kwargs:
+            args = (*args, CPU)
+    return None if device is None else torch.device(device), args, kwargs

@@ -1,0 +1,92 @@
+"""Claims about a model in use: what it answers for one example depends on that example, and asking changes nothing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from zoo.conformance.claim import DoesNotApply, Failure, case_claim
+from zoo.conformance.determinism import draws_of
+from zoo.conformance.subject import FEW, Case
+from zoo.contract.log_prob import LogProb
+from zoo.errors import Unsupported
+from zoo.runtime.randomness import generator
+from zoo.training.meter import Step
+
+TOLERANCE = 1e-4  # of values near 1 in single precision, whose sums run in another order for another batch size
+
+
+@case_claim()
+def codes_do_not_depend_on_the_batch(case: Case) -> None:
+    """The code and the reconstruction of an example are the same alone and among others."""
+    x = case.data.train[:8]
+    for what, function in (("encode", case.trained.encode), ("decode", case.trained.reconstruct)):
+        together, alone = function(x), torch.cat([function(each) for each in x.split(1)])
+        _must_be_close(together, alone, f"{what} must answer for each example by itself")
+
+
+@case_claim("log_prob")
+def likelihoods_do_not_depend_on_the_batch(case: Case) -> None:
+    """An exact likelihood of an example is the same alone and among others."""
+    x = case.bits[:8]
+    together, alone = exact(case, x), torch.cat([exact(case, each) for each in x.split(1)])
+    _must_be_close(together, alone, "an exact log_prob must answer for each example by itself")
+
+
+@case_claim()
+def using_a_model_leaves_it_as_it_is(case: Case) -> None:
+    """`sample`, `encode`, `decode`, `log_prob` and `sample_codes` change no weight, no buffer and no training mode."""
+    module = case.trained.module
+    before = _everything(module)
+    for hook, call in draws_of(case).items():
+        try:
+            call(0)
+        except Unsupported:
+            continue
+        _must_be_unchanged(module, before, hook)
+
+
+@case_claim("loss")
+def a_loss_in_evaluation_leaves_the_model_as_it_is(case: Case) -> None:
+    """In evaluation mode, `loss` changes no weight, no buffer and no training mode: early stopping calls it there."""
+    module = case.train(0, FEW).module.eval()
+    before = _everything(module)
+    with torch.no_grad():
+        case.plugin.hooks.loss(model=module, x=case.shown, generator=generator(0, "loss"), step=Step())
+    _must_be_unchanged(module, before, "loss in evaluation mode")
+
+
+def exact(case: Case, x: Tensor, seed: int = 0) -> Tensor:
+    """The exact log p(x) in nats, shape (N,); raises `DoesNotApply` for a model that has none."""
+    kind_of(case.trained.log_prob(case.bits[:1]), "exact")  # a bound for every x would take long
+    return kind_of(case.trained.log_prob(x, seed=seed), "exact").nats
+
+
+def kind_of(bounds: tuple[LogProb, ...], kind: str) -> LogProb:
+    """The answer of this kind; raises `DoesNotApply` where there is none."""
+    for bound in bounds:
+        if bound.kind == kind:
+            return bound
+    raise DoesNotApply(f"its likelihood is {' and '.join(bound.kind for bound in bounds)}, not {kind}")
+
+
+def _everything(module: nn.Module) -> dict[str, Tensor]:
+    """Copies of all parameters and buffers, those that are not saved included."""
+    return {name: value.detach().clone() for name, value in [*module.named_parameters(), *module.named_buffers()]}
+
+
+def _must_be_unchanged(module: nn.Module, before: dict[str, Tensor], hook: str) -> None:
+    after = _everything(module)
+    if after.keys() != before.keys():
+        raise Failure(f"{hook} must leave the model as it is, and changed which tensors it has")
+    changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
+    if changed:
+        raise Failure(f"{hook} must leave the model as it is, and changed {', '.join(changed)}")
+    if any(part.training for part in module.modules()):
+        raise Failure(f"{hook} must leave the model in evaluation mode, and put it into training mode")
+
+
+def _must_be_close(found: Tensor, wanted: Tensor, rule: str) -> None:
+    gap = (found - wanted).abs().max().item()
+    if gap > TOLERANCE * (1 + wanted.abs().max().item()):
+        raise Failure(f"{rule}, got a difference of {gap:g} between a batch of {len(found)} and single ones")

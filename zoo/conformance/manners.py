@@ -1,0 +1,156 @@
+"""Claims about manners: a plugin works in somebody else's process, and leaves there nothing but its answers.
+
+One life of a model (built, initialised, trained, used) is observed once per data set, and each claim looks at a part of
+what was seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from zoo.conformance.claim import Failure, case_claim
+from zoo.conformance.determinism import draws_of, fit
+from zoo.conformance.settings import restore, settings
+from zoo.conformance.subject import FEW, Case
+from zoo.errors import Unsupported
+from zoo.runtime.randomness import generator
+from zoo.training.meter import Step
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+
+
+@dataclass
+class Observed:
+    """What a life of a model left behind: text, files that were opened for writing, and settings that changed."""
+
+    printed: str = ""
+    written: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+@case_claim()
+def nothing_is_printed(case: Case) -> None:
+    """No hook prints, or warns: standard output belongs to results, and standard error to the core."""
+    if text := _observed(case).printed.strip():
+        raise Failure(f"hooks must print nothing, got {text[:200]!r}")
+
+
+@case_claim()
+def nothing_is_written(case: Case) -> None:
+    """No hook opens a file for writing: the run folder is the core's."""
+    if files := _observed(case).written:
+        raise Failure(f"hooks must write no files, got {', '.join(files[:5])}")
+
+
+@case_claim()
+def settings_of_the_process_are_kept(case: Case) -> None:
+    """Threads, default dtype, gradient mode, working folder and environment are after a hook what they were before."""
+    if changed := _observed(case).changed:
+        raise Failure(f"hooks must leave the settings of the process alone, and changed {', '.join(changed)}")
+
+
+@case_claim()
+def the_plugin_keeps_no_state(case: Case) -> None:
+    """The plugin object is the same after a training as before it: what is learned belongs to the module."""
+    if kept := _observed(case).kept:
+        raise Failure(f"a plugin is stateless, and this one keeps {', '.join(kept)}; put it into the module")
+
+
+@case_claim()
+def what_a_model_learns_from_is_left_as_it_is(case: Case) -> None:
+    """`loss`, `initialise` and `fit` write into none of the examples that they are given."""
+    hooks, module = case.plugin.hooks, case.build().train()
+    train = case.data.standardise(case.data.train).clone()
+    examples = {"initialise": train, "loss": case.shown.clone()}
+    before = {hook: x.clone() for hook, x in examples.items()}
+    whole = case.data.train.clone()
+    if case.plugin.implements("initialise"):
+        hooks.initialise(model=module, train=train)
+    if case.plugin.implements("loss"):
+        hooks.loss(model=module, x=examples["loss"], generator=generator(0, "loss"), step=Step())
+    else:
+        fit(case, module)
+    for hook, x in examples.items():
+        if not torch.equal(x, before[hook]):
+            raise Failure(f"{hook} must leave its examples as they are; work on a copy (x.clone())")
+    if not torch.equal(case.data.train, whole):
+        case.data.train.copy_(whole)
+        raise Failure("fit must leave its examples as they are; work on a copy (x.clone())")
+
+
+_LIVES: WeakKeyDictionary[Case, Observed] = WeakKeyDictionary()
+
+
+def _observed(case: Case) -> Observed:
+    """What a life of the model left behind, lived once."""
+    if case not in _LIVES:
+        seen = Observed()
+        instance, before, text = dict(vars(case.plugin.instance)), settings(), io.StringIO()
+        with (
+            contextlib.redirect_stdout(text),
+            contextlib.redirect_stderr(text),
+            warnings.catch_warnings(record=True) as warned,
+            _watching(seen.written),
+        ):
+            warnings.simplefilter("always")
+            _live(case)
+        seen.printed = text.getvalue() + "".join(f"{each.category.__name__}: {each.message}\n" for each in warned)
+        seen.changed = restore(before)
+        after = vars(case.plugin.instance)
+        seen.kept = [name for name in after if name not in instance or after[name] is not instance[name]]
+        _LIVES[case] = seen
+    return _LIVES[case]
+
+
+def _live(case: Case) -> None:
+    """Build, initialise and train a model, and use it."""
+    module = case.build().train()
+    if case.plugin.implements("fit"):
+        fit(case, module)
+    else:
+        case.plugin.hooks.loss(model=module, x=case.shown, generator=generator(0, "loss"), step=Step())
+        case.train(0, FEW)
+    for call in draws_of(case).values():
+        with contextlib.suppress(Unsupported):
+            call(0)
+
+
+class _Watch:
+    """A listener to Python's audit events, which cannot be taken away again, hence one for the process."""
+
+    files: list[str] | None = None
+    installed = False
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.files is not None and event == "open":
+            path, mode, flags = arguments
+            writing = any(sign in (mode or "") for sign in "wax+") or (mode is None and flags & _WRITING)
+            if writing and isinstance(path, str | bytes | os.PathLike) and "__pycache__" not in os.fsdecode(path):
+                self.files.append(os.fsdecode(path))
+
+
+_WATCH = _Watch()
+
+
+@contextlib.contextmanager
+def _watching(files: list[str]) -> Iterator[None]:
+    """Note every file that is opened for writing inside."""
+    if not _WATCH.installed:
+        sys.addaudithook(_WATCH)
+        _WATCH.installed = True
+    _WATCH.files = files
+    try:
+        yield
+    finally:
+        _WATCH.files = None

@@ -1,0 +1,127 @@
+"""Claims about files: a loaded model is the model that was saved, and a training goes on as if it had not stopped."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from zoo.conformance.claim import DoesNotApply, Failure, Skip, case_claim, plugin_claim
+from zoo.conformance.subject import FEW, Case, Subject
+from zoo.errors import CheckpointError, Unsupported
+from zoo.models.checkpoint import load_model
+from zoo.models.model import Model
+from zoo.plugins.registry import PluginRegistry
+from zoo.runtime.threads import ENVIRONMENT
+from zoo.training.checkpoints import CheckpointPolicy, earlier_states
+
+_SECONDS = 300  # for a fresh process to import torch and answer
+_APART = 3  # steps from one state that a training goes on from to the next
+
+
+@case_claim()
+def a_loaded_model_gives_the_same(case: Case) -> None:
+    """Saved to a safetensors file, without pickle, and loaded: codes, samples and likelihoods are the same."""
+    x, bits = case.data.train[:8], case.bits[:8]
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = load_model(case.trained.save(Path(folder)), case.registry)
+    _must_agree(outputs(loaded, x, bits), outputs(case.trained, x, bits), "the loaded model")
+
+
+@plugin_claim
+def a_fresh_process_gives_the_same(subject: Subject) -> None:
+    """A process that has only the file loads it, and its codes, samples and likelihoods are the same, bit for bit."""
+    if not subject.plugin.distribution:
+        raise Skip("it is registered in this process, and another one does not know it")
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = [Path(temporary) / str(number) for number in range(len(subject.cases))]
+        for folder, case in zip(folders, subject.cases, strict=True):
+            case.trained.save(folder)
+            save_file({"x": case.data.train[:8].clone(), "bits": case.bits[:8].clone()}, folder / "inputs")
+        _answer_elsewhere(folders)
+        for folder, case in zip(folders, subject.cases, strict=True):
+            wanted = outputs(case.trained, case.data.train[:8], case.bits[:8])
+            _must_agree(load_file(folder / "outputs"), wanted, f"on {case.name}: the model in a fresh process")
+
+
+@case_claim()
+def a_stopped_training_goes_on(case: Case) -> None:
+    """From a saved state, in a fresh module, a training ends with the weights of one that did not stop, bit for bit."""
+    if case.plugin.implements("fit"):
+        raise DoesNotApply("it is trained by a fit of its own, which begins again at its first step")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        wanted = case.train(0, FEW, folder, CheckpointPolicy(every=0, keep=FEW)).module.state_dict()
+        for state in earlier_states(folder)[::_APART]:  # backwards: what a plugin still remembers is never of that step
+            found = _gone_on(case, folder, state)
+            wrong = [name for name in wanted | found if not _same(found.get(name), wanted.get(name))]
+            if wrong:
+                raise Failure(
+                    f"{', '.join(wrong[:3])} must be the same after going on from {state.stem}; what a loss keeps from "
+                    "step to step must be a buffer (persistent=False leaves it out of the model's file)"
+                )
+
+
+def outputs(model: Model, x: Tensor, bits: Tensor) -> dict[str, Tensor]:
+    """What a model answers for examples x and their bits, those hooks left out that it does not support."""
+    calls: dict[str, Callable[[], Tensor]] = {
+        "encode": lambda: model.encode(x),
+        "draws of codes": lambda: model.encode(x, seed=0),
+        "decode": lambda: model.reconstruct(x),
+        "sample": lambda: model.sample(8, seed=0),
+        "log_prob": lambda: torch.stack([bound.nats for bound in model.log_prob(bits)]),
+    }
+    answers = {}
+    for hook, call in calls.items():
+        try:
+            answers[hook] = call().clone().contiguous()
+        except Unsupported:
+            continue
+    return answers
+
+
+def answer(folders: list[str]) -> None:
+    """In the fresh process: load the model of each folder and write what it answers beside it."""
+    for folder in map(Path, folders):
+        # copied, since a map of a file lies anywhere in memory, and products then round otherwise
+        inputs = {name: value.clone() for name, value in load_file(folder / "inputs").items()}
+        model = load_model(folder / "model.safetensors", PluginRegistry(extensions=False))
+        save_file(outputs(model, inputs["x"], inputs["bits"]), folder / "outputs")
+
+
+def _answer_elsewhere(folders: list[Path]) -> None:
+    code = "import sys; from zoo.conformance.saving import answer; answer(sys.argv[1:])"
+    environment = os.environ | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code, *map(str, folders)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    if done.returncode:
+        raise Failure(f"a fresh process must load the model, got\n{done.stderr.strip()}")
+
+
+def _gone_on(case: Case, folder: Path, state: Path) -> dict[str, Tensor]:
+    """The weights, and the buffers of the model's file, at the end of a training that goes on from a state."""
+    try:
+        return dict(case.train(0, FEW, folder, CheckpointPolicy(keep=FEW, begin=state)).module.state_dict())
+    except CheckpointError as error:
+        raise Failure(
+            f"a fresh module must take the state: register every buffer in build, as None if it comes later ({error})"
+        ) from None
+
+
+def _same(found: Tensor | None, wanted: Tensor | None) -> bool:
+    return found is not None and wanted is not None and torch.equal(found, wanted)
+
+
+def _must_agree(found: dict[str, Tensor], wanted: dict[str, Tensor], who: str) -> None:
+    if not wanted:
+        raise DoesNotApply("it supports nothing that could be compared")
+    for hook, value in wanted.items():
+        if hook not in found or not torch.equal(found[hook], value):
+            raise Failure(f"{who} must give the same {hook}; what it learned must be in parameters and buffers")

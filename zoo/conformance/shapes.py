@@ -1,0 +1,115 @@
+"""Claims about shapes: batches of 1 and more, and examples of other shapes than the usual ones.
+
+That what comes back is a finite floating-point tensor of its own, without a gradient and in the data's range, is
+checked by `zoo.plugins.hook_checks` on every call here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from zoo.conformance.claim import DoesNotApply, Failure, case_claim, plugin_claim
+from zoo.conformance.subject import Case, Subject, untrained
+from zoo.contract.data_spec import DataSpec
+from zoo.errors import Unsupported
+from zoo.models.model import Model
+
+BATCHES = (1, 7)
+SHAPES = ((1,), (5,), (4, 4), (3, 2, 2))
+
+
+@case_claim()
+def samples_have_the_shape_of_the_data(case: Case) -> None:
+    """`sample` returns (n, *data.shape) for n of 1 and more."""
+    for n in BATCHES:
+        case.trained.sample(n, seed=0)
+
+
+@case_claim()
+def codes_have_one_shape(case: Case) -> None:
+    """`encode` returns (B, *latent), of one and the same latent shape for means and draws, for B of 1 and more."""
+    shapes = {
+        f"{kind} of {n}": case.trained.encode(case.data.train[:n], seed=seed).shape[1:]
+        for n in BATCHES
+        for kind, seed in (("means", None), ("draws", 0))
+    }
+    if len(set(shapes.values())) > 1:
+        raise Failure(f"every code must have the same shape, got {_listed(shapes)}")
+
+
+@case_claim()
+def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
+    """`decode` returns (B, *data.shape) for mean codes and draws of codes; for real data with a generator too."""
+    for n in BATCHES:
+        for seed in (None, 0):
+            z = case.trained.encode(case.data.train[:n], seed=seed)
+            case.trained.decode(z)
+            if case.data.spec.support == "real":
+                case.trained.decode(z, seed=0)
+
+
+@case_claim("sample_codes")
+def drawn_codes_have_the_shape_of_codes(case: Case) -> None:
+    """`sample_codes` returns (n, *latent), of the shape of `encode`; `decode` takes them."""
+    for n in BATCHES:
+        z = case.trained.sample_codes(n, seed=0)
+        encoded = case.trained.encode(case.data.train[:n])
+        if z.shape != encoded.shape:
+            raise Failure(
+                f"sample_codes must return shape {tuple(encoded.shape)}, as encode does, got {tuple(z.shape)}"
+            )
+        case.trained.decode(z)
+
+
+@case_claim("log_prob")
+def a_likelihood_is_one_value_per_example(case: Case) -> None:
+    """`log_prob` returns `zoo.LogProb`s of shape (N,) for N of 1 and more."""
+    for n in BATCHES:
+        case.trained.log_prob(case.bits[:n])
+
+
+@case_claim("diagnose")
+def a_diagnosis_is_plain_values(case: Case) -> None:
+    """`diagnose` returns numbers, texts or lists of numbers by name, all of them finite."""
+    found = case.trained.diagnose(case.bits, case.bits)
+    numbers = [each for value in found.values() for each in (value if isinstance(value, list) else [value])]
+    if wrong := [each for each in numbers if not isinstance(each, str) and not math.isfinite(each)]:
+        raise Failure(f"a diagnosis must be finite, got {wrong[0]} among {', '.join(found)}")
+
+
+@plugin_claim
+def other_shapes_work(subject: Subject) -> None:
+    """A model can be built for vectors, images and colours, and answers in their shapes."""
+    refused, built = [], 0
+    for support in sorted({case.data.spec.support for case in subject.cases}):
+        for shape in SHAPES:
+            spec = DataSpec(shape, support)
+            try:
+                model = untrained(subject.plugin, spec)
+            except Unsupported as error:
+                refused.append(f"{support} of shape {shape}: {error}")
+                continue
+            built += 1
+            x = next(case.data.train for case in subject.cases if case.data.spec.support == support)
+            refused += _refusals(model, x.flatten()[: 3 * spec.size].reshape(3, *shape))
+    if not built:
+        raise DoesNotApply("; ".join(refused))
+
+
+def _refusals(model: Model, x: Tensor) -> list[str]:
+    """Reconstruct and sample; why the model does not where it does not."""
+    refused = []
+    calls: tuple[Callable[[], Tensor], ...] = (lambda: model.reconstruct(x), lambda: model.sample(len(x), seed=0))
+    for call in calls:
+        try:
+            call()
+        except Unsupported as error:
+            refused.append(str(error))
+    return refused
+
+
+def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{tuple(shape)} for {what}" for what, shape in shapes.items())

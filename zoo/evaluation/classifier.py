@@ -1,0 +1,84 @@
+"""A small network that classifies the training split, grey images and their bits alike; its last hidden layer is φ.
+
+    φ(x) = (h(x) - μ) / σ,   h: image -> 32 units,   p(label | x) = softmax(A h(x) + a)
+
+μ and σ are the mean and standard deviation of each unit over the training split as it is compared (as bits for [0, 1]
+data), so that a distance has the same scale on every data set: the variances of the features add up to 32.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from zoo.runtime.randomness import bernoulli
+
+if TYPE_CHECKING:
+    from zoo.data.dataset import Data
+
+UNITS = 32
+
+_CHANNELS = 32
+_SMALLEST_SIDE = 7  # strided convolutions halve an image until one side is no longer than this
+_STEPS = (300, 1000)  # one pass through the training split, within these bounds
+_BATCH = 64
+_LEARNING_RATE = 5e-3
+_BLOCK = 1000  # images per forward pass
+
+
+def feature_network(shape: tuple[int, ...]) -> nn.Sequential:
+    """The untrained φ: convolutions for images (H, W) and (C, H, W), one dense layer for anything else."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    channels, *sides = shape if len(shape) != 2 else (1, *shape)
+    if len(sides) == 2 and min(sides) > _SMALLEST_SIDE:
+        layers.append(nn.Unflatten(1, (channels, *sides)))
+        while min(sides) > _SMALLEST_SIDE:
+            layers += [nn.Conv2d(channels, _CHANNELS, kernel_size=3, stride=2, padding=1), nn.ReLU()]
+            channels, sides = _CHANNELS, [(side + 1) // 2 for side in sides]
+        layers.append(nn.Flatten())
+    else:
+        layers += [nn.Linear(prod(shape), 128), nn.ReLU()]
+        channels, sides = 128, []
+    h = [nn.Linear(channels * prod(sides), UNITS), nn.SiLU()]
+    return nn.Sequential(*layers, *h, nn.Linear(UNITS, UNITS))
+
+
+def trained_features(data: Data, train_labels: Tensor, valid_labels: Tensor) -> tuple[nn.Sequential, float]:
+    """φ trained on the training split, and the share of validation images that its classifier gets right.
+
+    Everything is drawn from torch's global random state.
+    """
+    phi = feature_network(data.spec.shape)
+    *layers, standardise = phi
+    h = nn.Sequential(*layers)
+    train, classes = data.standardise(data.train), train_labels.unique()
+    classifier = nn.Sequential(h, nn.Linear(UNITS, len(classes)))
+    _fit(classifier, data, train, torch.searchsorted(classes, train_labels))
+    with torch.no_grad():
+        compared = train if data.spec.support == "real" else bernoulli(train)
+        units = torch.cat([h(block) for block in compared.split(_BLOCK)])
+        σ = units.std(0)
+        σ = σ.clamp(min=0.01 * float(σ.max()))  # a unit that hardly moves on real images must not drown the others
+        standardise.load_state_dict({"weight": (1 / σ).diag(), "bias": -units.mean(0) / σ})
+        logits = torch.cat([classifier(block) for block in data.standardise(data.valid).split(_BLOCK)])
+    return phi, float((classes[logits.argmax(1)] == valid_labels).double().mean())
+
+
+def _fit(classifier: nn.Module, data: Data, x: Tensor, classes: Tensor) -> None:
+    """Minimise the cross-entropy; [0, 1] images are shown twice in a batch, grey and as bits drawn anew."""
+    fewest, most = _STEPS
+    steps = min(max(len(x) // _BATCH, fewest), most)
+    optimiser = torch.optim.AdamW(classifier.parameters(), lr=_LEARNING_RATE, fused=True)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(x), (_BATCH,))
+        batch, target = x[rows], classes[rows]
+        if data.spec.support == "unit":
+            batch, target = torch.cat([batch, bernoulli(batch)]), target.repeat(2)
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(classifier(batch), target).backward()
+        optimiser.step()
+        schedule.step()

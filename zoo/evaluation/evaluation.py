@@ -1,0 +1,149 @@
+"""`Evaluation` and `Measurement`: what a metric is given for one contestant and seed, and what it answers.
+
+Samples of [0, 1] data are compared as bits: one draw from each returned mean, against one draw from each grey test
+image. A model that returns means and one that returns draws then answer the same question. The draws have fixed seeds
+of their own, so that the training seed never moves the yardstick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.errors import Unsupported
+from zoo.evaluation.reference import reference_split
+from zoo.runtime.randomness import bernoulli, generator
+from zoo.runtime.seeds import BITS_SEED
+
+if TYPE_CHECKING:
+    from zoo.data.dataset import Data
+    from zoo.evaluation.features import FeatureSpace
+    from zoo.models.model import Model
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure for one trained contestant.
+
+    Args:
+        value: in the unit that the metric's card states.
+        kind: of a likelihood: `exact`, `lower`, `upper` or `estimate`; "" for a figure that is what it is.
+        stderr: standard error that the measuring itself adds, None where none is known.
+        note: for the foot of the table.
+        bracket: the ends between which the figure lies, where two bounds are known; `value` is the cautious one.
+    """
+
+    value: float
+    kind: str = ""
+    stderr: float | None = None
+    note: str = ""
+    bracket: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a metric is given.
+
+    Args:
+        model: the trained contestant, or None for bare samples (the `real` row, samples from outside).
+        data: all three splits, in the user's units.
+        generated: samples, shape (N, *shape), in the user's units, as the model returned them: means or draws; or the
+            `zoo.Unsupported` with which it refused to generate.
+        features: the frozen feature space of these data.
+        against: real images to compare with, shape (N, *shape); None takes the test images of `reference_split`.
+
+    Raises:
+        ValueError: for samples of another shape, not finite, or outside [0, 1] where the data are inside.
+    """
+
+    model: Model | None
+    data: Data
+    generated: Tensor | Unsupported
+    features: FeatureSpace
+    against: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.generated, Unsupported):
+            return
+        shape, x = self.data.spec.shape, self.generated
+        if x.shape[1:] != shape or len(x) == 0:
+            raise ValueError(f"samples must have shape (N, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
+        if not torch.isfinite(x).all():
+            raise ValueError("samples must be finite, got nan or infinity")
+        if self.data.spec.support != "real" and (x.min() < 0 or x.max() > 1):
+            raise ValueError(f"samples must be in [0, 1], got values in [{x.min():g}, {x.max():g}]; divide by 255")
+
+    @property
+    def samples(self) -> Tensor:
+        """The samples; raises the model's `zoo.Unsupported` where there are none."""
+        if isinstance(self.generated, Unsupported):
+            raise self.generated
+        return self.generated
+
+    @cached_property
+    def reference(self) -> Tensor:
+        """Real images, as many as a contestant draws samples, shape (N, *shape), in the user's units."""
+        return reference_split(self.data).images if self.against is None else self.against
+
+    @cached_property
+    def sample_bits(self) -> Tensor:
+        """The samples as they are compared: one draw of bits from each mean; real-valued samples standardised."""
+        return self._compared(self.samples, "bits of the samples")
+
+    @cached_property
+    def reference_bits(self) -> Tensor:
+        """The reference as it is compared: one draw of bits from each image; real-valued images standardised."""
+        return self._compared(self.reference, "bits of the reference")
+
+    @cached_property
+    def test_bits(self) -> Tensor:
+        """The whole test split as likelihoods have it: bits drawn once, or real values in the user's units."""
+        test = self.data.test
+        return test if self.data.spec.support == "real" else bernoulli(test, generator(BITS_SEED, "bits of the test"))
+
+    @property
+    def test_as_trained(self) -> Tensor:
+        """The test split as the model was trained on it: grey, real, or as `test_bits` for a model of bits."""
+        return self.test_bits if self.model is not None and self.model.trains_on_bits else self.data.test
+
+    @cached_property
+    def sample_features(self) -> Tensor:
+        """φ(sample_bits), float64, shape (N, d)."""
+        return self.features(self.sample_bits)
+
+    @cached_property
+    def reference_features(self) -> Tensor:
+        """φ(reference_bits), float64, shape (N, d)."""
+        return self.features(self.reference_bits)
+
+    @cached_property
+    def returned_features(self) -> Tensor:
+        """φ of the samples as the model returned them, means or draws: a copy of a training image is then a copy."""
+        return self.features(self.data.standardise(self.samples))
+
+    @cached_property
+    def train_features(self) -> Tensor:
+        """φ of the training split in the form of `returned_features`: as it is, or as bits if the samples are bits."""
+        return self.features(self._as_returned(self.data.train, "bits of the training split"))
+
+    @cached_property
+    def held_out_features(self) -> Tensor:
+        """φ of the reference, real images that nobody trained on, in the form of `returned_features`."""
+        return self.features(self._as_returned(self.reference, "bits of the reference"))
+
+    @property
+    def returns_bits(self) -> bool:
+        """Whether the samples of [0, 1] data are draws: 0 and 1 only."""
+        return self.data.spec.support != "real" and bool(((self.samples == 0) | (self.samples == 1)).all())
+
+    def _as_returned(self, x: Tensor, purpose: str) -> Tensor:
+        return self._compared(x, purpose) if self.returns_bits else self.data.standardise(x)
+
+    def _compared(self, x: Tensor, purpose: str) -> Tensor:
+        if self.data.spec.support == "real":
+            return self.data.standardise(x)
+        return bernoulli(x, generator(BITS_SEED, purpose))

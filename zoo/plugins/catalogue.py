@@ -1,0 +1,177 @@
+"""The catalogue `registry.toml`: plugins that are known, installed or not, and the default comparison.
+
+It is read at start-up, so its schema is checked by hand: neither pydantic nor any plugin is imported.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from zoo.errors import ConfigError, did_you_mean
+
+SCHEMA = 1
+SHIPPED = Path(__file__).parents[1] / "registry.toml"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version of a plugin.
+
+    Attributes:
+        source: `index` (the package index), the https address of a wheel, or a folder beside the catalogue.
+        sha256: of its wheel; "" for a folder.
+        yanked: why nobody should install it; "" if it is well.
+        conformance: the verdict of `zoo check` on it; "" if that is not known.
+    """
+
+    version: str
+    source: str
+    sha256: str = ""
+    yanked: str = ""
+    conformance: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One plugin of the catalogue: where it comes from and what it can do, said without importing it.
+
+    Attributes:
+        tier: who answers for it: `official`, the zoo's authors; `example`, of a plugin by others; `community`.
+        capabilities: the optional hooks that it has.
+        supports: the kinds of data that it can be trained on: `bits`, `unit`, `real`.
+        published: whether the package of this name on the package index is this plugin. Where it is not, anybody could
+            take the name, and nothing is installed from there.
+        superseded_by: the name of the plugin to use instead.
+        releases: its versions.
+    """
+
+    name: str
+    group: str
+    package: str
+    entry_point: str
+    summary: str
+    tier: str
+    requires_core: str
+    requires_python: str
+    licence: str
+    paper: str = ""
+    trains_on: str = ""
+    latent: str = ""
+    likelihood: bool = False
+    capabilities: list[str] = field(default_factory=list)
+    supports: list[str] = field(default_factory=list)
+    published: bool = False
+    superseded_by: str = ""
+    releases: tuple[Release, ...] = ()
+
+
+@dataclass(frozen=True)
+class DefaultComparison:
+    """What `zoo compare` does when it is given nothing; `controls` are the rows that `--full` adds.
+
+    `metrics` is the order of the columns; a metric that is not named follows them.
+    """
+
+    contestants: list[str]
+    data: str
+    seeds: int
+    controls: list[str] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The content of a `registry.toml`; `folder` is what the folders of its releases are relative to."""
+
+    entries: tuple[Entry, ...]
+    compare: DefaultComparison
+    folder: Path
+
+    def find(self, name: str, group: str = "zoo.models") -> Entry | None:
+        """The entry of this name, or None."""
+        return next((entry for entry in self.entries if (entry.name, entry.group) == (name, group)), None)
+
+
+def read_catalogue(path: Path = SHIPPED) -> Catalogue:
+    """Read and check a catalogue.
+
+    Raises:
+        ConfigError: naming the file, the entry and the key that is wrong.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the catalogue {path}: {error.strerror or error}.") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, numbers of too many digits, or too deep
+        raise ConfigError(f"The catalogue {path} must be TOML: {error}.") from None
+    if document.get("schema") != SCHEMA:
+        raise ConfigError(
+            f"The catalogue {path} must have schema = {SCHEMA}, got {document.get('schema')!r}; update zoo."
+        )
+    if unknown := set(document) - {"schema", "compare", "plugin"}:
+        raise ConfigError(f"The catalogue {path} has unknown keys: {', '.join(sorted(unknown))}.")
+    tables = document.get("plugin", [])
+    if not isinstance(tables, list):
+        raise ConfigError(f"The catalogue {path} must list its plugins as [[plugin]].")
+    entries = tuple(_entry(table, f"plugin {number} of {path}") for number, table in enumerate(tables, 1))
+    names = [(entry.group, entry.name) for entry in entries]
+    if doubles := sorted({name for group, name in names if names.count((group, name)) > 1}):
+        raise ConfigError(f"The catalogue {path} lists twice: {', '.join(doubles)}.")
+    compare = _checked(DefaultComparison, document.get("compare", {}), f"[compare] of {path}")
+    if not compare.contestants or compare.seeds < 1:
+        raise ConfigError(f"[compare] of {path} needs a list of contestants and 1 seed at least.")
+    return Catalogue(entries, compare, path.resolve().parent)
+
+
+def _entry(table: Any, where: str) -> Entry:
+    """A plugin with its releases, each of which can be had without leaving the catalogue's folder."""
+    tables = table.get("release", []) if isinstance(table, dict) else []
+    if not isinstance(tables, list):
+        raise ConfigError(f"{where} must list its releases as [[plugin.release]].")
+    releases = tuple(_checked(Release, each, f"release {number} of {where}") for number, each in enumerate(tables, 1))
+    plain = {key: value for key, value in table.items() if key != "release"} if isinstance(table, dict) else table
+    entry: Entry = _checked(Entry, plain, where)
+    for release in releases:
+        if fault := _fault(release, entry):
+            raise ConfigError(f"Release {release.version!r} in {where} {fault}.")
+    return replace(entry, releases=releases)
+
+
+def _fault(release: Release, entry: Entry) -> str:
+    """What is wrong with a release, or ""."""
+    if release.sha256 and not re.fullmatch("[0-9a-f]{64}", release.sha256):
+        return f"has the sha256 {release.sha256!r}, and that must be 64 digits in lower-case hexadecimal"
+    if release.source == "index":
+        return "" if entry.published else "has the source 'index'; that needs published = true"
+    if release.source.startswith("https://"):
+        return "" if release.sha256 else "has an address, and needs the sha256 of what lies there"
+    if ":" in release.source:
+        return f"has the source {release.source!r}; it must be 'index', an https address, or a folder"
+    folder = PurePosixPath(release.source)
+    if folder.is_absolute() or ".." in folder.parts or "\\" in release.source or not folder.parts:
+        return f"has the source {release.source!r}; a folder must be relative and inside that of the catalogue"
+    return ""
+
+
+def _checked(cls: type[Any], table: Any, where: str) -> Any:
+    """Build `cls` from a TOML table whose keys and types match its fields."""
+    kinds = {"str": str, "bool": bool, "int": int, "list[str]": list}
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} must be a table.")
+    known = {each.name: kinds[str(each.type)] for each in fields(cls) if str(each.type) in kinds}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(f"{where} has the unknown key {key!r}.{did_you_mean(key, known)}")
+        if type(value) is not known[key]:
+            raise ConfigError(f"{key} in {where} must be a {known[key].__name__}, got {value!r}.")
+        for text in value if isinstance(value, list) else [value] if isinstance(value, str) else []:
+            if not isinstance(text, str) or not text.isprintable():
+                raise ConfigError(f"{key} in {where} must be text that can be printed, got {text!r}.")
+    try:
+        return cls(**table)
+    except TypeError as error:
+        raise ConfigError(f"{where} is incomplete: {str(error).partition('missing')[2].strip() or error}.") from None

@@ -1,0 +1,71 @@
+"""What `zoo info NAME` shows of a loaded model: its card, and every setting with its bounds, as plain values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from zoo.contract.card import TRAINING_KEYS_USED_BY_FIT, Card
+from zoo.contract.config import Config
+from zoo.plugins.catalogue import Entry
+from zoo.plugins.plugin import Plugin
+
+_BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >=", "max_length": "length <="}
+
+
+def describe_model(plugin: Plugin, entry: Entry | None) -> dict[str, Any]:
+    """The facts of a model: JSON-ready, in the order in which they are shown."""
+    card: Card = plugin.card
+    return {
+        "name": card.name,
+        "summary": card.summary,
+        "status": "installed" if plugin.distribution else "registered",
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "tier": entry.tier if entry and entry.package == plugin.distribution else "third party",
+        "paper": card.paper,
+        "trains_on": card.trains_on_with(card.config()),
+        "latent": card.latent,
+        "samples": card.samples,
+        "likelihood": plugin.implements("log_prob"),
+        "config": describe_config(card.config()),
+        "training": [
+            row
+            for row in describe_config(card.training)
+            if row["name"] in TRAINING_KEYS_USED_BY_FIT or not plugin.implements("fit")
+        ],
+        "options": describe_config(card.options()),
+    }
+
+
+def describe_config(config: Config) -> list[dict[str, Any]]:
+    """One entry per field: name, type, value, bounds, description."""
+    rows = []
+    for name, field in type(config).model_fields.items():
+        bounds = [
+            f"{sign} {getattr(constraint, key)}"
+            for constraint in field.metadata
+            for key, sign in _BOUNDS.items()
+            if getattr(constraint, key, None) is not None
+        ]
+        rows.append(
+            {
+                "name": name,
+                "type": _type_name(field.annotation),
+                "default": getattr(config, name),
+                "bounds": ", ".join(bounds),
+                "description": field.description or "",
+            }
+        )
+    return rows
+
+
+def _type_name(annotation: Any) -> str:
+    """`int`, `list of int`, or the choices of a literal, as they are typed on the command line."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    if origin is tuple:
+        return f"list of {_type_name(arguments[0])}"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

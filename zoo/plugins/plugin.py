@@ -1,0 +1,262 @@
+"""Discovery, states and verification of plugins: from an entry point's metadata to a caller for its hooks.
+
+A `Candidate` is one entry point, found in the metadata of an installed distribution and not imported. Loading it
+imports the plugin, checks it against the contract, and returns a `Plugin` with a small pluggy manager of its own, so
+that nothing can answer for another plugin. This module imports neither torch nor pydantic.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pluggy
+
+from zoo.contract.hookspecs import GROUPS, PROJECT
+from zoo.errors import PluginError, ZooError
+from zoo.plugins.blocking import NOTHING, Blocklist
+from zoo.plugins.verification import verify
+from zoo.runtime import tracing
+
+PluginState = Literal["discovered", "blocked", "incompatible", "broken", "loaded"]
+
+CORE = "genzoo"
+
+
+class Plugin:
+    """A loaded and verified plugin: its card, where it comes from, and its hooks, called through pluggy.
+
+    Attributes:
+        card: what it says of itself.
+        hooks: pluggy's relay; call with keywords: `plugin.hooks.sample(model=…, n=…, …)`.
+        distribution: name of the distribution it came with; "" if it was registered in this process.
+        version: that distribution's version.
+        extensions: those that wrap its hooks.
+    """
+
+    def __init__(self, instance: object, group: str, distribution: str = "", version: str = "") -> None:
+        self.instance = instance
+        self.group = group
+        self.distribution = distribution
+        self.version = version
+        self.card: Any = verify(instance, group)
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(GROUPS[group])
+        self._manager.register(instance, name=self.card.name)
+        self.hooks: Any = self._manager.hook
+        if tracing.asked_for():
+            tracing.trace(self._manager, self.qualified)
+        self.extensions: list[Plugin] = []
+
+    def extend(self, extension: Plugin) -> None:
+        """Let an extension wrap this plugin's hooks."""
+        self._manager.register(extension.instance, name=f"extension {extension.qualified}")
+        self.extensions.append(extension)
+
+    def implements(self, hook: str) -> bool:
+        """Whether the plugin has this hook."""
+        return any(impl.plugin is self.instance for impl in getattr(self.hooks, hook).get_hookimpls())
+
+    def names(self, hook: str, argument: str) -> bool:
+        """Whether the plugin's own hook asks for this argument."""
+        implementations = getattr(self.hooks, hook).get_hookimpls()
+        return any(argument in impl.argnames for impl in implementations if impl.plugin is self.instance)
+
+    @property
+    def qualified(self) -> str:
+        """`distribution/name`, or the bare name of a plugin registered in this process."""
+        return f"{self.distribution}/{self.card.name}" if self.distribution else str(self.card.name)
+
+    @property
+    def source(self) -> str:
+        """Name, distribution and version, for messages."""
+        origin = f"{self.distribution} {self.version}" if self.distribution else "registered in this process"
+        return f"{self.card.name!r} ({origin})"
+
+
+@dataclass
+class Candidate:
+    """One entry point of an installed distribution, known from metadata alone.
+
+    Attributes:
+        state: `discovered` until somebody asks for it; then `loaded` or `broken`; or `blocked`, `incompatible`.
+        reason: why it is blocked, incompatible or broken, in a sentence.
+        traceback: of the import that failed, for `zoo doctor`.
+    """
+
+    group: str
+    name: str
+    value: str
+    distribution: str
+    version: str
+    summary: str = ""
+    state: PluginState = "discovered"
+    reason: str = ""
+    traceback: str = field(default="", repr=False)
+    _plugin: Plugin | None = field(default=None, repr=False)
+
+    @property
+    def plugin(self) -> Plugin | None:
+        """The plugin if it is loaded."""
+        return self._plugin
+
+    @property
+    def qualified(self) -> str:
+        """`distribution/name`, which is always unambiguous."""
+        return f"{self.distribution}/{self.name}"
+
+    def load(self) -> Plugin:
+        """Import, verify and return the plugin; the same object on every call.
+
+        Raises:
+            PluginError: if it is blocked, incompatible or broken, with the reason and the way out.
+        """
+        if self.state == "discovered":
+            try:
+                self._plugin = self._import()
+            except Exception as error:
+                self.state, self.reason = "broken", _reason(error)
+                self.traceback = "" if isinstance(error, ZooError) else traceback.format_exc()
+            except SystemExit as error:
+                self.state, self.reason = "broken", f"it called sys.exit({error.code!r}) while it was imported"
+                self.traceback = traceback.format_exc()
+            else:
+                self.state = "loaded"
+        if self._plugin is None:
+            raise PluginError(
+                f"The plugin {self.name!r} of {self.distribution} {self.version} is {self.state}: {self.reason}. "
+                f"{_WAY_OUT[self.state].format(distribution=self.distribution)}"
+            )
+        return self._plugin
+
+    def _import(self) -> Plugin:
+        path, _, attribute = self.value.partition("[")[0].replace(" ", "").partition(":")
+        if not attribute:
+            raise PluginError(f"its entry point {self.value!r} names no plugin; write '{path}:NAME'")
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints must not stand in a result
+            target: Any = importlib.import_module(path)
+        for part in attribute.split("."):
+            if not hasattr(target, part):
+                raise PluginError(f"its entry point {self.value!r} names {part!r}, which {path} does not have")
+            target, path = getattr(target, part), f"{path}.{part}"
+        if inspect.isclass(target):
+            target = instantiate(target)
+        plugin = Plugin(target, self.group, self.distribution, self.version)
+        if plugin.card.name != self.name:
+            raise PluginError(
+                f"its entry point is named {self.name!r} and its card {plugin.card.name!r}; make them equal"
+            )
+        return plugin
+
+
+_WAY_OUT = {
+    "broken": "'zoo doctor' shows the traceback; update it, or remove it with 'pip uninstall {distribution}'.",
+    "incompatible": "Install a version of {distribution} that fits, or another zoo.",
+    "blocked": "Unblock it, and it can be used.",
+}
+
+
+def discover(group: str, blocklist: Blocklist = NOTHING) -> list[Candidate]:
+    """Every entry point of a group in the installed distributions, by reading metadata only."""
+    return [_candidate(group, entry, blocklist) for entry in importlib.metadata.entry_points(group=group)]
+
+
+def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Blocklist) -> Candidate:
+    headers = _headers(entry)
+    name, version = _first(headers, "Name", "an unnamed distribution"), _first(headers, "Version", "without a version")
+    candidate = Candidate(group, entry.name, entry.value, name, version, _first(headers, "Summary", ""))
+    if name != CORE and (reason := blocklist.reason(entry.name, name)):
+        candidate.state, candidate.reason = "blocked", reason
+    elif name != CORE and (mismatch := _core_mismatch(value for key, value in headers if key == "Requires-Dist")):
+        candidate.state, candidate.reason = "incompatible", mismatch
+    return candidate
+
+
+def _headers(entry: importlib.metadata.EntryPoint) -> list[tuple[str, str]]:
+    """The headers of the distribution's METADATA, without the cost of a full e-mail parser."""
+    text = (entry.dist.read_text("METADATA") or entry.dist.read_text("PKG-INFO") or "") if entry.dist else ""
+    headers = []
+    for line in text.splitlines():
+        if not line:
+            break
+        key, colon, value = line.partition(": ")
+        if colon:
+            headers.append((key, value.strip()))
+    return headers
+
+
+def _first(headers: list[tuple[str, str]], key: str, default: str) -> str:
+    return next((value for name, value in headers if name == key), default)
+
+
+def _core_mismatch(requirements: Iterable[str]) -> str:
+    """Why this core does not meet a plugin's `Requires-Dist: genzoo`, or "" if it does."""
+    for line in requirements:
+        if not re.match(rf"{CORE}\s*($|[^\w.-])", line, re.IGNORECASE) or _plainly_met(line):
+            continue
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        from zoo.version import __version__
+
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            return f"its requirement {line!r} cannot be read"
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        if not requirement.specifier.contains(__version__, prereleases=True):
+            return f"it needs {CORE}{requirement.specifier}, and this is {CORE} {__version__}"
+    return ""
+
+
+def _plainly_met(line: str) -> bool:
+    """Whether a requirement has only the clauses `>=` and `<` of plain numbers, and this core meets them.
+
+    It spares `zoo list` the import of packaging, which decides about everything else.
+    """
+    from zoo.version import __version__
+
+    core = _numbers(__version__)
+    clauses = re.findall(r"(>=|<)\s*([\d.]+)", line)
+    plain = re.fullmatch(rf"{CORE}\s*\(?(\s*,?\s*(>=|<)\s*[\d.]+)*\s*\)?", line, re.IGNORECASE)
+    if core is None or plain is None:
+        return False
+    limits = [(sign, _numbers(version)) for sign, version in clauses]
+    return all(limit is not None and ((core >= limit) if sign == ">=" else (core < limit)) for sign, limit in limits)
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    """1.2 as (1, 2, 0, 0); None for a version that is more than four numbers."""
+    parts = version.split(".")
+    if len(parts) > 4 or not all(part.isdecimal() for part in parts):
+        return None
+    return tuple(map(int, parts)) + (0,) * (4 - len(parts))
+
+
+def instantiate(cls: type) -> object:
+    """The plugin of a class, which takes no arguments.
+
+    Raises:
+        PluginError: if it wants some.
+    """
+    try:
+        inspect.signature(cls).bind()
+    except TypeError:
+        raise PluginError(f"its class {cls.__name__} wants constructor arguments; a plugin class takes none") from None
+    return cls()
+
+
+def _reason(error: BaseException) -> str:
+    """One clause for a failed load."""
+    text = str(error).strip().rstrip(".")
+    if isinstance(error, ZooError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

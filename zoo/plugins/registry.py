@@ -1,0 +1,272 @@
+"""`PluginRegistry`: which plugins there are, and how a name becomes one. Imports neither torch nor any plugin."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from zoo.contract.hookspecs import GROUPS
+from zoo.errors import ConfigError, PluginError, did_you_mean
+from zoo.plugins.blocking import Blocklist
+from zoo.plugins.catalogue import SHIPPED, Catalogue, Entry, read_catalogue
+from zoo.plugins.plugin import Candidate, Plugin, discover, instantiate
+
+_KIND = {
+    "zoo.models": "model",
+    "zoo.densities": "latent density",
+    "zoo.datasets": "data set",
+    "zoo.metrics": "metric",
+    "zoo.extensions": "extension",
+}
+_UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One line of `zoo list`: what is known of a plugin without importing it.
+
+    Attributes:
+        status: `installed`, `registered` (in this process), `available` (in the catalogue only), `blocked`,
+            `incompatible`, `broken`, or `ambiguous` (two distributions have this name: use the qualified one).
+        trains_on, latent, likelihood: from its card if it is loaded, or from the catalogue; otherwise `?`. `likelihood`
+            is `yes` or `no`; a model without a code has the latent `none`.
+    """
+
+    name: str
+    status: str
+    distribution: str
+    version: str
+    summary: str
+    reason: str = ""
+    trains_on: str = _UNKNOWN
+    latent: str = _UNKNOWN
+    likelihood: str = _UNKNOWN
+
+
+class PluginRegistry:
+    """An isolated registry: the plugins of the installed distributions, and those registered in this process.
+
+    Args:
+        catalogue: a `registry.toml`; the shipped one by default.
+        entry_points: whether to look at installed distributions at all.
+        blocklist: plugins that are never imported; None reads the environment and the configuration.
+        extensions: whether installed extensions wrap the models' hooks; None asks `ZOO_NO_EXTENSIONS`.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Path = SHIPPED,
+        entry_points: bool = True,
+        blocklist: Blocklist | None = None,
+        extensions: bool | None = None,
+    ) -> None:
+        self.catalogue: Catalogue = read_catalogue(catalogue)
+        self._entry_points = entry_points
+        self._blocklist = blocklist
+        self._extensions = extensions
+        self._registered: dict[tuple[str, str], Plugin] = {}
+        self._found: dict[str, list[Candidate]] = {}
+
+    def refresh(self) -> None:
+        """Look again at what is installed: after an install or uninstall in this process."""
+        importlib.invalidate_caches()
+        self._found.clear()
+
+    def register(self, plugin: object, group: str = "zoo.models") -> Plugin:
+        """Add a plugin object (or its class) to this registry only; registering its name again replaces it.
+
+        Raises:
+            ConfigError: if there is no such group.
+            PluginError: if it breaks the contract, or an installed plugin has its name.
+        """
+        _check_group(group)
+        cls = plugin if isinstance(plugin, type) else type(plugin)
+        try:
+            loaded = Plugin(instantiate(cls) if plugin is cls else plugin, group)
+        except PluginError as error:
+            raise PluginError(f"Cannot register {cls.__name__}: {error}.") from None
+        name = loaded.card.name
+        if installed := self._named(name, group):
+            raise PluginError(
+                f"A {_KIND[group]} named {name!r} is installed ({installed[0].qualified}); choose another name."
+            )
+        self._registered[group, name] = loaded
+        return loaded
+
+    def registered(self, group: str = "zoo.models") -> list[Plugin]:
+        """The plugins registered in this process."""
+        return [plugin for (of, _), plugin in sorted(self._registered.items()) if of == group]
+
+    def candidates(self, group: str = "zoo.models") -> list[Candidate]:
+        """The installed plugins of a group, each with its state, sorted by name."""
+        _check_group(group)
+        if group not in self._found:
+            blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
+            found = discover(group, blocklist) if self._entry_points else []
+            self._found[group] = sorted(found, key=lambda candidate: (candidate.name, candidate.distribution))
+        return self._found[group]
+
+    def plugin(self, name: str, group: str = "zoo.models") -> Plugin:
+        """Load a plugin by its name, or by `distribution/name`.
+
+        Raises:
+            ConfigError: if nothing has this name; with the nearest one, and what the catalogue offers.
+            PluginError: if it is blocked, incompatible or broken, or two distributions have this name.
+        """
+        found = self.find(name, group)
+        plugin = found.load() if isinstance(found, Candidate) else found
+        if group == "zoo.models":
+            for extension in self.active_extensions():
+                if extension not in plugin.extensions:
+                    plugin.extend(extension)
+        return plugin
+
+    def active_extensions(self) -> list[Plugin]:
+        """The extensions that wrap every model's hooks; `zoo doctor` shows those that cannot be loaded."""
+        wanted = not os.environ.get("ZOO_NO_EXTENSIONS") if self._extensions is None else self._extensions
+        if not wanted:
+            return []
+        active = self.registered("zoo.extensions")
+        for candidate in self.candidates("zoo.extensions"):
+            with contextlib.suppress(PluginError):
+                active.append(candidate.load())
+        return active
+
+    def verify(self) -> None:
+        """Load every installed plugin, as `ZOO_STRICT=1` asks for at the start of a command.
+
+        Raises:
+            PluginError: naming every plugin that is incompatible or broken, and every name that two distributions have.
+        """
+        faults = []
+        for group in GROUPS:
+            for candidate in self.candidates(group):
+                if candidate.state == "blocked":
+                    continue
+                try:
+                    candidate.load()
+                    self.find(candidate.name, group)
+                except PluginError as error:
+                    faults.append(str(error))
+        if faults:
+            raise PluginError(f"ZOO_STRICT is set. {' '.join(dict.fromkeys(faults))}")
+
+    def find(self, name: str, group: str = "zoo.models") -> Plugin | Candidate:
+        """The one plugin of this name, not imported; raises as `plugin` does for an unknown or ambiguous name."""
+        if registered := self._registered.get((group, name)):
+            return registered
+        named = self._named(name, group)
+        if not named:
+            raise ConfigError(self._unknown(name, group))
+        if len(named) > 1:
+            both = " or ".join(candidate.qualified for candidate in named)
+            raise PluginError(f"Two distributions have a {_KIND[group]} named {name!r}; say which: {both}.")
+        return named[0]
+
+    def names(self, group: str = "zoo.models") -> list[str]:
+        """Every name that `plugin` takes in this group."""
+        installed = {candidate.name for candidate in self.candidates(group)}
+        return sorted(installed | {plugin.card.name for plugin in self.registered(group)})
+
+    def list_models(
+        self,
+        pattern: str = "*",
+        *,
+        trains_on: str | None = None,
+        latent: str | None = None,
+        likelihood: bool | None = None,
+    ) -> list[Listing]:
+        """Every model that is installed, registered, or in the catalogue, without importing one.
+
+        Args:
+            pattern: of the names, as a shell has it ("v*").
+            trains_on, latent, likelihood: leave out models of which it is known that they differ; those of which it is
+                not known, for they are neither loaded nor in the catalogue, stay and show `?`.
+        """
+        listings = [_registered_listing(plugin) for plugin in self.registered()]
+        candidates = self.candidates()
+        names = [candidate.name for candidate in candidates]
+        for candidate in candidates:
+            listings.append(self._installed_listing(candidate, ambiguous=names.count(candidate.name) > 1))
+        for entry in self.catalogue.entries:
+            if entry.group == "zoo.models" and entry.name not in names:
+                listings.append(
+                    Listing(entry.name, "available", entry.package, "", entry.summary, **_catalogued_traits(entry))
+                )
+        wanted = {
+            "trains_on": trains_on,
+            "latent": latent,
+            "likelihood": None if likelihood is None else _yes(likelihood),
+        }
+        shown = [
+            listing
+            for listing in listings
+            if fnmatchcase(listing.name, pattern)
+            and all(value is None or getattr(listing, key) in (value, _UNKNOWN) for key, value in wanted.items())
+        ]
+        return sorted(shown, key=lambda listing: (listing.name, listing.distribution))
+
+    def _named(self, name: str, group: str) -> list[Candidate]:
+        return [candidate for candidate in self.candidates(group) if name in (candidate.name, candidate.qualified)]
+
+    def _unknown(self, name: str, group: str) -> str:
+        known = self.names(group)
+        catalogued = [entry for entry in self.catalogue.entries if entry.group == group and entry.name not in known]
+        names = [*known, *(entry.name for entry in catalogued)]
+        near = did_you_mean(name, [each for each in names if each != name])
+        sentence = f"No {_KIND[group]} named {name!r} is installed.{near}"
+        if known:
+            sentence += f" Installed: {', '.join(known)}."
+        if catalogued:
+            offers = (f"{entry.name} (zoo install {entry.name})" for entry in catalogued)
+            sentence += f" In the catalogue: {', '.join(offers)}."
+        return sentence
+
+    def _installed_listing(self, candidate: Candidate, *, ambiguous: bool) -> Listing:
+        status = {"discovered": "installed", "loaded": "installed"}.get(candidate.state, candidate.state)
+        entry = self.catalogue.find(candidate.name)
+        official = entry is not None and entry.package == candidate.distribution
+        return Listing(
+            candidate.name,
+            "ambiguous" if ambiguous and status == "installed" else status,
+            candidate.distribution,
+            candidate.version,
+            entry.summary if entry and official else candidate.summary,
+            f"use {candidate.qualified}" if ambiguous else candidate.reason,
+            **(_catalogued_traits(entry) if entry and official else _traits(candidate.plugin)),
+        )
+
+
+def _check_group(group: str) -> None:
+    if group not in GROUPS:
+        raise ConfigError(f"No plugin group {group!r}.{did_you_mean(group, GROUPS)} Groups: {', '.join(GROUPS)}.")
+
+
+def _registered_listing(plugin: Plugin) -> Listing:
+    return Listing(plugin.card.name, "registered", "", "", plugin.card.summary, **_traits(plugin))
+
+
+def _traits(plugin: Plugin | None) -> dict[str, str]:
+    """What filters look at, of a loaded plugin; nothing of another, for it is not known."""
+    if plugin is None:
+        return {}
+    card = plugin.card
+    return {
+        "trains_on": card.trains_on_with(card.config()),
+        "latent": card.latent or "none",
+        "likelihood": _yes(plugin.implements("log_prob")),
+    }
+
+
+def _catalogued_traits(entry: Entry) -> dict[str, str]:
+    """The same from the catalogue."""
+    return {"trains_on": entry.trains_on, "latent": entry.latent, "likelihood": _yes(entry.likelihood)}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,126 @@
+"""Verification: what pluggy would accept silently, and then never call or call with less than meant, is refused.
+
+Nothing of the plugin is executed: attributes are looked at as they stand in its class. Imports neither torch nor, until
+a card is looked at, pydantic.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from zoo.contract.hookspecs import GROUPS, PROJECT, WRAPPERS
+from zoo.errors import PluginError, did_you_mean
+
+_NO_VALUE = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
+
+def verify(instance: object, group: str) -> Any:
+    """Check a plugin against the contract of its group, and return its card.
+
+    Raises:
+        PluginError: in a clause that begins with "its" or "it", for the first thing that is wrong.
+    """
+    card = _verified_card(instance, group)
+    for name in _verified_hooks(instance, group):
+        _verified_signature(instance, group, name)
+    return card
+
+
+def _verified_card(instance: object, group: str) -> Any:
+    """The plugin's card, after checking that it is one of the right kind."""
+    from zoo.contract import card as cards
+
+    kinds = {
+        "zoo.models": cards.Card,
+        "zoo.densities": cards.DensityCard,
+        "zoo.datasets": cards.DatasetCard,
+        "zoo.metrics": cards.MetricCard,
+        "zoo.extensions": cards.ExtensionCard,
+    }
+    card = inspect.getattr_static(instance, "card", None)
+    if not isinstance(card, kinds[group]):
+        raise PluginError(f"its 'card' must be a zoo.{kinds[group].__name__}, got {card!r}")
+    return card
+
+
+def _members(instance: object) -> dict[str, Any]:
+    """Every attribute as it stands in the class, those of Python itself left out, no property executed."""
+    return {name: inspect.getattr_static(instance, name) for name in dir(instance) if not name.startswith("__")}
+
+
+def _marker(member: Any) -> dict[str, Any] | None:
+    function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
+    options = getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
+    return options if isinstance(options, dict) else None
+
+
+def _verified_hooks(instance: object, group: str) -> list[str]:
+    """Names of the plugin's hooks, after refusing what pluggy would accept silently.
+
+    Raises:
+        PluginError: for a hook that is misspelt, lost its decorator, uses `specname`, or is missing.
+    """
+    specification = GROUPS[group]
+    known = [name for name in dir(specification) if not name.startswith("_") and name != "required"]
+    hooks = []
+    for name, member in _members(instance).items():
+        options = _marker(member)
+        if options is None:
+            if name in known and member is not None:  # None takes an inherited hook away
+                raise PluginError(
+                    f"its {name!r} lacks the decorator @zoo.hookimpl, so it would never be called; add it"
+                )
+            continue
+        if options.get("specname"):
+            raise PluginError(f"its {name!r} uses specname; name the method after the hook instead")
+        if name not in known:
+            raise PluginError(
+                f"it implements {name!r}, which is no hook of {group}.{did_you_mean(name, known)} "
+                f"Hooks: {', '.join(known)}"
+            )
+        if options.get("hookwrapper"):
+            raise PluginError(f"its {name!r} is an old-style hookwrapper; use @zoo.hookimpl(wrapper=True)")
+        if options.get("wrapper") and group not in WRAPPERS:
+            raise PluginError(f"its {name!r} is a wrapper; a plugin answers for itself")
+        if not options.get("wrapper") and group in WRAPPERS:
+            raise PluginError(
+                f"its {name!r} would answer for every model; an extension wraps: @zoo.hookimpl(wrapper=True)"
+            )
+        hooks.append(name)
+    missing = [name for name in specification.required if name not in hooks]  # type: ignore[attr-defined]
+    if group == "zoo.models" and not {"loss", "fit"} & set(hooks):
+        missing.append("loss' or 'fit")
+    if missing:
+        raise PluginError(
+            "it lacks the hook " + " and ".join(f"{name!r}" if "'" not in name else f"'{name}'" for name in missing)
+        )
+    if {"loss", "fit"} <= set(hooks):
+        raise PluginError("it has both 'loss' and 'fit'; a model has one way to be trained")
+    return hooks
+
+
+def _verified_signature(instance: object, group: str, name: str) -> None:
+    """Refuse a hook that pluggy would call with less than its author believes."""
+    function = getattr(instance, name)
+    if group in WRAPPERS:
+        if not inspect.isgeneratorfunction(function):
+            raise PluginError(f"its {name!r} must yield once: answer = yield; return answer")
+    elif any(is_kind(function) for is_kind in _NO_VALUE):
+        raise PluginError(f"its {name!r} is a generator or coroutine function; return the value instead")
+    offered = [key for key in inspect.signature(getattr(GROUPS[group], name)).parameters if key != "self"]
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PluginError(f"its {name!r} takes {parameter}; name the arguments: {', '.join(offered)}")
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginError(f"its {name!r} has the keyword-only argument {parameter.name!r}; make it an ordinary one")
+        if parameter.default is not parameter.empty:
+            raise PluginError(
+                f"its {name!r} gives {parameter.name!r} a default, so it would never be passed; remove the default"
+            )
+        if parameter.name not in offered:
+            near = did_you_mean(parameter.name, offered)
+            raise PluginError(
+                f"its {name!r} asks for {parameter.name!r}, which the hook does not offer.{near} "
+                f"Offered: {', '.join(offered)}"
+            )

@@ -1,0 +1,86 @@
+"""`zoo new`: a distribution of one model plugin that works as it stands, written from templates. Imports no torch.
+
+The templates are whole files of a small model that passes `zoo check`, for its author to replace part by part. Those in
+`templates/minimal` are the smallest plugin there is.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from zoo.errors import ConfigError, ZooError
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")  # as `zoo.Card` has it
+_WHOLE = {
+    "pyproject.toml": "pyproject.toml.j2",
+    "README.md": "whole/README.md.j2",
+    ".gitignore": "whole/gitignore.j2",
+    ".github/workflows/test.yml": "whole/test.yml.j2",
+    "{package}/__init__.py": "whole/init.py.j2",
+    "{package}/model.py": "whole/model.py.j2",
+    "{package}/plugin.py": "whole/plugin.py.j2",
+    "{package}/py.typed": "whole/py.typed.j2",
+    "tests/test_{module}.py": "whole/test_model.py.j2",
+}
+_MINIMAL = {"pyproject.toml": "pyproject.toml.j2", "{package}.py": "minimal/module.py.j2"}
+
+
+def scaffold(name: str, parent: Path, *, minimal: bool = False) -> list[Path]:
+    """Write the folder `parent/NAME` and return its files.
+
+    Args:
+        name: of the model, as users will type it.
+        parent: where the folder is made.
+        minimal: whether to write the smallest plugin, of two files.
+
+    Raises:
+        ConfigError: if that is no name of a model, or the folder exists.
+        ZooError: if it cannot be written.
+    """
+    folder, values = parent / name, _values(name, minimal)
+    if folder.exists():
+        raise ConfigError(f"{folder} exists; choose another name, or another place with --out.")
+    files = {path.format(**values): _render(file, values) for path, file in (_MINIMAL if minimal else _WHOLE).items()}
+    written = []
+    try:
+        for path, text in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+            written.append(target)
+    except OSError as error:
+        raise ZooError(f"Cannot write {folder}: {error.strerror or error}. Choose another place with --out.") from None
+    return written
+
+
+def _values(name: str, minimal: bool) -> dict[str, str]:
+    """What the templates are filled with, all of it made from the name."""
+    from zoo.version import __version__
+
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"The name of a model is lower-case words joined by hyphens (a-z, 0-9), got {name!r}.")
+    module = name.replace("-", "_")
+    major, minor = __version__.split(".")[:2]
+    return {
+        "name": name,
+        "module": module,
+        "package": f"zoo_{module}",
+        "cls": "".join(word.capitalize() for word in name.split("-")),
+        "entry_point": f"zoo_{module}:" if minimal else f"zoo_{module}.plugin:",
+        "core": f"genzoo>={major}.{minor},<{major}.{int(minor) + 1}",
+        "minimal": "yes" if minimal else "",
+    }
+
+
+def _render(template: str, values: dict[str, str]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("zoo.scaffold"),
+        autoescape=False,  # they are no HTML
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(values)

@@ -1,0 +1,29 @@
+"""What differs between what was begun and what would go on. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two nested mappings of plain values, each in a clause."""
+    before, after = _flat(then), _flat(now)
+    return [
+        f"{key} {before.get(key, 'absent')} then, {after.get(key, 'absent')} now"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """`{"versions": {"torch": "2.6"}}` as `{"versions.torch": "2.6"}`, each value as text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _text(value)}
+    return flat
+
+
+def _text(value: Any) -> str:
+    """A value as JSON would give it back: a tuple is a list."""
+    return str(list(value) if isinstance(value, tuple) else value)

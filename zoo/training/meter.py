@@ -1,0 +1,159 @@
+"""The meter of a training: it counts steps, logs losses, and says how much of the amount is used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import PluginError
+from zoo.training.budget import TrainingBudget
+from zoo.training.divergence import check_values
+from zoo.training.log import Log, Report
+from zoo.training.state import State
+
+_LIVE = 0.5  # seconds between live reports inside a long epoch
+
+Progress = Callable[[Report], None]
+
+
+@dataclass
+class Step:
+    """Where training stands when `loss` is called.
+
+    Attributes:
+        index: updates so far, 0 at the first.
+        epoch: passes through the training split so far, 0 during the first.
+        progress: share of the budget that is used, in [0, 1].
+    """
+
+    index: int = 0
+    epoch: int = 0
+    progress: float = 0.0
+
+
+class Meter:
+    """The meter of a training: counts steps, logs losses, says how much is used.
+
+    The core's loop and a plugin's `fit` share it: call `step` after every update, while it is not `exhausted`.
+
+    Attributes:
+        amount: what there is to use.
+        per_epoch: steps in one pass through the training split.
+        index: steps so far.
+    """
+
+    def __init__(
+        self, amount: TrainingBudget, per_epoch: int, folder: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        self.amount = amount
+        self.per_epoch = per_epoch
+        self.index = 0
+        self.learning_rate = 0.0
+        self.stopped = False
+        self._steps = _steps(amount, per_epoch)
+        self._log = Log(folder)
+        self._progress = progress
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+        self._start = self._shown = time.monotonic()
+
+    @property
+    def epoch(self) -> int:
+        """Whole passes through the training split so far."""
+        return self.index // self.per_epoch
+
+    @property
+    def seconds(self) -> float:
+        """Time since the training began."""
+        return time.monotonic() - self._start
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used, in [0, 1]."""
+        used = self.seconds / self.amount.value if self._steps is None else self.index / self._steps
+        return min(used, 1.0)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether training has to end now."""
+        return self.stopped or self.progress >= 1.0
+
+    def step(self, model: nn.Module, **losses: Tensor | float) -> None:
+        """Count one update and log its losses (scalars).
+
+        Raises:
+            PluginError: for a step beyond the budget, which is everybody's.
+            DivergedError: if a loss is nan or infinite; noticed at the end of each epoch, and before a state is saved.
+        """
+        if self.index == self._steps:
+            raise PluginError(
+                f"The budget of {self.amount}, {self._steps} steps here, is used up; a fit ends when budget.exhausted "
+                "says so."
+            )
+        self.index += 1
+        self._count += 1
+        for name, value in losses.items():
+            value = value.detach() if isinstance(value, Tensor) else torch.tensor(float(value))
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        if self.index % self.per_epoch == 0:
+            self.flush()
+        elif self._progress and time.monotonic() - self._shown > _LIVE:
+            self._show(self._report())
+
+    def flush(self, **validation: float) -> None:
+        """Write the mean losses since the last flush as one line of the log, and show it."""
+        if self._count == 0 and not validation:
+            return
+        report = self._report(validation)
+        self._log.write(report)
+        self._sums, self._count = {}, 0
+        self._show(report)
+
+    def state(self) -> State:
+        """How much is used, and what the next line of the log is made of; the log is on the disk up to here.
+
+        Raises:
+            DivergedError: if a loss since the last line is nan or infinite.
+        """
+        self._report()
+        facts = {
+            "steps": self.index,
+            "seconds": self.seconds,
+            "stopped": self.stopped,
+            "losses": list(self._sums),
+            "count": self._count,
+            "log": self._log.settle(),
+        }
+        return State({str(number): total for number, total in enumerate(self._sums.values())}, facts)
+
+    def restore(self, state: State) -> None:
+        """Go on from what was used before; the log is cut to what it was."""
+        self.index, self.stopped, self._count = (state.facts[key] for key in ("steps", "stopped", "count"))
+        self._start = time.monotonic() - state.facts["seconds"]
+        self._sums = {name: state.tensors[str(number)].clone() for number, name in enumerate(state.facts["losses"])}
+        self._log.cut(state.facts["log"])
+
+    def _show(self, report: Report) -> None:
+        self._shown = time.monotonic()
+        if self._progress:
+            self._progress(report)
+
+    def _report(self, validation: dict[str, float] | None = None) -> Report:
+        losses = {name: (total / self._count).item() for name, total in self._sums.items()} | (validation or {})
+        check_values(losses, self.index, self.learning_rate)
+        return Report(self.epoch, self.index, self.seconds, self.progress, self.learning_rate, losses)
+
+
+Budget = Meter  # its public name in version 0.1 of the contract
+
+
+def _steps(amount: TrainingBudget, per_epoch: int) -> int | None:
+    """The number of updates that an amount allows; None if time decides."""
+    if amount.unit == "seconds":
+        return None
+    return max(1, round(amount.value * per_epoch)) if amount.unit == "epochs" else int(amount.value)

@@ -1,0 +1,54 @@
+"""`Resolved`: a contestant whose plugins are loaded and whose settings are checked, before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zoo.contestant import Contestant
+from zoo.contract.card import TRAINING_KEYS_USED_BY_FIT, Training
+from zoo.contract.config import Config
+from zoo.errors import ConfigError
+from zoo.plugins.plugin import Plugin
+from zoo.plugins.registry import PluginRegistry
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A contestant whose plugins are loaded and whose settings are checked and complete."""
+
+    plugin: Plugin
+    density: Plugin | None
+    config: Config
+    training: Training
+    options: Config
+
+
+def resolve(registry: PluginRegistry, contestant: Contestant) -> Resolved:
+    """Load what a contestant names and check all its settings, before any work.
+
+    Raises:
+        ConfigError, PluginError: for an unknown or broken plugin, a wrong setting, or a density of other codes.
+    """
+    plugin = registry.plugin(contestant.model)
+    card = plugin.card
+    density = registry.plugin(contestant.density, "zoo.densities") if contestant.density else None
+    if density and card.latent not in density.card.accepts:
+        codes = f"codes of kind {card.latent!r}" if card.latent else "no codes"
+        raise ConfigError(
+            f"{contestant.text}: {card.name} has {codes}, and {density.card.name} is a density over "
+            f"{' or '.join(map(repr, density.card.accepts))} codes; compare {card.name} without it."
+        )
+    resolved = Resolved(
+        plugin,
+        density,
+        card.config.parse(contestant.config, card.name),
+        Training.parse({**card.training.model_dump(), **contestant.training}, f"the training of {card.name}"),
+        card.options.parse(contestant.options, f"the sampling of {card.name}"),
+    )
+    unheeded = [f"train.{key}" for key in contestant.training if key not in TRAINING_KEYS_USED_BY_FIT]
+    if unheeded and plugin.implements("fit"):
+        raise ConfigError(
+            f"{contestant.text}: {card.name} is trained by a fit of its own, which of train. is told batch_size alone; "
+            f"leave out {', '.join(unheeded)}, or choose among its own settings: zoo info {card.name}."
+        )
+    return resolved

@@ -12,12 +12,14 @@ import tempfile
 import time
 from statistics import median
 
-IMPORTS = "from zoo.engine.server import preload; preload()"
+IMPORTS = (
+    "import importlib; from zoo.comparison.run import PRELOAD; [importlib.import_module(each) for each in PRELOAD]"
+)
 COMPARE = """
 import sys, zoo
 cells = []
 def on_event(job, event):
-    if "ended" in event and job.task.endswith((":cell", ":evaluate_real")):
+    if "ended" in event and job.job.kind in ("train", "real"):
         cells.append(event["ended"].seconds)
 zoo.compare(out=sys.argv[1], jobs=1, on_event=on_event)
 print(sum(cells))

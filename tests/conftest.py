@@ -8,10 +8,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo.engine.pool import Pool, default_jobs
+from zoo.comparison.run import PRELOAD
+from zoo.engine.processes import ForkServerExecutor
+
+if TYPE_CHECKING:
+    from zoo.comparison.result import Comparison
 
 INDEPENDENT_PIXELS = Path(__file__).with_name("independent_pixels.py").read_text(encoding="utf-8")
 
@@ -74,62 +79,36 @@ def distribution(site: Path) -> Install:
     return install
 
 
-class SharedPool(Pool):
-    """A pool whose warm server outlives it, for the next: comparisons of tests would mostly wait for its imports.
+Compare = Callable[..., "Comparison"]
 
-    A server's environment and folder are those of its start, so that it serves as long as they stay the same; after an
-    exception, which may leave jobs running, it serves no more.
-    """
-
-    _shared: SharedPool | None = None
-    _environment: dict[str, str] | None = None
-
-    def __new__(cls, jobs=None, method=None, timeout=None):
-        shared, environment = cls._shared, _environment()
-        if method is not None or shared is None or shared._environment != environment:
-            return super().__new__(cls)
-        return shared
-
-    def __init__(self, jobs=None, method=None, timeout=None):
-        if self is type(self)._shared:
-            self.slots, self._timeout = jobs or default_jobs(), timeout
-        else:
-            super().__init__(jobs, method, timeout)
-
-    def __enter__(self):
-        if self is type(self)._shared:
-            return self
-        super().__enter__()
-        if self._server:
-            type(self).end()
-            type(self)._shared, self._environment = self, _environment()
-        return self
-
-    def __exit__(self, kind, *exception):
-        if self is not type(self)._shared:
-            super().__exit__(kind, *exception)
-        elif kind is not None:
-            type(self)._shared = None
-            super().__exit__(kind, *exception)
-
-    @classmethod
-    def end(cls):
-        """End the server that is shared now."""
-        if cls._shared is not None:
-            shared, cls._shared = cls._shared, None
-            shared.__exit__(None)
+_shared: dict[tuple[tuple[str, str], ...], ForkServerExecutor] = {}
 
 
-def _environment() -> dict[str, str]:
-    """What a server takes over from the process that starts it: variables, and the folder from which paths lead."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")} | {"": os.getcwd()}
+@pytest.fixture
+def executor() -> ForkServerExecutor:
+    """A warm server that the comparisons of this process share, one for each environment that it may start in."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    key = tuple(sorted((environment | {"": os.getcwd()}).items()))
+    if key not in _shared:
+        close_executors()
+        _shared[key] = ForkServerExecutor(preload=PRELOAD)
+    return _shared[key]
+
+
+@pytest.fixture
+def compare(executor: ForkServerExecutor) -> Compare:
+    """`compare(registry, ...)` is `registry.compare(...)` on the shared executor; `zoo` is a registry too."""
+    return lambda registry, *arguments, **settings: registry.compare(*arguments, executor=executor, **settings)
+
+
+def close_executors() -> None:
+    """End every shared server."""
+    while _shared:
+        _shared.popitem()[1].shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm_server() -> Iterator[None]:
-    """Comparisons of this process share a server."""
-    import zoo.comparison.run
-
-    zoo.comparison.run.Pool = SharedPool
+def warm_servers() -> Iterator[None]:
+    """No server outlives the tests."""
     yield
-    SharedPool.end()
+    close_executors()

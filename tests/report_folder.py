@@ -1,8 +1,10 @@
-"""A finished comparison of nobody: a folder with `results.json`, pictures and logs as `zoo compare` leaves them."""
+"""A made-up finished comparison: a folder with `results.json`, pictures and logs as `zoo compare` writes them."""
 
 import json
 
 import numpy as np
+
+from zoo.results.file import from_plain
 
 LEVELS = {
     "likelihood": ("log-likelihood", "higher", "headline"),
@@ -12,7 +14,7 @@ LEVELS = {
     "coverage": ("coverage", "higher", "headline"),
     "c2st": ("told from real ones", "lower", "headline"),
     "reconstruction": ("reconstruction error", "lower", "detail"),
-    "frechet-grey": ("Fréchet distance (grey)", "lower", "detail"),
+    "frechet-grey": ("Fréchet distance (grayscale)", "lower", "detail"),
     "precision": ("precision", "higher", "full"),
     "recall": ("recall", "higher", "full"),
     "adversarial-accuracy": ("adversarial accuracy", "none", "full"),
@@ -20,7 +22,7 @@ LEVELS = {
     "vendi": ("Vendi score", "none", "full"),
     "authenticity": ("authenticity", "higher", "full"),
     "classes": ("class shares", "lower", "full"),
-    "codes-test": ("codes told apart", "lower", "full"),
+    "codes-test": ("codes two-sample test", "lower", "full"),
     "codes-likelihood": ("log-density of real codes", "none", "full"),
 }
 #: contestant -> role, folder, Fréchet distance, its half-width
@@ -114,6 +116,11 @@ def results():
         "sensitivity": sensitivity(),
         "pictures": {name: f"{folder or '.'}/{name}.pictures.npz" for name, (_, folder, *_) in ENTRANTS.items()},
     }
+
+
+def typed(found=None):
+    """The results as objects, as they are once they are read."""
+    return from_plain(json.loads(json.dumps(results() if found is None else found)))
 
 
 def protocol():

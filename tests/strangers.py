@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from tests.report_folder import log_line, results, write_folder
+from tests.report_folder import log_line, results, typed, write_folder
 from tests.wrong_data import idx, npy
 from zoo.api import default, load
 from zoo.comparison.contestants import parse_row
@@ -482,7 +482,8 @@ def _log(path: Path) -> object:
     home = path.parent / "rbm" / "seed-0"
     home.mkdir(parents=True, exist_ok=True)
     path.replace(home / path.name)
-    return learning(path.parent, {"folder": "rbm", "cells": [{"seed": 0}]})
+    rbm = typed(_RESULTS).rows[0]
+    return learning(path.parent, rbm.model_copy(update={"cells": rbm.cells[:1]}))
 
 
 def _lines(log: Any) -> bytes:

@@ -34,9 +34,9 @@ def trained(tmp_path_factory):
         (
             "sample RUN -n 10001 -o x.png",
             2,
-            "A picture shows 10,000 examples at most, got 10,001; write .npy, .npz or .csv",
+            "A picture shows at most 10,000 examples, got 10,001; write .npy, .npz or .csv",
         ),
-        ("sample RUN -o file/x.npy", 2, "The folder of the output file/x.npy does not exist; make it first"),
+        ("sample RUN -o file/x.npy", 2, "The folder of the output file/x.npy does not exist; create it first"),
         ("sample RUN --set steps=nan -o x.npy", 2, "no key 'steps'"),
         ("sample LONG -o x.npy", 5, "File name too long"),
         ("train vae --epochs 0", 2, "A budget must be a finite number above 0, got 0.0 epochs"),
@@ -52,14 +52,14 @@ def trained(tmp_path_factory):
         ("train vae:train.batch_size=0", 2, "batch_size must be greater than 0, got 0"),
         ("train vae:latent_dims=2", 2, "no key 'latent_dims'. Did you mean 'latent_dim'"),
         ("train vae:latent_dim=1000000000000000000000", 2, "must hold numbers of 64 bits, got 1.0e+21"),
-        ("train VERY", 2, "A contestant must have 4,000 characters at most, got 4,001"),
-        ("train vae --steps 1 --out file/runs", 1, "Cannot make a folder in file/runs: Not a directory"),
+        ("train VERY", 2, "A contestant must have at most 4,000 characters, got 4,001"),
+        ("train vae --steps 1 --out file/runs", 1, "Cannot create a folder in file/runs: Not a directory"),
         ("compare vae --seeds 0", 2, "0 is not in the range 1<=x<=1000"),
         ("compare vae --seeds 1000000000000", 2, "1000000000000 is not in the range 1<=x<=1000"),
         ("compare vae --timeout 0", 2, "0.0 is not in the range x>0"),
-        ("compare vae --timeout nan", 2, "nan is no finite number"),
+        ("compare vae --timeout nan", 2, "nan is not a finite number"),
         ("compare vae --jobs 0", 2, "0 is not in the range x>=1"),
-        ("compare vae --out file/runs", 1, "Cannot make a folder in file/runs: Not a directory"),
+        ("compare vae --out file/runs", 1, "Cannot create a folder in file/runs: Not a directory"),
         ("compare samples:LONG", 2, "names a file that does not exist"),
         ("report LONG", 5, "File name too long"),
         ("data info ./LONG", 4, "File name too long"),
@@ -83,13 +83,13 @@ def test_wrong_arguments_end_in_one_sentence_before_any_work(
 
 def test_a_model_that_no_memory_holds_is_refused_in_one_sentence(tmp_path, capsys):
     assert run(["train", "vae:latent_dim=1000000000000", "--steps", "1", "--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == "Error: The memory does not suffice; take a smaller model, or fewer examples.\n"
+    assert capsys.readouterr().err == "Error: Out of memory; use a smaller model or fewer examples.\n"
     assert not list(tmp_path.glob("**/*.safetensors"))
 
 
 def test_a_contestant_that_a_terminal_would_obey_is_refused_and_shown_as_text(capsys):
     assert run(["train", "vae:\x1b[2J=1"]) == 2
-    assert r"'vae:\x1b[2J=1' is no contestant" in capsys.readouterr().err
+    assert r"'vae:\x1b[2J=1' is not a valid contestant" in capsys.readouterr().err
 
 
 def test_a_batch_larger_than_the_data_is_the_whole_split_in_one_step(tmp_path):

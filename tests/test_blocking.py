@@ -60,7 +60,7 @@ def test_a_blocked_plugin_is_never_imported(distribution, site, monkeypatch, nam
 def test_disabling_lasts_until_it_is_taken_back(distribution):
     distribution()
     write_disabled(["coins"])
-    with pytest.raises(zoo.PluginError, match="it is disabled; 'zoo plugins enable coins' takes that back"):
+    with pytest.raises(zoo.PluginError, match="it is disabled; 'zoo plugins enable coins' enables it again"):
         Registry().plugin("coins")
     write_disabled([name for name in read_disabled() if name != "coins"])
     assert Registry().plugin("coins").card.name == "coins"

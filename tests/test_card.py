@@ -37,7 +37,7 @@ def test_lower_case_words_joined_by_hyphens_are_names(name):
     ],
 )
 def test_no_card_takes_another_name(kind, make, name):
-    with pytest.raises(ValueError, match=f"the name of a {kind} is lower-case words joined by hyphens"):
+    with pytest.raises(ValueError, match=f"the name of a {kind} must be lower-case words"):
         make(name)
 
 
@@ -67,7 +67,7 @@ def test_a_model_without_a_code_says_none():
 
 
 def test_the_config_may_decide_what_a_model_trains_on():
-    assert CARD.shown(zoo.Config()) == "bits"
+    assert CARD.trains_on_with(zoo.Config()) == "bits"
     asked = []
     card = dataclasses.replace(CARD, trains_on=lambda config: asked.append(config) or "grey")
     assert asked == []

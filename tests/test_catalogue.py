@@ -13,7 +13,7 @@ import pytest
 from zoo.api import Registry
 from zoo.contestant import parse_contestant
 from zoo.contract.data_spec import DataSpec, Support
-from zoo.contract.hookspecs import GROUPS, ModelHooks
+from zoo.contract.hookspecs import GROUPS, MODELS, ModelHooks
 from zoo.errors import ConfigError, Unsupported
 from zoo.plugins.catalogue import SHIPPED, DefaultComparison, Release, read_catalogue
 
@@ -49,11 +49,27 @@ def test_a_catalogue_is_read_whole(tmp_path):
     catalogue = _read(tmp_path, f'schema = 1\n{COMPARE}{MADE}likelihood = true\npaper = "arXiv:1502.03509"\n')
     (made,) = catalogue.entries
     assert (made.name, made.package, made.entry_point) == ("made", "zoo-made", "zoo_made.plugin:MADE")
-    assert (made.likelihood, made.paper, made.latent) == (True, "arXiv:1502.03509", "")
+    assert (made.likelihood, made.paper, made.latent) == ("yes", "arXiv:1502.03509", "")
     assert catalogue.compare == DefaultComparison(["made"], "digits", 3)
     assert catalogue.find("made") is made
     assert catalogue.find("made", "zoo.densities") is None
     assert catalogue.find("zoo-made") is None
+
+
+@pytest.mark.parametrize(("value", "read"), [("true", "yes"), ("false", "no"), ("'declared'", "declared"), ("", "no")])
+def test_a_likelihood_may_depend_on_a_declared_noise(tmp_path, value, read):
+    line = f"likelihood = {value}\n" if value else ""
+    (made,) = _read(tmp_path, f"schema = 1\n{COMPARE}{MADE}{line}").entries
+    assert made.likelihood == read
+
+
+def test_the_autoencoder_is_the_one_model_whose_likelihood_has_to_be_declared():
+    entries = read_catalogue().entries
+    assert [entry.name for entry in entries if entry.likelihood == "declared"] == ["ae"]
+    registry = Registry()
+    assert registry.info("ae")["likelihood"] == "declared"
+    assert "ae" in {each.name for each in registry.list_models(likelihood=True)}
+    assert "ae" not in {each.name for each in registry.list_models(likelihood=False)}
 
 
 def test_a_catalogue_may_list_no_plugin(tmp_path):
@@ -78,20 +94,22 @@ def test_one_name_may_stand_in_two_groups(tmp_path):
         (f"schema = 1\n{COMPARE}{MADE}{MADE}", "lists twice: made"),
         (f"schema = 1\n{COMPARE}{MADE}{MADE.replace('made', 'nade')}licenze = ''", "plugin 2 .* unknown key 'licenze'"),
         (f"schema = 1\n{COMPARE}{MADE}licenze = ''", "unknown key 'licenze'. Did you mean 'licence'"),
-        (f"schema = 1\n{COMPARE}{MADE}likelihood = 1", "likelihood in plugin 1 .* must be a bool, got 1"),
+        (f"schema = 1\n{COMPARE}{MADE}likelihood = 1", "likelihood in .* must be true, false or 'declared', got 1"),
+        (f"schema = 1\n{COMPARE}{MADE}likelihood = 'yes'", "must be true, false or 'declared', got 'yes'"),
+        (f"schema = 1\n{COMPARE}{MADE}published = 1", "published in plugin 1 .* must be a bool, got 1"),
         (f"schema = 1\n{COMPARE}{MADE}paper = 3", "paper in plugin 1 .* must be a str, got 3"),
         (f"schema = 1\n{COMPARE}[[plugin]]\nname = 'made'", "plugin 1 .* is incomplete: .*'group', 'package'"),
         ("schema = 1\n", r"\[compare\] of .* is incomplete: .*'contestants', 'data', and 'seeds'"),
         (f"schema = 1\n{COMPARE.replace('3', 'true')}", r"seeds in \[compare\] .* must be a int, got True"),
-        (f"schema = 1\n{COMPARE.replace('3', '0')}", "needs a list of contestants and 1 seed at least"),
-        ("schema = 1\n" + COMPARE.replace('["made"]', "[]"), "needs a list of contestants"),
+        (f"schema = 1\n{COMPARE.replace('3', '0')}", "must list contestants, and seeds must be at least 1"),
+        ("schema = 1\n" + COMPARE.replace('["made"]', "[]"), "must list contestants"),
         (
             "schema = 1\n" + COMPARE.replace('["made"]', "[1]"),
-            "contestants in .* must be text that can be printed, got 1",
+            "contestants in .* must be printable text, got 1",
         ),
         (
             f'schema = 1\n{COMPARE}{MADE}paper = "\\u001b[2J"',
-            r"paper in .* must be text that can be printed, got '\\x1b",
+            r"paper in .* must be printable text, got '\\x1b",
         ),
         (f"schema = 1\nx = {'[' * 3000}", "must be TOML: maximum recursion depth exceeded"),
         (f"schema = 1\nx = {'1' * 5000}", "must be TOML: Exceeds the limit"),
@@ -117,6 +135,8 @@ def test_the_shipped_catalogue_names_known_groups_and_its_comparison_is_made_of_
     assert {entry.group for entry in catalogue.entries} <= set(GROUPS)
     models = {entry.name for entry in catalogue.entries if entry.group == "zoo.models"}
     assert {parse_contestant(text).model for text in catalogue.compare.contestants} <= models
+    controls = {entry.name for entry in catalogue.entries if entry.group == "zoo.controls"}
+    assert set(catalogue.compare.controls) == controls
 
 
 @pytest.mark.parametrize("folder", SOURCES)
@@ -153,9 +173,9 @@ def test_releases_are_read_in_their_order_with_what_is_known_of_them(tmp_path):
         ("release = [3]", "release 1 of plugin 1 of .* must be a table"),
         (FOLDER.replace("source", "sauce"), "release 1 of plugin 1 .* unknown key 'sauce'. Did you mean 'source'"),
         ("[[plugin.release]]\nversion = '1.0'", "release 1 of plugin 1 .* is incomplete: .*'source'"),
-        (FOLDER + "sha256 = 'ABCD'", "Release '1.0' in plugin 1 .* has the sha256 'ABCD', .* 64 digits"),
-        (FOLDER.replace("plugins/zoo-made", "index"), "has the source 'index'; that needs published = true"),
-        (FOLDER.replace("plugins/zoo-made", "https://example.org/a.whl"), "has an address, and needs the sha256"),
+        (FOLDER + "sha256 = 'ABCD'", "Release '1.0' in plugin 1 .* has the sha256 'ABCD'; it must be 64 lower"),
+        (FOLDER.replace("plugins/zoo-made", "index"), "has the source 'index', which requires published = true"),
+        (FOLDER.replace("plugins/zoo-made", "https://example.org/a.whl"), "has an address as source, which requires"),
         (FOLDER.replace("plugins/zoo-made", "http://example.org/a.whl"), "it must be 'index', an https address, or"),
         (FOLDER.replace("plugins/zoo-made", "file:///tmp"), "it must be 'index', an https address, or a folder"),
         (FOLDER.replace("plugins/zoo-made", "/tmp"), "has the source '/tmp'; a folder must be relative and inside"),
@@ -181,18 +201,18 @@ def test_the_shipped_catalogue_says_of_each_plugin_what_its_card_and_its_hooks_s
     registry = Registry(entry_points=False)
     plugin = registry.register(getattr(importlib.import_module(module), name), entry.group)
     assert (entry.name, entry.paper) == (plugin.card.name, getattr(plugin.card, "paper", ""))
-    if entry.group == "zoo.models":
+    if entry.group in MODELS:
         card, required = plugin.card, {*ModelHooks.required, "loss", "fit"}
         hooks = [name for name, hook in vars(ModelHooks).items() if inspect.isfunction(hook)]
         assert (entry.latent, entry.trains_on) == (card.latent or "none", card.trains_on_with(card.config()))
         assert entry.capabilities == [hook for hook in hooks if hook not in required and plugin.implements(hook)]
-        assert entry.likelihood == plugin.implements("log_prob")
-        assert entry.supports == [kind for kind in get_args(Support) if _can_be_built(registry, entry.name, kind)]
+        assert (entry.likelihood != "no") == plugin.implements("log_prob")
+        assert entry.supports == [kind for kind in get_args(Support) if _can_be_built(plugin, kind)]
 
 
-def _can_be_built(registry, name, support):
+def _can_be_built(plugin, support):
     try:
-        registry.create(name, DataSpec((4,), support))
+        plugin.hooks.build(config=plugin.card.config(), data=DataSpec((4,), support))
     except Unsupported:
         return False
     return True

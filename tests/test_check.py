@@ -174,7 +174,7 @@ def test_what_a_loss_keeps_in_a_buffer_is_gone_on_with():
 def test_a_fit_of_its_own_is_not_gone_on_with():
     outcome = only(CoinsPlugin, "a-stopped-training-goes-on").run()
     assert outcome.status == "inapplicable"
-    assert outcome.reason == "it is trained by a fit of its own, which begins again at its first step"
+    assert outcome.reason == "it has its own fit, which starts again at its first step"
 
 
 def test_what_a_check_meets_is_put_back(monkeypatch):

@@ -103,7 +103,7 @@ def test_every_flipped_bit_is_found(registry, model, tmp_path):
 def test_what_is_no_model_file_is_refused(registry, tmp_path, content):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    with pytest.raises(zoo.CheckpointError, match="damaged or no file of the zoo"):
+    with pytest.raises(zoo.CheckpointError, match="damaged or not a genzoo file"):
         registry.load(path)
 
 
@@ -118,7 +118,7 @@ def test_a_file_of_another_format_says_so(registry, model, tmp_path):
     path = model.save(tmp_path)
     tensors = load(path.read_bytes())
     path.write_bytes(save(tensors, {"zoo": json.dumps({"format": 99})}))
-    with pytest.raises(zoo.CheckpointError, match="format 99, and this zoo reads format 1"):
+    with pytest.raises(zoo.CheckpointError, match="format 99, but this version of genzoo reads format 1"):
         registry.load(path)
 
 
@@ -156,10 +156,10 @@ def test_a_folder_with_several_models_asks_which(registry, model, tmp_path):
     assert registry.load(tmp_path).name == "coder@gaussian"
     model.save(tmp_path / "b.safetensors")
     with pytest.raises(
-        zoo.CheckpointError, match=r"holds several models; say which: .*a\.safetensors, .*b\.safetensors"
+        zoo.CheckpointError, match=r"contains several models; choose one of: .*a\.safetensors, .*b\.safetensors"
     ):
         registry.load(tmp_path)
-    with pytest.raises(zoo.CheckpointError, match="holds no model"):
+    with pytest.raises(zoo.CheckpointError, match="does not contain a model"):
         registry.load(tmp_path.parent)
     with pytest.raises(zoo.CheckpointError, match="No such file"):
         registry.load(tmp_path / "c.safetensors")

@@ -57,11 +57,11 @@ def test_train_resume_says_where_it_goes_on_and_needs_nothing_typed_again(traine
     run_folder = shutil.copytree(trained, tmp_path / "run")
     (run_folder / "model.safetensors").unlink()
     assert run(["train", "--resume", str(run_folder)]) == 0
-    assert f"{run_folder} goes on from {run_folder / 'state.safetensors'}.\n" in said(capsys)[1]
+    assert f"{run_folder} resumes from {run_folder / 'state.safetensors'}.\n" in said(capsys)[1]
     assert (run_folder / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
     (run_folder / "state.safetensors").unlink()
     assert run(["train", "--resume", str(run_folder)]) == 0
-    assert f"{run_folder} has no saved state and begins at its first step.\n" in said(capsys)[1]
+    assert f"{run_folder} has no checkpoint and starts at its first step.\n" in said(capsys)[1]
     assert (run_folder / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
     assert run(["train", "--resume", str(run_folder), "--steps", "21", "--allow-changes", "--json"]) == 0
     assert json.loads(said(capsys)[0])["contestant"] == "vae@gmm:latent_dim=2,hidden=[16]"
@@ -157,7 +157,7 @@ def test_info_shows_every_setting_with_its_bounds(capsys):
 def test_plugins_shows_all_groups(capsys):
     assert run(["plugins", "--json"]) == 0
     groups = {row["group"] for row in json.loads(said(capsys)[0])}
-    assert groups == {"zoo.models", "zoo.densities", "zoo.datasets", "zoo.metrics"}
+    assert groups == {"zoo.models", "zoo.densities", "zoo.datasets", "zoo.metrics", "zoo.controls"}
 
 
 def test_doctor_loads_every_plugin(capsys):
@@ -173,24 +173,24 @@ def test_doctor_loads_every_plugin(capsys):
         (["trian"], 2, "Did you mean 'train'"),
         (["train"], 2, "Missing argument"),
         (["train", "vea"], 2, "Did you mean 'vae'"),
-        (["train", "vae:"], 2, "is no contestant"),
+        (["train", "vae:"], 2, "is not a valid contestant"),
         (["train", "vae:latent_dim=two"], 2, "latent_dim must be a valid integer, got 'two'"),
         (["train", "vae", "--data", "digts"], 2, "Did you mean 'digits'"),
         (["train", "vae", "--epochs", "0"], 2, "finite number above 0"),
         (["train", "vae", "--epochs", "1", "--steps", "1"], 2, "keep one"),
-        (["train", "vae", "--save-every", "nan"], 2, "a finite number from 0 on, got nan"),
-        (["compare", "vae", "--save-every", "nan"], 2, "a finite number from 0 on, got nan"),
-        (["compare", "--resume", "here", "--out", "there"], 2, "goes on in its folder; leave out --out"),
-        (["compare", "vae", "--resume", "here"], 2, "goes on with its own contestants, seeds, budget and device"),
-        (["compare", "--resume", "here"], 5, "here is no folder of a comparison: plan.json cannot be read"),
-        (["train", "vae", "--keep", "0"], 2, "got 0 states to keep; give 1 or more"),
-        (["train", "--resume", "no-such-run"], 5, "is no run folder: run.json cannot be read"),
-        (["train", "--resume", "RUN", "--seed", "1"], 2, "leave out --seed and --out"),
-        (["train", "--resume", "RUN", "--steps", "30"], 5, "budget 20 steps then, 30 steps now. Go on with it all"),
+        (["train", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
+        (["compare", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
+        (["compare", "--resume", "here", "--out", "there"], 2, "keeps its folder; remove --out"),
+        (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget and device"),
+        (["compare", "--resume", "here"], 5, "here is not the folder of a comparison: plan.json cannot be read"),
+        (["train", "vae", "--keep", "0"], 2, "keep must be at least 1, got 0"),
+        (["train", "--resume", "no-such-run"], 5, "is not a run folder: run.json cannot be read"),
+        (["train", "--resume", "RUN", "--seed", "1"], 2, "remove --seed and --out"),
+        (["train", "--resume", "RUN", "--steps", "30"], 5, "budget 20 steps then, 30 steps now. Continue from it"),
         (["info", "vea"], 2, "Did you mean 'vae'"),
         (["sample", "no-such-run", "-o", "x.npy"], 5, "Cannot read no-such-run"),
         (["sample", "no-such-run", "-o", "x.gif"], 2, "must end in .png"),
-        (["sample", "no-such-run", "-o", "nowhere/x.npy"], 2, "does not exist; make it first"),
+        (["sample", "no-such-run", "-o", "nowhere/x.npy"], 2, "does not exist; create it first"),
         (["sample", "RUN", "-n", "0", "-o", "x.npy"], 2, "not in the range"),
         (["sample", "RUN", "--set", "steps=3", "-o", "x.npy"], 2, "no key 'steps'"),
         (["decode", "RUN", "no-codes.npy", "-o", "x.npy"], 4, "no-codes.npy does not exist"),

@@ -109,7 +109,7 @@ def test_an_attached_density_answers_for_the_model():
 
 def test_a_model_that_says_nothing_of_its_codes_has_neither_figure():
     for metric in (CodesTest, CodesLikelihood):
-        with pytest.raises(zoo.Unsupported, match="offers no"):
+        with pytest.raises(zoo.Unsupported, match="its plugin does not implement"):
             metric().measure(evaluation(model(plugin=SilentPlugin)))
         with pytest.raises(zoo.Unsupported, match="bare samples"):
             metric().measure(Evaluation(None, DATA, torch.zeros(1, 3), PIXELS))

@@ -78,7 +78,9 @@ def test_a_bare_word_may_stand_anywhere_in_the_list():
     ["", "@gmm", "ae@", "ae@gmm@normal", "rbm:", "a b", "a/b/c", "/vae", "vae/", "zoo-vae/@gmm", "rbm\n", "ré", ":n=1"],
 )
 def test_what_is_no_contestant_is_refused_with_an_example(text):
-    with pytest.raises(ConfigError, match=r"is no contestant\. Write NAME\[@DENSITY\].* for example vae@gmm:latent"):
+    with pytest.raises(
+        ConfigError, match=r"is not a valid contestant\. Write NAME\[@DENSITY\].* for example vae@gmm:latent"
+    ):
         parse_contestant(text)
 
 
@@ -96,11 +98,11 @@ def test_settings_that_are_not_toml_are_refused_with_an_example(settings):
     [("training.clip=1", "training"), ("train.adam.beta=1", "adam"), ("train=3", "train")],
 )
 def test_a_dotted_key_has_one_of_two_prefixes(settings, prefix):
-    with pytest.raises(ConfigError, match=f"'{prefix}' in .* is no prefix of a setting; there are 'train.' and 'sampl"):
+    with pytest.raises(ConfigError, match=f"'{prefix}' in .* is not a prefix; use 'train.' or 'sampl"):
         parse_contestant(f"vae:{settings}")
 
 
 @pytest.mark.parametrize("text", ["vae:n=1}#junk", "vae:n=1#junk", "vae:n={a=1}", "vae:n=1} x = {"])
 def test_nothing_hides_behind_the_settings(text):
-    with pytest.raises(ConfigError, match="stands outside quotes"):
+    with pytest.raises(ConfigError, match="is outside quotes"):
         parse_contestant(text)

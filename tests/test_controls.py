@@ -8,6 +8,7 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
 import zoo
+import zoo.testing
 from zoo.builtin.controls.mean import MeanPlugin
 from zoo.builtin.controls.memoriser import MemoriserPlugin
 from zoo.builtin.controls.mixture import MixturePlugin
@@ -56,6 +57,13 @@ def exact(model, x):
 
 
 # Each of them
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_control_keeps_the_contract_of_a_model(name):
+    verdict = zoo.testing.examine(zoo.Registry(extensions=False).plugin(name, "zoo.controls"))
+    assert verdict.passed, [(outcome.check, outcome.reason) for outcome in verdict.of("failed")]
+    assert verdict.plugin == f"genzoo/{name}"
 
 
 @pytest.mark.parametrize("source", [grey(), real()], ids=["grey", "real"])
@@ -409,7 +417,9 @@ def test_grey_samples_of_the_mixture_stay_in_their_range(registry):
     assert 0 <= samples.min() < samples.max() <= 1
 
 
-def test_the_mixture_takes_as_many_passes_as_the_budget_has_steps():
-    found, wanted = zoo.train("mixture:components=4", steps=3), zoo.train("mixture:components=4,passes=3", steps=30)
+def test_the_mixture_takes_as_many_passes_as_the_budget_has_steps(registry):
+    source = zoo.load_data("digits")
+    found = registry.train("mixture:components=4", source, steps=3)
+    wanted = registry.train("mixture:components=4,passes=3", source, steps=30)
     for name, value in wanted.module.state_dict().items():
         assert torch.equal(found.module.state_dict()[name], value), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from itertools import product
 from pathlib import Path
 
@@ -215,6 +216,32 @@ def test_a_declared_support_may_be_wider_and_never_narrower():
         zoo.Data.from_arrays(real, support="unit", name="pixels")
 
 
+# What a notebook and a REPL show
+
+
+def test_a_data_set_is_one_line_in_a_repl():
+    assert repr(zoo.load_data("digits")) == "<zoo.Data digits: 899/180/718 examples of (8, 8) unit, 10 classes>"
+    assert repr(_real()) == "<zoo.Data array: 250/50/200 examples of (3,) real>"
+    one = zoo.Data.from_arrays(np.zeros((10, 2)), np.zeros(10), name="a\n\x1b[2J")
+    assert repr(one) == str(one) == r"<zoo.Data a\n\x1b[2J: 5/1/4 examples of (2,) bits, 1 class>"
+
+
+def test_a_data_set_is_a_small_table_in_a_notebook():
+    columns = ("<i>a</i>", "b")
+    data = zoo.Data.from_arrays(np.eye(10)[:, :2], np.arange(10) % 2, name="<b>mine</b>", epochs=7, columns=columns)
+    html = data._repr_html_()
+    cells = re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", html)
+    assert dict(cells) == {
+        "example": "(2,) bits",
+        "train / valid / test": "5 / 1 / 4",
+        "classes": "2",
+        "columns": "&lt;i&gt;a&lt;/i&gt;, b",
+        "default budget": "7 epochs",
+    }
+    assert "zoo.Data &lt;b&gt;mine&lt;/b&gt;</caption>" in html
+    assert "classes" not in _real()._repr_html_()
+
+
 # What is taken, and what is refused
 
 
@@ -289,7 +316,7 @@ def test_whole_numbers_are_labels(labels):
     [
         ({"valid": torch.zeros(3, 3)}, r"valid must be float32 of shape \(N, \*\(2,\)\), got torch.float32 \(3, 3\)"),
         ({"test": torch.zeros(3, 2).double()}, "test must be float32 .* got torch.float64"),
-        ({"train": torch.zeros(0, 2)}, "train must hold one example at least"),
+        ({"train": torch.zeros(0, 2)}, "train must contain at least one example"),
         ({"test_labels": torch.zeros(2).long()}, r"test_labels must have shape \(3,\), got \(2,\)"),
     ],
 )
@@ -301,7 +328,7 @@ def test_splits_that_do_not_fit_the_spec_are_refused(change, match):
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, -1), (2.0,)])
 def test_an_example_has_sides_of_1_or_more(shape):
-    with pytest.raises(ValueError, match="shape must list the sides of one example, each 1 or more"):
+    with pytest.raises(ValueError, match="shape must list the sides of one example, each at least 1"):
         zoo.DataSpec(shape, "bits")
 
 
@@ -372,3 +399,29 @@ def test_names_are_looked_up_in_the_registry_that_is_given():
         zoo.load_data("coins:none", registry=registry)
     with pytest.raises(zoo.ConfigError, match="No data set named 'coins'"):
         zoo.load_data("coins:12")
+
+
+class ReseedingPlugin:
+    """A data set whose generator seeds and draws from the global states, as some packages do."""
+
+    card = zoo.DatasetCard(name="reseeding", summary="seeds the global states")
+
+    @zoo.hookimpl
+    def load(self):
+        drawn = np.random.rand(20, 3)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        return zoo.Data.from_arrays(drawn, name="reseeding")
+
+
+def test_a_data_set_that_draws_from_the_global_state_is_repeatable_and_leaves_it_as_it_was():
+    registry = zoo.Registry()
+    registry.register(ReseedingPlugin, "zoo.datasets")
+    np.random.seed(5)
+    torch.manual_seed(5)
+    expected = np.random.rand(), torch.rand(()).item()
+    np.random.seed(5)
+    torch.manual_seed(5)
+    first = zoo.load_data("reseeding", registry=registry)
+    assert (np.random.rand(), torch.rand(()).item()) == expected
+    assert zoo.load_data("reseeding", registry=registry).sha256 == first.sha256

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import zoo
+from zoo.api import Registry
+from zoo.builtin.controls.mixture import MixturePlugin
 from zoo.conformance.emulation import PLACE, EmulatedDevice
 from zoo.runtime.devices import CPU, device_of, find_device
 
@@ -31,12 +33,15 @@ def test_a_device_is_found_by_its_name():
 
 @pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:-1", "mps", ""])
 def test_another_name_is_refused(name):
-    with pytest.raises(zoo.ConfigError, match=r"A device is cpu, cuda or cuda:NUMBER, got "):
+    with pytest.raises(zoo.ConfigError, match=r"The device must be cpu, cuda or cuda:NUMBER, got "):
         find_device(name)
 
 
 def test_a_gpu_that_is_not_there_is_refused():
-    with EmulatedDevice(), pytest.raises(zoo.ConfigError, match=r"no device 'cuda:1': torch .* sees 1 GPUs here; use"):
+    with (
+        EmulatedDevice(),
+        pytest.raises(zoo.ConfigError, match=r"device 'cuda:1' is not available: torch .* sees 1 GPUs; use"),
+    ):
         find_device("cuda:1")
 
 
@@ -96,19 +101,28 @@ class TestEmulation:
         assert (x + torch.ones(3)).sum() == 3
 
 
-MODELS = ("rbm:hidden=30", "ae:latent_dim=4,train.average=0.9", "vae:k=3,resample=true", "mixture:components=5")
+#: a model with its own `fit`: a control, registered as a model here
+FITTED = "mixture:components=5"
+MODELS = ("rbm:hidden=30", "ae:latent_dim=4,train.average=0.9", "vae:k=3,resample=true", FITTED)
+
+
+@pytest.fixture
+def registry():
+    registry = Registry()
+    registry.register(MixturePlugin)
+    return registry
 
 
 @pytest.mark.parametrize("contestant", MODELS)
-def test_a_training_on_a_device_is_the_one_on_the_processor(contestant, tmp_path):
-    here = zoo.train(contestant, steps=30, seed=1)
+def test_a_training_on_a_device_is_the_one_on_the_processor(contestant, tmp_path, registry):
+    here = registry.train(contestant, steps=30, seed=1)
     with EmulatedDevice():
-        there = zoo.train(contestant, steps=30, seed=1, device="cuda", folder=tmp_path / "run")
+        there = registry.train(contestant, steps=30, seed=1, device="cuda", folder=tmp_path / "run")
         assert there.device == PLACE
     assert_same(state_of(here), state_of(there))
     assert json.loads((tmp_path / "run" / "run.json").read_text())["device"] == "cuda:0"
     x = zoo.load_data("digits").test[:9]
-    assert torch.equal(zoo.load(tmp_path / "run").reconstruct(x), here.reconstruct(x))
+    assert torch.equal(registry.load(tmp_path / "run").reconstruct(x), here.reconstruct(x))
 
 
 def test_real_data_are_standardised_on_a_device_as_on_the_processor():
@@ -218,18 +232,18 @@ def test_a_module_without_tensors_is_on_the_processor():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_comparison_on_a_gpu_that_is_not_there_is_refused_before_any_training(tmp_path):
-    with pytest.raises(zoo.ConfigError, match="There is no device 'cuda'"):
-        zoo.compare(["pixels"], device="cuda", seeds=1, steps=1, out=tmp_path)
+def test_a_comparison_on_a_gpu_that_is_not_there_is_refused_before_any_training(tmp_path, compare):
+    with pytest.raises(zoo.ConfigError, match="The device 'cuda' is not available"):
+        compare(zoo, ["ae@normal:latent_dim=2,hidden=[8]"], device="cuda", seeds=1, steps=1, out=tmp_path)
     assert not any(tmp_path.iterdir())
 
 
 @GPU
 @pytest.mark.parametrize("contestant", [*MODELS, "ae@gmm:latent_dim=4"])
-def test_a_model_trains_and_samples_on_a_gpu(contestant, tmp_path):
-    model = zoo.train(contestant, steps=30, device="cuda", folder=tmp_path / "run")
+def test_a_model_trains_and_samples_on_a_gpu(contestant, tmp_path, registry):
+    model = registry.train(contestant, steps=30, device="cuda", folder=tmp_path / "run")
     assert model.device.type == "cuda"
-    here = zoo.load(tmp_path / "run")
+    here = registry.load(tmp_path / "run")
     x = zoo.load_data("digits").test[:20]
     torch.testing.assert_close(model.reconstruct(x), here.reconstruct(x), atol=1e-3, rtol=1e-3)
     assert torch.equal(model.sample(20, seed=0), model.sample(20, seed=0))
@@ -254,7 +268,7 @@ def test_no_step_waits_for_a_gpu(contestant):
 
 
 @GPU
-def test_a_comparison_on_a_gpu_has_all_its_figures(tmp_path):
-    found = zoo.compare(["vae", "pixels"], device="cuda", seeds=2, epochs=2, out=tmp_path)
+def test_a_comparison_on_a_gpu_has_all_its_figures(tmp_path, compare):
+    found = compare(zoo, ["vae", "ae@normal"], device="cuda", seeds=2, epochs=2, out=tmp_path)
     assert not found.failed
     assert found.results["protocol"]["device"].startswith("cuda, ")

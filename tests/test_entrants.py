@@ -30,7 +30,7 @@ def test_a_finished_run_takes_settings_of_its_sampling_and_no_others(tmp_path):
         entrant = parse_row(f"{path}:sample.k=5000,sample.steps=2")
         assert (entrant.kind, entrant.source, entrant.options) == ("run", path, {"k": 5000, "steps": 2})
         for setting in ("latent_dim=8", "train.warmup=0.5"):
-            with pytest.raises(zoo.ConfigError, match="is trained already; of its settings only those of 'sample.'"):
+            with pytest.raises(zoo.ConfigError, match="is already trained; only its 'sample.' settings can change"):
                 parse_row(f"{path}:{setting}")
 
 

@@ -63,9 +63,9 @@ def test_what_only_an_extension_wraps_is_not_what_the_model_implements(darker):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("(wrapper=True)", ""), "would answer for every model; an extension wraps"),
-        (("x = yield", "x = 1"), "must yield once"),
-        (("def sample(self, n)", "def smaple(self, n)"), "no hook of zoo.extensions. Did you mean 'sample'"),
+        (("(wrapper=True)", ""), "would replace the hook of every model; make it a wrapper"),
+        (("x = yield", "x = 1"), "must yield exactly once"),
+        (("def sample(self, n)", "def smaple(self, n)"), "not a hook of zoo.extensions. Did you mean 'sample'"),
         (("def sample(self, n)", "def sample(self, number)"), "which the hook does not offer"),
         (("zoo.ExtensionCard", "dict"), "'card' must be a zoo.ExtensionCard"),
     ],

@@ -120,9 +120,9 @@ def test_a_mirror_that_is_chosen_has_a_folder_for_each_data_set(places, monkeypa
 @pytest.mark.parametrize(
     ("situation", "change"),
     [
-        ("other content", lambda content: gzip.compress(b"something else")),
-        ("a file that is cut off", lambda content: content[:-9]),
-        ("a file that is cut off", lambda content: content[:10] + b"\xff" + content[11:]),
+        ("unexpected content", lambda content: gzip.compress(b"something else")),
+        ("a truncated file", lambda content: content[:-9]),
+        ("a truncated file", lambda content: content[:10] + b"\xff" + content[11:]),
     ],
 )
 def test_what_is_not_what_it_should_be_is_refused_and_not_kept(places, situation, change):
@@ -134,7 +134,7 @@ def test_what_is_not_what_it_should_be_is_refused_and_not_kept(places, situation
 
 def test_an_answer_shorter_than_it_says_is_refused(places):
     with served(places / "mirror", short=5) as (address, _):
-        refused(address, "an answer that is cut off")
+        refused(address, "a truncated response")
     assert not list((places / "cache").rglob("*.*"))
 
 
@@ -153,7 +153,7 @@ def test_no_server_is_said_in_one_line(places):
 def test_a_file_that_unpacks_without_end_is_given_up(places, monkeypatch):
     monkeypatch.setattr(fetch, "_LARGEST", 499)
     with served(places / "mirror") as (address, _):
-        with pytest.raises(DataError, match="is not what it should be: more than 499 bytes instead of SHA-256"):
+        with pytest.raises(DataError, match="has unexpected content: more than 499 bytes instead of SHA-256"):
             fetch_files("letters", FILES, address, None)
         monkeypatch.setattr(fetch, "_LARGEST", 500)
         assert fetch_files("letters", FILES[:1], address, None)
@@ -161,6 +161,6 @@ def test_a_file_that_unpacks_without_end_is_given_up(places, monkeypatch):
 
 def test_a_password_in_the_address_of_a_mirror_is_not_shown(places, monkeypatch):
     monkeypatch.setenv("ZOO_MIRROR", "http://me:secret@127.0.0.1:9")
-    with pytest.raises(DataError, match=r"http://\*\*\*\*@127\.0\.0\.1:9/letters/a\.gz cannot be fetched") as refusal:
+    with pytest.raises(DataError, match=r"http://\*{4}@127\.0\.0\.1:9/letters/a\.gz cannot be downloaded") as refusal:
         fetch_files("letters", FILES, "http://127.0.0.1:9/", None)
     assert "secret" not in str(refusal.value)

@@ -52,7 +52,7 @@ def test_settings_follow_the_last_colon_that_a_key_follows():
         ("label=y", "no key 'label'. Did you mean 'labels'"),
         ("support=grey", "support must be 'found', 'bits', 'unit' or 'real', got 'grey'"),
         ("epochs=0", "epochs must be greater than 0, got 0"),
-        ("epochs=", r"The settings 'epochs=' of .*x.npy cannot be read. Write PATH:KEY=VALUE"),
+        ("epochs=", r"The settings 'epochs=' of .*x.npy cannot be parsed. Write PATH:KEY=VALUE"),
     ],
 )
 def test_wrong_settings_of_a_path_are_refused(tmp_path, settings, match):
@@ -148,7 +148,7 @@ def test_a_file_without_an_ending_that_is_known_is_idx(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(BYTES))
     assert load_data(tmp_path / "train-images-idx3-ubyte").spec.shape == (2, 2)
     (tmp_path / "x.dat").write_bytes(npy(NUMBERS))
-    with pytest.raises(DataError, match="x.dat is no IDX file.*told by their endings: .npy, .npz, .csv"):
+    with pytest.raises(DataError, match="x.dat is not an IDX file.*recognised by extension: .npy, .npz, .csv"):
         load_data(tmp_path / "x.dat")
 
 

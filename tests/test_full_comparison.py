@@ -64,6 +64,12 @@ class ChainPlugin:
         return x.lerp(torch.rand(x.shape, generator=generator), 1 / options.steps)
 
 
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch):
+    """One feature network for all tests of the session, outside the user's cache."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 @pytest.fixture(scope="module")
 def events():
     return []
@@ -226,12 +232,14 @@ def test_pictures_hold_what_the_report_shows(comparison):
         assert np.array_equal(arrays["nearest"], arrays["samples"][:16])
 
 
-def test_a_finished_run_and_outside_samples_stand_in_the_table(comparison, tmp_path, monkeypatch, tmp_path_factory):
+def test_a_finished_run_and_outside_samples_stand_in_the_table(
+    comparison, tmp_path, monkeypatch, tmp_path_factory, compare
+):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     file = comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors"
     np.save(tmp_path / "mine.npy", zoo.load(file).sample(359, seed=0).numpy())
     other = f"{file}:sample.k=1"
-    again = zoo.compare([str(file), f"samples:{tmp_path / 'mine.npy'}", other], out=tmp_path, seeds=1)
+    again = compare(zoo, [str(file), f"samples:{tmp_path / 'mine.npy'}", other], out=tmp_path, seeds=1)
     run_row, samples_row, other_row, _ = again.rows
     before = next(row for row in comparison.rows if row["contestant"] == VAE)["cells"][0]["metrics"]
     for name in ("frechet", "kernel", "density", "coverage", "c2st"):
@@ -256,16 +264,15 @@ def test_evaluate_measures_one_run_without_training(comparison, tmp_path, monkey
     ("arguments", "message"),
     [
         ({"data": "bars-and-stripes:3"}, "was trained on digits with another content"),
-        ({"data": "digits", "source": "samples:few.npy"}, "must hold 359 samples at least"),
+        ({"data": "digits", "source": "samples:few.npy"}, "must hold at least 359 samples"),
         ({"data": "digits", "source": "samples:flat.npy"}, r"must hold samples of shape \(N, 8, 8\)"),
         ({"data": "digits", "source": "samples:bright.npy"}, "divide by 255"),
         ({"source": "samples:few.npy"}, "name them with --data"),
-        ({"source": "nowhere"}, "is no run folder"),
+        ({"source": "nowhere"}, "is not a run folder"),
         ({"options": ":sample.steps=3"}, "Settings of the sampling of vae: no key 'steps'"),
     ],
 )
-def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path, monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path, monkeypatch, cache, executor):
     monkeypatch.chdir(tmp_path)
     np.save("few.npy", np.zeros((100, 8, 8)))
     np.save("flat.npy", np.zeros((400, 64)))
@@ -273,10 +280,10 @@ def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path
     source = arguments.get("source", comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors")
     source = f"{source}{arguments.get('options', '')}"
     with pytest.raises(zoo.ZooError, match=message):
-        zoo.evaluate(source, arguments.get("data"))
+        zoo.evaluate(source, arguments.get("data"), executor=executor)
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
-def test_full_needs_seeds_enough_for_an_interval():
-    with pytest.raises(zoo.ConfigError, match="5 seeds at least, got 2"):
-        zoo.compare(["vae"], full=True, seeds=2)
+def test_full_needs_seeds_enough_for_an_interval(compare):
+    with pytest.raises(zoo.ConfigError, match="at least 5 seeds, got 2"):
+        compare(zoo, ["vae"], full=True, seeds=2)

@@ -16,11 +16,14 @@ import torch
 
 import zoo
 from zoo.api import Registry
+from zoo.comparison.cells import CellResult, EvaluateReal, Shared, TrainCell
 from zoo.comparison.journal import FILE as JOURNAL
 from zoo.comparison.journal import Journal
+from zoo.comparison.measurements import Measurements
 from zoo.comparison.plan import FILE as PLAN
-from zoo.engine.pool import Job, Outcome
+from zoo.comparison.schedule import Outcome, ScheduledJob
 from zoo.files.folder_lock import locked
+from zoo.results.schema import Measured
 
 SETTINGS = {"seeds": 2, "steps": 8}
 CONTESTANTS = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8]"]
@@ -92,11 +95,11 @@ def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_n
 
     def interrupt(job, event):
         seen.append((job, event))
-        if "ended" in event and job.task.endswith(":cell"):
+        if "ended" in event and isinstance(job.job, TrainCell):
             signal.raise_signal(signal.SIGINT)
 
     folder = tmp_path / "cut" / "compare-digits-1"
-    said = f"Interrupted. Go on with: zoo compare --resume {shlex.quote(str(folder))}"
+    said = f"Interrupted. Resume with: zoo compare --resume {shlex.quote(str(folder))}"
     with pytest.raises(KeyboardInterrupt, match=re.escape(said)) as interrupted:
         zoo.compare(CONTESTANTS, out=tmp_path / "cut", jobs=1, on_event=interrupt, **SETTINGS)
     assert interrupted.value.exit_code == 130
@@ -132,7 +135,7 @@ def test_a_cell_whose_process_is_killed_goes_on_from_its_state_twice_and_the_tab
     reason = "its process was killed by SIGKILL, as the system does when memory runs out"
     assert mortal["lost"] == [reason] * 2
     assert "mean" in comparison.rows[1]["summary"]["frechet"]
-    assert f"seed 0: tried again, since {reason} and then {reason}" in " ".join(str(comparison).split())
+    assert f"seed 0: tried again because {reason} and then {reason}" in " ".join(str(comparison).split())
     assert "tried again" in (comparison.path / "report.html").read_text()
     assert (site / "lives").read_text() == str(max(lives - 3, 0))
     if lives == 3:
@@ -149,10 +152,10 @@ def test_a_cell_whose_process_is_killed_goes_on_from_its_state_twice_and_the_tab
     assert not list(comparison.path.rglob(".lock"))
 
 
-def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distribution, tmp_path):
+def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distribution, tmp_path, compare):
     distribution("zoo-broken", source=BROKEN, entry="broken", target="Broken", group="zoo.densities")
     contestants = ["ae@broken:latent_dim=2,hidden=[8]", "ae@normal:latent_dim=2,hidden=[8]"]
-    comparison = Registry().compare(contestants, seeds=1, steps=2, out=tmp_path)
+    comparison = compare(Registry(), contestants, seeds=1, steps=2, out=tmp_path)
     assert comparison.failed == [f"{contestants[0]} seed 0: ZeroDivisionError: division by zero"]
     assert "mean" in comparison.rows[1]["summary"]["frechet"]
     assert "return 1 / 0" in (comparison.path / "ae" / "seed-0" / "output.log").read_text()
@@ -162,7 +165,7 @@ def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distr
 
 def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path):
     words = ["compare", "vae:latent_dim=2,hidden=[8]", "--seeds", "1", "--out", str(tmp_path), "--epochs"]
-    command = [sys.executable, "-c", "from zoo.cli import main; main()"]
+    command = [sys.executable, "-c", "from zoo.cli.main import main; main()"]
     process = subprocess.Popen([*command, *words, "100000"], stderr=subprocess.PIPE, text=True, env=os.environ)
     run = tmp_path / "compare-digits-1" / "vae" / "seed-0"
     end = time.monotonic() + 100
@@ -171,7 +174,7 @@ def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path)
     process.terminate()
     said = process.communicate()[1]
     folder = tmp_path / "compare-digits-1"
-    assert said.splitlines()[-1] == f"Interrupted. Go on with: zoo compare --resume {shlex.quote(str(folder))}"
+    assert said.splitlines()[-1] == f"Interrupted. Resume with: zoo compare --resume {shlex.quote(str(folder))}"
     assert "Traceback" not in said
     assert process.returncode == 143
     assert (run / "state.safetensors").exists()
@@ -195,85 +198,86 @@ def folder(done):
         (done / name).write_bytes(content)
 
 
-def test_a_comparison_is_resumed_by_one_process_at_a_time(folder):
+def test_a_comparison_is_resumed_by_one_process_at_a_time(folder, compare):
     with locked(folder), pytest.raises(zoo.ConfigError, match=f"{folder} is in use by process {os.getpid()};"):
-        zoo.compare(resume=folder)
+        compare(zoo, resume=folder)
 
 
-def test_another_version_is_named_and_has_to_be_allowed_and_is_then_written_down(folder):
+def test_another_version_is_named_and_has_to_be_allowed_and_is_then_written_down(folder, compare):
     plan = json.loads((folder / PLAN).read_text())
     plan["depends_on"]["versions"]["torch"] = "1.0"
     (folder / PLAN).write_text(json.dumps(plan))
     change = f"versions.torch 1.0 then, {torch.__version__} now"
-    with pytest.raises(zoo.CheckpointError, match=re.escape(f"{folder} was begun under other conditions: {change}. ")):
-        zoo.compare(resume=folder)
-    comparison = zoo.compare(resume=folder, allow_changes=True)
+    expected = re.escape(f"{folder} was started under other conditions: {change}. ")
+    with pytest.raises(zoo.CheckpointError, match=expected):
+        compare(zoo, resume=folder)
+    comparison = compare(zoo, resume=folder, allow_changes=True)
     assert comparison.results["protocol"]["changes"] == [change]
-    assert f"Gone on with under other conditions: {change}" in " ".join(str(comparison).split())
+    assert f"Resumed under other conditions: {change}" in " ".join(str(comparison).split())
 
 
-def test_other_data_are_refused_whatever_is_allowed(folder):
+def test_other_data_are_refused_whatever_is_allowed(folder, compare):
     plan = json.loads((folder / PLAN).read_text())
     plan["depends_on"]["data"] = "0" * 64
     (folder / PLAN).write_text(json.dumps(plan))
-    with pytest.raises(zoo.CheckpointError, match=f"{folder} was begun on other data: data 0{{64}} then"):
-        zoo.compare(resume=folder, allow_changes=True)
+    with pytest.raises(zoo.CheckpointError, match=f"{folder} compares on other data: data 0{{64}} then"):
+        compare(zoo, resume=folder, allow_changes=True)
 
 
 @pytest.mark.parametrize("settings", [{"contestants": ["vae"]}, {"seeds": 2}, {"epochs": 3}, {"full": True}])
-def test_a_comparison_goes_on_as_it_was_begun(folder, settings):
+def test_a_comparison_goes_on_as_it_was_begun(folder, settings, compare):
+    with pytest.raises(zoo.ConfigError, match="keeps its contestants, seeds, budget and device; remove them"):
+        compare(zoo, resume=folder, **settings)
+
+
+def test_what_is_no_comparison_cannot_go_on(tmp_path, compare):
     with pytest.raises(
-        zoo.ConfigError, match="goes on with its own contestants, seeds, budget and device; leave them out"
+        zoo.CheckpointError, match=r"is not the folder of a comparison: plan.json cannot be read \(No such"
     ):
-        zoo.compare(resume=folder, **settings)
-
-
-def test_what_is_no_comparison_cannot_go_on(tmp_path):
-    with pytest.raises(zoo.CheckpointError, match=r"is no folder of a comparison: plan.json cannot be read \(No such"):
-        zoo.compare(resume=tmp_path)
+        compare(zoo, resume=tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{}", '{"contestants": 3}', "[" * 10_000, '{"amount": {"value": -1}}'])
-def test_a_plan_that_is_none_is_refused(folder, content):
+def test_a_plan_that_is_none_is_refused(folder, content, compare):
     (folder / PLAN).write_text(content)
     with pytest.raises(zoo.CheckpointError, match="plan.json does not say what was compared"):
-        zoo.compare(resume=folder)
+        compare(zoo, resume=folder)
 
 
-def test_data_that_were_an_array_are_given_again(tmp_path):
+def test_data_that_were_an_array_are_given_again(tmp_path, compare):
     x = torch.rand(120, 3, 3, generator=torch.Generator().manual_seed(0)).numpy()
-    comparison = zoo.compare(["ae@normal:latent_dim=2,hidden=[8]"], x, seeds=1, steps=2, out=tmp_path)
-    with pytest.raises(zoo.ConfigError, match="begun on an array, which no file holds; give it again as data"):
-        zoo.compare(resume=comparison.path)
-    assert figures(zoo.compare(data=x, resume=comparison.path)) == figures(comparison)
+    comparison = compare(zoo, ["ae@normal:latent_dim=2,hidden=[8]"], x, seeds=1, steps=2, out=tmp_path)
+    with pytest.raises(zoo.ConfigError, match="compares on an array, which no file holds; give it again as data"):
+        compare(zoo, resume=comparison.path)
+    assert figures(compare(zoo, data=x, resume=comparison.path)) == figures(comparison)
 
 
 def test_a_damaged_line_of_the_journal_is_named(tmp_path):
     (tmp_path / JOURNAL).write_text('{"job": "a"}\n')
-    with pytest.raises(zoo.CheckpointError, match=r"journal.jsonl is damaged in line 1; remove that line, and what it"):
+    with pytest.raises(zoo.CheckpointError, match=r"journal.jsonl is damaged in line 1; remove that line, and its job"):
         Journal(tmp_path)
 
 
 def test_the_journal_knows_a_job_by_all_that_its_result_depends_on(tmp_path):
     folder = tmp_path / "runs"
     folder.mkdir()
-    arguments = {"seed": 1, "folder": str(folder / "vae"), "file": "/scratch/1", "save_every": 30.0, "command": "a"}
-    job = Job("vae seed 1", "tasks:cell", arguments)
-    Journal(folder).add(Outcome(job, {"found": 1.5}, seconds=2.0, lost=("killed",)))
+    result = CellResult(shared=Shared(), contestants={"real": Measurements(metrics={"frechet": Measured(value=1.5)})})
+
+    def job(place, number=1, file="scratch"):
+        return ScheduledJob("real images", EvaluateReal("real", number, str(place / "real"), ("frechet",), file))
+
+    Journal(folder).add(Outcome(job(folder), result, seconds=2.0, failed_attempts=("killed",)))
     folder.rename(tmp_path / "moved")
-    journal = Journal(tmp_path / "moved")
-
-    def find(**changed):
-        here = {"folder": str(tmp_path / "moved" / "vae"), "file": "/scratch/2", "save_every": 1.0, "command": "b"}
-        return journal.find(Job("vae seed 1", "tasks:cell", arguments | here | changed))
-
-    assert find() == Outcome(find().job, {"found": 1.5}, seconds=2.0, lost=("killed",))
-    assert find(seed=2) is None
-    assert find(folder=str(tmp_path / "moved" / "ae")) is None
+    folder = tmp_path / "moved"
+    journal = Journal(folder)
+    here = job(folder, file="other")
+    assert journal.find(here) == Outcome(here, result, seconds=2.0, failed_attempts=("killed",))
+    assert journal.find(job(folder, number=2)) is None
+    assert journal.find(job(folder / "else")) is None
     assert journal.seconds > 0
 
 
-def test_a_journal_that_cannot_be_written_ends_the_comparison_with_the_way_on(folder, monkeypatch):
+def test_a_journal_that_cannot_be_written_ends_the_comparison_with_the_way_on(folder, monkeypatch, compare):
     (folder / JOURNAL).write_bytes(b"")
 
     def full(self, outcome):
@@ -281,6 +285,6 @@ def test_a_journal_that_cannot_be_written_ends_the_comparison_with_the_way_on(fo
 
     monkeypatch.setattr(Journal, "add", full)
     with pytest.raises(
-        zoo.ZooError, match=rf"No space left .* Go on with: zoo compare --resume {re.escape(str(folder))}"
+        zoo.ZooError, match=rf"No space left .* Resume with: zoo compare --resume {re.escape(str(folder))}"
     ):
-        zoo.compare(resume=folder)
+        compare(zoo, resume=folder)

@@ -85,14 +85,14 @@ def test_a_wrong_folder_is_refused(tmp_path, wrong: Wrong):
 
 def test_a_drawing_in_postscript_is_no_image_whatever_its_ending_says(tmp_path):
     Image.fromarray(GREY[0]).save(tmp_path / "a.png", "EPS")
-    with pytest.raises(DataError, match=r"a\.png is no image, whatever its ending says"):
+    with pytest.raises(DataError, match=r"a\.png is not an image, despite its extension"):
         read_folder(tmp_path)
 
 
 def test_what_lies_deeper_than_classes_is_refused_and_what_lies_deeper_still_not_looked_for(tmp_path):
     write(tmp_path / "a" / "b" / "c" / "0.png", GREY[0])
-    with pytest.raises(DataError, match="holds no image"):
+    with pytest.raises(DataError, match="contains no images"):
         read_folder(tmp_path)
     write(tmp_path / "a" / "b" / "0.png", GREY[0])
-    with pytest.raises(DataError, match="one folder of images per class, and not both or deeper ones"):
+    with pytest.raises(DataError, match="one subfolder of images per class, not both or deeper ones"):
         read_folder(tmp_path)

@@ -160,7 +160,7 @@ def test_a_plugin_is_planned_installed_lost_restored_and_removed_without_a_trace
     unanswered = zoo_in("install", "zoo-coins<2", *offline)
     assert unanswered.returncode == 2
     assert "runs with your rights" in unanswered.stderr
-    assert "There is no terminal to answer on; nothing was done. Agree with --yes." in unanswered.stderr
+    assert "There is no terminal to answer on; nothing was done. Confirm with --yes." in unanswered.stderr
     assert _content(environment) == before
 
     installed = zoo_in("install", "zoo-coins<2", *offline, "--yes")
@@ -370,10 +370,10 @@ def test_a_wheel_that_was_exchanged_after_planning_is_not_installed(wheels, tmp_
 @pytest.mark.parametrize(
     ("name", "match"),
     [
-        ("zoo_plain", "zoo-plain 1.0 must be a plugin of the zoo; it has no entry point"),
+        ("zoo_plain", "zoo-plain 1.0 must be a zoo plugin; it has no entry point"),
         (
             "zoo_address",
-            r"zoo-address 1.0 must not need packages by their address, .*: zoo-dice ?@ https://\*\*\*\*@h/d.whl",
+            r"zoo-address 1.0 must not require packages by URL, .*: zoo-dice ?@ https://\*\*\*\*@h/d.whl",
         ),
         ("zoo_later", "zoo-later 1.0 needs genzoo >=99, and this is "),
         ("zoo_python", "zoo-python 1.0 needs Python >=3.99, and this is "),
@@ -498,7 +498,7 @@ def test_a_plugin_is_found_for_removal_by_each_of_its_names(distribution):
     ):
         find_distribution("headz", registry)
     with pytest.raises(
-        ConfigError, match="'mean' comes with the zoo, and cannot be removed; 'zoo plugins disable mean'"
+        ConfigError, match="'mean' is part of genzoo and cannot be removed; 'zoo plugins disable mean'"
     ):
         find_distribution("mean", registry)
 

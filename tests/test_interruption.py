@@ -130,7 +130,7 @@ def record(case):
 def test_a_signal_ends_the_command_with_its_code_and_the_command_that_goes_on(cases, name, code, ended):
     case = cases[name]
     assert case["code"] == code
-    assert case["said"].splitlines()[-1] == f"Interrupted. Go on with: zoo train --resume {shlex.quote(case['run'])}"
+    assert case["said"].splitlines()[-1] == f"Interrupted. Resume with: zoo train --resume {shlex.quote(case['run'])}"
     assert "Traceback" not in case["said"]
     assert record(case)["status"] == ended
 
@@ -162,7 +162,7 @@ def test_a_signal_that_is_held_is_raised_at_the_end_of_the_block_and_handlers_ar
                 reached.append(interruption.pending)
             reached.append("after")
 
-    with pytest.raises(Interrupted, match="Go on with: zoo train --resume run") as stopped:
+    with pytest.raises(Interrupted, match="Resume with: zoo train --resume run") as stopped:
         terminated()
     assert reached == [signal.SIGTERM]
     assert stopped.value.exit_code == 143

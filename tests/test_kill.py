@@ -71,7 +71,7 @@ COMPARED = [
     "ae@gaussian:latent_dim=2,hidden=[8]",
     "vae:latent_dim=2,hidden=[8]",
 ]
-COMMAND = [sys.executable, "-c", "from zoo.cli import main; main()", "compare"]
+COMMAND = [sys.executable, "-c", "from zoo.cli.main import main; main()", "compare"]
 
 
 def descendants(process):

@@ -7,6 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.documents
+
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "lecture.ipynb"
 FACTS = """
 import json

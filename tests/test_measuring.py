@@ -44,8 +44,9 @@ def measured(tmp_path, monkeypatch):
         registry.register(Figure(answer), "zoo.metrics")
         plugin = registry.plugin("figure", "zoo.metrics")
         object.__setattr__(plugin, "distribution", distribution)
-        found = Measuring(data, tmp_path, ["figure"], None, registry, lambda event: None)
-        return found.samples("mine", torch.zeros(14, 3, 3), 0, pictures=False)["metrics"]["figure"]
+        found = Measuring(data, tmp_path, ["figure"], None, registry)
+        figure = found.samples("mine", torch.zeros(14, 3, 3), 0, pictures=False).metrics["figure"]
+        return figure.model_dump(exclude_unset=True)
 
     return measured
 
@@ -59,7 +60,7 @@ def test_a_figure_of_ours_that_is_not_finite_is_a_divergence(measured, answer):
 @pytest.mark.parametrize("answer", WRONG, ids=str)
 def test_one_of_a_third_party_costs_its_own_column_alone(measured, answer):
     assert set(measured(answer)) == {"unsupported"}
-    assert measured(answer)["unsupported"].endswith("which is no figure")
+    assert measured(answer)["unsupported"].endswith("which is not finite")
 
 
 def test_a_finite_one_is_the_figure(measured):

@@ -293,7 +293,7 @@ def test_frechet_of_real_values_is_that_of_standardised_values(table):
 
 def test_there_is_no_second_column_where_it_would_equal_the_first_or_mislead(digits, table):
     bits = zoo.bernoulli(digits.train, generator(0, "test"))
-    for data, samples, reason in ((table, table.valid, "no grey values"), (digits, bits, "its samples are bits")):
+    for data, samples, reason in ((table, table.valid, "no grayscale values"), (digits, bits, "samples are bits")):
         with pytest.raises(zoo.Unsupported, match=reason):
             FrechetGrey().measure(Evaluation(None, data, samples, PIXELS))
 
@@ -361,7 +361,7 @@ def test_likelihood_is_that_of_all_test_images_as_bits(digits):
 
 
 def test_valid_patterns_need_enumerated_data(digits):
-    with pytest.raises(zoo.Unsupported, match="every pattern is known"):
+    with pytest.raises(zoo.Unsupported, match="whose every pattern is known"):
         ValidPatterns().measure(Evaluation(contestant(digits), digits, digits.train, PIXELS))
 
 

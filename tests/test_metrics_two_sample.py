@@ -108,7 +108,7 @@ def test_accuracy_does_not_depend_on_the_units_of_the_columns():
 
 
 def test_sets_of_unequal_size_or_shape_are_refused():
-    with pytest.raises(ValueError, match="as many rows, got 10 and 9; take as many of each"):
+    with pytest.raises(ValueError, match="equal length, got 10 and 9 rows; subsample one"):
         c2st(torch.zeros(10, 2), torch.zeros(9, 2))
     with pytest.raises(ValueError, match=r"N at least 4, got \(3, 2\), \(3, 2\)"):
         c2st(torch.zeros(3, 2), torch.zeros(3, 2))

@@ -1,6 +1,8 @@
 """`zoo.Model`: the user's units outside, the plugin's inside, and nothing wrong in between."""
 
+import dataclasses
 import random
+import re
 
 import numpy as np
 import pytest
@@ -118,7 +120,7 @@ def test_wrong_requests_say_what_must_hold_and_what_came(registry, real):
     model = registry.train("affine", real)
     with pytest.raises(ValueError, match=r"x must have shape \(B, 3\), got \(2, 4\)"):
         model.encode(torch.zeros(2, 4))
-    with pytest.raises(TypeError, match="x must be a tensor, got list"):
+    with pytest.raises(TypeError, match="x must be a tensor or a NumPy array, got list"):
         model.encode([1.0])
     for n in (0, -1):
         with pytest.raises(zoo.ConfigError, match=f"must be 1 or more, got {n}"):
@@ -199,7 +201,7 @@ def change_dtype(model, x):
         (draw_from(random.random), "drew from the global random state"),
         (change_threads, "changed the number of threads"),
         (change_dtype, "changed torch's default dtype"),
-        (lambda model, x: x.flatten(1), "returned its input's own memory"),
+        (lambda model, x: x.flatten(1), "returned its input or a view of it"),
         (lambda model, x: nn.Parameter(x.flatten(1) * 1), "returned a tensor that requires grad"),
         (lambda model, x: torch.empty(len(x), 2, device="meta"), "must return a tensor on cpu"),
         (lambda model, x: torch.zeros(1, 2), r"must return shape \(3, …\), got \(1, 2\)"),
@@ -235,3 +237,133 @@ def test_a_likelihood_that_is_no_log_prob_is_refused(real):
     registry.register(Wrong)
     with pytest.raises(zoo.PluginError, match="hook 'log_prob' of 'affine'.* must return a tuple of zoo.LogProb"):
         registry.train("affine", real).log_prob(real.test)
+
+
+# What a notebook and a REPL show
+
+
+def test_a_model_is_one_line_in_a_repl(registry, real):
+    untrained = registry.create("affine", zoo.DataSpec((2, 2), "unit"))
+    assert repr(untrained) == "<zoo.Model affine on (2, 2) unit, untrained>"
+    assert repr(registry.train("affine", real)) == "<zoo.Model affine on (3,) real, 100 epochs, seed 0>"
+    model = registry.train("affine@gaussian", real, steps=1, seed=7)
+    assert repr(model) == str(model) == "<zoo.Model affine@gaussian on (3,) real, 1 step, seed 7>"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "shown"),
+    [
+        ({"budget": "1 epoch"}, "affine on (3,) real, 1 epoch"),
+        ({"budget": "\x1b[2J\n", "seed": ["x"]}, r"affine on (3,) real, \x1b[2J\n, seed ['x']"),
+        ({"data": {}}, "affine on (3,) real"),
+    ],
+)
+def test_the_protocol_of_a_file_cannot_break_the_line(registry, real, protocol, shown):
+    model = dataclasses.replace(registry.create("affine", real), protocol=protocol)
+    assert repr(model) == f"<zoo.Model {shown}>"
+
+
+def test_a_model_is_a_small_table_in_a_notebook(registry, real):
+    model = dataclasses.replace(registry.train("affine", real), protocol={"budget": "<b>&", "seed": 3})
+    cells = re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", model._repr_html_())
+    assert dict(cells) == {
+        "data": "(3,) real",
+        "training": "&lt;b&gt;&amp;, seed 3",
+        "parameters": "2",
+        "device": "cpu",
+    }
+
+
+def test_the_number_of_parameters_has_two_names(registry, real):
+    model = registry.create("affine", real)
+    assert model.n_parameters == model.parameters == 2  # of nn.Linear(1, 1)
+
+
+# Arrays
+
+
+def of_kind(x, kind):
+    """Values of x as an array of a kind; each kind holds small whole numbers exactly."""
+    if kind == "read-only":
+        x = x.copy()
+        x.setflags(write=False)
+        return x
+    if kind == "reversed":
+        return np.ascontiguousarray(x[::-1])[::-1]
+    return np.asfortranarray(x) if kind == "columns first" else x.astype(kind)
+
+
+KINDS = ["float32", "float64", "float16", ">f8", "int64", "uint8", "bool", "read-only", "reversed", "columns first"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_array_gives_what_its_tensor_gives(registry, real, kind):
+    model = registry.train("affine", real)
+    array = of_kind((np.arange(15, dtype=np.float32).reshape(5, 3) % 2), kind)
+    before, tensor = array.copy(), torch.tensor(array.astype(np.float32))
+    for method in (model.encode, model.decode, model.reconstruct, lambda x: model.encode(x, seed=1)):
+        assert torch.equal(method(array), method(tensor))
+    (answer,), (expected,) = model.log_prob(array), model.log_prob(tensor)
+    assert torch.equal(answer.nats, expected.nats)
+    dense = registry.train("affine@gaussian", real)
+    assert torch.equal(dense.log_prob_codes(array), dense.log_prob_codes(tensor))
+    assert np.array_equal(array, before)
+
+
+def test_codes_of_a_density_keep_their_64_bits(registry, real):
+    model = registry.train("affine@gaussian", real)
+    z = model.sample_codes(20, seed=0)
+    assert z.dtype == torch.float64
+    assert torch.equal(model.log_prob_codes(z.numpy()), model.log_prob_codes(z))
+
+
+def test_codes_and_diagnoses_of_a_plugin_take_arrays(real):
+    class Knows(AffinePlugin):
+        @zoo.hookimpl
+        def log_prob_codes(self, model, z):
+            assert z.dtype == torch.float32
+            return -z.square().sum(1)
+
+        @zoo.hookimpl
+        def diagnose(self, model, train, valid):
+            return {"train": train.mean().item(), "valid": valid.mean().item()}
+
+    registry = Registry()
+    registry.register(Knows)
+    model = registry.train("affine", real)
+    z = np.arange(6.0).reshape(2, 3)
+    assert torch.equal(model.log_prob_codes(z), torch.tensor([-5.0, -50.0]))
+    expected = model.diagnose(real.train, real.valid)
+    assert model.diagnose(real.train.numpy(), real.valid.double().numpy()) == expected
+
+
+def test_arrays_obey_the_rules_of_tensors(registry):
+    model = registry.create("affine", zoo.DataSpec((2,), "unit"))
+    with pytest.raises(ValueError, match=r"x must have shape \(B, 2\), got \(2, 3\)"):
+        model.encode(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"x must have shape \(B, 2\), got \(\)"):
+        model.encode(np.array(1.0))
+    with pytest.raises(ValueError, match=r"x must be in \[0, 1\], got values in \[0, 255\]; divide by 255"):
+        model.encode(np.array([[0, 255]], dtype=np.uint8))
+    with pytest.raises(ValueError, match=r"x must be in \[0, 1\], got values in \[0, inf\]"):
+        model.encode(np.array([[0, 1e300]]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "came"),
+    [
+        ([[0.0, 1.0]], "a NumPy array, got list"),
+        (None, "a NumPy array, got NoneType"),
+        (np.array([["a", "b"]]), "a NumPy array of real numbers, got an array of <U1"),
+        (np.array([[None, 1]]), "a NumPy array of real numbers, got an array of object"),
+        (np.zeros((1, 2)) * 1j, "a NumPy array of real numbers, got an array of complex128"),
+    ],
+)
+def test_what_is_neither_tensor_nor_array_of_numbers_is_refused(registry, real, wrong, came):
+    model = registry.train("affine@gaussian", real)
+    methods = {model.encode: "x", model.reconstruct: "x", model.decode: "z", model.log_prob_codes: "z"}
+    for method, name in methods.items():
+        with pytest.raises(TypeError, match=f"^{name} must be a tensor or {came}$"):
+            method(wrong)
+    with pytest.raises(TypeError, match=f"^x must be a tensor or {came}$"):
+        registry.train("affine", real).log_prob(wrong)

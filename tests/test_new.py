@@ -110,13 +110,13 @@ def test_a_name_that_is_none_is_refused_and_nothing_is_written(tmp_path, name):
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path):
-    result = CliRunner().invoke(new, ["pixels", "--out", str(tmp_path)], standalone_mode=False)
-    assert str(result.exception) == "A model named 'pixels' is installed; choose another name."
+    result = CliRunner().invoke(new, ["vae", "--out", str(tmp_path)], standalone_mode=False)
+    assert str(result.exception) == "A model named 'vae' is installed; choose another name."
 
 
 def test_a_folder_that_exists_is_left_alone(tmp_path):
     (tmp_path / "demo").mkdir()
-    with pytest.raises(ConfigError, match="exists; choose another name, or another place with --out"):
+    with pytest.raises(ConfigError, match="already exists; choose another name, or another parent folder with --out"):
         scaffold("demo", tmp_path)
     assert not list((tmp_path / "demo").iterdir())
 

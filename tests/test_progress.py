@@ -1,6 +1,6 @@
 """Progress where there is no terminal: few lines, each once."""
 
-from zoo.cli.progress import ShownProgress
+from zoo.report.progress import ShownProgress
 from zoo.training.log import Report
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
-from zoo.comparison.result import summarise
-from zoo.results.ranking import add_standings, fooled, paired_difference, paired_differences
+from zoo.results.ranking import fools_metrics, paired_difference, paired_differences, rank
+from zoo.results.schema import Cell, Measured, Metric, Row
+from zoo.results.summary import summarise
 
-FIGURE = {"name": "figure", "direction": "lower", "level": "headline"}
-BOUND = {"name": "bound", "direction": "higher", "level": "headline"}
+FIGURE = Metric(name="figure", title="figure", summary="", direction="lower", level="headline", paper="")
+BOUND = FIGURE.model_copy(update={"name": "bound", "direction": "higher"})
+COSTS = dict.fromkeys(("train_seconds", "sample_seconds_per_1000", "parameters"))
 
 
 def row(name, values, role="contestant", metric="figure", kind="", brackets=None, failed=()):
@@ -14,26 +16,26 @@ def row(name, values, role="contestant", metric="figure", kind="", brackets=None
     cells = []
     for seed, value in enumerate(values):
         if seed in failed:
-            cells.append({"seed": seed, "failed": "it diverged", "exit_code": 6})
+            cells.append(Cell(seed=seed, failed="it diverged", exit_code=6))
             continue
-        measured = {"value": value} | ({"kind": kind} if kind else {})
-        if brackets:
-            measured["bracket"] = brackets[seed]
-        cells.append({"seed": seed, "metrics": {metric: measured}})
-    return {"contestant": name, "role": role, "cells": cells, "summary": {metric: summarise(cells, metric)}}
+        measured = Measured(value=value, kind=kind, bracket=brackets[seed] if brackets else None)
+        cells.append(Cell(seed=seed, metrics={metric: measured}))
+    summary = {metric: summarise(cells, metric)}
+    return Row(
+        contestant=name, role=role, folder=None, settings=None, source=None, summary=summary, cells=cells, **COSTS
+    )
 
 
 def standings(rows, metric=FIGURE):
-    add_standings(rows, [metric])
-    return {each["contestant"]: each["summary"][metric["name"]]["standing"] for each in rows}
+    return {each.contestant: each.summary[metric.name].standing for each in rank(rows, [metric])}
 
 
 def test_a_constant_difference_between_seeds_that_vary_is_found_by_pairing():
     rows = [row("a", [1.0, 5.0, 9.0]), row("b", [1.2, 5.2, 9.1])]
     assert standings(rows) == {"a": "best", "b": "behind"}
-    found = rows[1]["summary"]["figure"]["difference"]
-    assert found["mean"] == pytest.approx(0.5 / 3)
-    assert found["half_width"] == pytest.approx(4.302652729749464 * (0.1 / 3**0.5) / 3**0.5)  # t(0.975; 2) s / √n
+    found = rank(rows, [FIGURE])[1].summary["figure"].difference
+    assert found.mean == pytest.approx(0.5 / 3)
+    assert found.half_width == pytest.approx(4.302652729749464 * (0.1 / 3**0.5) / 3**0.5)  # t(0.975; 2) s / √n
 
 
 def test_a_difference_whose_interval_contains_zero_is_a_tie():
@@ -52,7 +54,7 @@ def test_nobody_wins_with_one_seed_or_alone(rows):
 
 def test_a_metric_without_a_direction_ranks_nobody():
     rows = [row("a", [1.0, 2.0]), row("b", [3.0, 4.0])]
-    assert set(standings(rows, FIGURE | {"direction": "none"}).values()) == {None}
+    assert set(standings(rows, FIGURE.model_copy(update={"direction": "none"})).values()) == {None}
 
 
 def test_a_row_with_a_failed_cell_is_never_ranked():
@@ -88,20 +90,27 @@ def test_a_bracket_below_the_best_bound_is_behind_and_one_around_it_is_open():
 
 def test_pairs_are_compared_on_the_seeds_that_both_have():
     first, second = row("a", [1.0, 2.0, 3.0], failed={0}), row("b", [0.0, 1.0, 1.0])
-    assert paired_difference(first, second, "figure")[0] == pytest.approx(1.5)
+    assert paired_difference(first, second, "figure").mean == pytest.approx(1.5)
     assert paired_difference(first, row("c", [0.0, 0.0]), "figure") is None
 
 
 def test_every_two_contestants_have_a_difference_for_each_headline_metric():
     rows = [row("a", [1.0, 2.0]), row("b", [3.0, 5.0]), row("c", [0.0, 0.0], "control")]
     (pair,) = paired_differences(rows, [FIGURE])["figure"]
-    assert (pair["first"], pair["second"], pair["mean"]) == ("a", "b", -2.5)
-    assert paired_differences(rows, [FIGURE | {"level": "full"}]) == {}
+    assert (pair.first, pair.second, pair.mean) == ("a", "b", -2.5)
+    assert paired_differences(rows, [FIGURE.model_copy(update={"level": "full"})]) == {}
 
 
 def test_a_control_fools_a_metric_on_which_it_reaches_real_images():
     real = row("real", [1.0, 1.2], "real")
     rows = [row("copy", [1.1, 1.3], "control"), row("noise", [90.0, 91.0], "control"), real]
-    assert fooled(rows, [FIGURE]) == {"copy": ["figure"], "noise": []}
+    assert fools_metrics(rows, [FIGURE]) == {"copy": ["figure"], "noise": []}
     rows[1] = row("noise", [-90.0, -91.0], "control")
-    assert fooled(rows, [FIGURE])["noise"] == ["figure"]
+    assert fools_metrics(rows, [FIGURE])["noise"] == ["figure"]
+
+
+def test_ranking_leaves_its_rows_as_they_were():
+    rows = [row("a", [1.0, 2.0]), row("b", [3.0, 4.0])]
+    before = [each.model_copy(deep=True) for each in rows]
+    assert rank(rows, [FIGURE]) != rows
+    assert rows == before

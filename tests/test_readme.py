@@ -26,6 +26,7 @@ def test_the_readme_has_what_is_tested_here():
     assert len(CODE) == 2
 
 
+@pytest.mark.documents
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_works(command, place):
     arguments = command.split()[1:]
@@ -33,6 +34,7 @@ def test_a_command_of_the_readme_works(command, place):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.documents
 @pytest.mark.parametrize("block", CODE, ids=["api", "plugin"])
 def test_a_code_block_of_the_readme_runs(block, place):
     done = subprocess.run([sys.executable, "-c", block], cwd=place, capture_output=True, text=True)

@@ -8,7 +8,9 @@ import sys
 import pytest
 
 import zoo
+from zoo.contestant import Contestant
 from zoo.plugins.plugin import Candidate
+from zoo.training.train import create
 
 CATALOGUE = """
 schema = 1
@@ -90,7 +92,7 @@ def test_what_breaks_the_contract_cannot_be_registered(coins):
     for plugin, reason in (
         (Half, "Cannot register Half: its 'sample' lacks the decorator @zoo.hookimpl, .*; add it.$"),
         (Half(), "Cannot register Half: its 'sample' lacks"),
-        (Sized, "Cannot register Sized: its class Sized wants constructor arguments"),
+        (Sized, "Cannot register Sized: its class Sized requires constructor arguments"),
         (object(), "Cannot register object: its 'card' must be a zoo.Card, got None"),
     ):
         with pytest.raises(zoo.PluginError, match=reason):
@@ -174,11 +176,65 @@ def test_an_unknown_name_is_answered_with_the_nearest_the_installed_and_the_cata
         ("zoo.densities", "latent density"),
         ("zoo.datasets", "data set"),
         ("zoo.metrics", "metric"),
+        ("zoo.extensions", "extension"),
+        ("zoo.controls", "control"),
     ],
 )
 def test_what_is_missing_is_called_by_its_kind(group, kind):
     with pytest.raises(zoo.ConfigError, match=f"^No {kind} named 'q' is installed"):
         zoo.Registry(entry_points=False).plugin("q", group)
+
+
+# Controls
+
+
+def test_a_control_is_found_in_its_own_group_only():
+    registry = zoo.Registry()
+    names = registry.names("zoo.controls")
+    assert {"mean", "noise", "pixels", "mixture", "ppca", "memoriser"} <= set(names)
+    assert not set(names) & (set(registry.names()) | {listing.name for listing in registry.list_models()})
+    assert registry.plugin("ppca", "zoo.controls") is registry.plugin("genzoo/ppca", "zoo.controls")
+
+
+@pytest.mark.parametrize("name", ["ppca", "genzoo/ppca"])
+def test_a_control_in_the_place_of_a_model_is_called_one(name):
+    for act in (zoo.Registry().find, zoo.Registry().plugin, zoo.Registry().info):
+        with pytest.raises(zoo.ConfigError) as caught:
+            act(name)
+        assert str(caught.value) == (
+            f"{name!r} is a control row of 'zoo compare --full', not a model. Use it there, or install a plugin that "
+            "provides a model of this name."
+        )
+
+
+def test_a_model_may_have_the_name_of_a_control_and_each_loads_its_own_files(distribution, tmp_path):
+    then = "import dataclasses\nIndependentPixels.card = dataclasses.replace(IndependentPixels.card, name='ppca')"
+    distribution("zoo-noise", entry="ppca", then=then)
+    registry = zoo.Registry()
+    assert registry.plugin("ppca").qualified == "zoo-noise/ppca"
+    assert registry.plugin("ppca", "zoo.controls").qualified == "genzoo/ppca"
+    assert [(each.distribution, each.status) for each in registry.list_models("ppca")] == [("zoo-noise", "installed")]
+    assert registry.info("ppca")["tier"] == "third party"
+    registry.train("ppca", steps=1, folder=tmp_path / "model")
+    controls = Contestant("control:ppca", "ppca", group="zoo.controls")
+    control = create(registry, controls, zoo.DataSpec((8, 8), "unit"), 0)
+    control.save(tmp_path / "control.safetensors")
+    assert registry.load(tmp_path / "model").plugin is registry.plugin("ppca")
+    assert registry.load(tmp_path / "control.safetensors").plugin is registry.plugin("ppca", "zoo.controls")
+
+
+def test_extensions_wrap_controls_too(distribution, monkeypatch):
+    monkeypatch.delenv("ZOO_NO_EXTENSIONS", raising=False)
+    source = """
+import zoo
+class Idle:
+    card = zoo.ExtensionCard(name="idle", summary="changes nothing")
+    @zoo.hookimpl(wrapper=True)
+    def sample(self): return (yield)
+"""
+    distribution("zoo-idle", source=source, entry="idle", target="Idle", group="zoo.extensions")
+    (extension,) = zoo.Registry().plugin("ppca", "zoo.controls").extensions
+    assert extension.qualified == "zoo-idle/idle"
 
 
 # Listings
@@ -248,7 +304,7 @@ def test_info_of_an_installed_model_is_its_card_with_every_setting(distribution,
         "trains_on": "bits",
         "latent": None,
         "samples": "means",
-        "likelihood": True,
+        "likelihood": "yes",
         "config": [
             {
                 "name": "smoothing",
@@ -291,10 +347,10 @@ def test_filters_leave_out_what_is_known_to_differ_and_keep_what_is_not_known(di
         return {each.name for each in registry.list_models(*pattern, **filters)}
 
     assert names("v*") == {"vae", "vqvae"}
-    assert names(latent="bits") == {"rbm", "dbn", "mixture", "coins"}  # of coins nothing is known before it is loaded
-    assert names(likelihood=False) == {"mean", "memoriser", "coins"}
+    assert names(latent="bits") == {"rbm", "dbn", "coins"}  # nothing is known of coins before it is loaded
+    assert names(likelihood=False) == {"coins"}
     assert {each.latent for each in registry.list_models("coins")} == {"?"}
     registry.plugin("coins")
     assert {each.latent for each in registry.list_models("coins")} == {"none"}
-    assert names(latent="bits") == {"rbm", "dbn", "mixture"}
+    assert names(latent="bits") == {"rbm", "dbn"}
     assert names(trains_on="bits") == {"rbm", "vae", "made", "vqvae", "dbn", "coins"}

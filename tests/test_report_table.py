@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.report_folder import FAILED, LEVELS, results, summary
+from tests.report_folder import FAILED, LEVELS, results, summary, typed
 from zoo.report.figures import bracket, figure, interval, kind_mark
 from zoo.report.table import as_text, comparison_table, to_csv, to_html, to_markdown
 from zoo.report.table_view import differences, ordered, pairs, ranking_metric, sheets
@@ -63,7 +63,7 @@ def test_a_bracket_and_kinds_say_what_a_likelihood_is():
 
 
 def test_rows_are_ordered_by_frechet_within_their_role_and_failed_ones_are_last(found):
-    assert [row["contestant"] for row in ordered(found)] == [
+    assert [row.contestant for row in ordered(typed(found))] == [
         *("ae@gmm", "vae@gmm", "vae", "rbm", "ae@normal", "rbm:hidden=9"),
         *("memoriser", "mean", "noise"),
         "real",
@@ -73,13 +73,13 @@ def test_rows_are_ordered_by_frechet_within_their_role_and_failed_ones_are_last(
 def test_without_a_frechet_distance_the_first_headline_metric_orders_the_higher_first(found):
     for row in found["rows"]:
         row["summary"]["frechet"] = {"unsupported": "every pattern is known"}
-    assert ranking_metric(found)["name"] == "likelihood"
-    names = [row["contestant"] for row in ordered(found, "contestant")]
+    assert ranking_metric(typed(found)).name == "likelihood"
+    names = [row.contestant for row in ordered(typed(found), "contestant")]
     assert names[:3] == ["vae@gmm", "vae", "rbm"]
 
 
 def test_each_level_has_its_table_and_costs_stand_with_the_details(found):
-    headline, detail, full = sheets(found)
+    headline, detail, full = sheets(typed(found))
     assert [column.heading for column in headline.columns][:2] == ["log-likelihood\xa0↑", "Fréchet distance\xa0↓"]
     assert [column.title for column in detail.columns][-3:] == ["parameters", "training s", "s per 1,000 samples"]
     assert len(headline.columns) + len(detail.columns) + len(full.columns) == len(LEVELS) + 3
@@ -90,20 +90,20 @@ def test_each_level_has_its_table_and_costs_stand_with_the_details(found):
 def test_a_metric_that_nobody_has_has_no_column(found):
     for row in found["rows"]:
         row["summary"]["kernel"] = {"unsupported": "never"}
-    assert "kernel distance" not in as_text(comparison_table(found))
+    assert "kernel distance" not in as_text(comparison_table(typed(found)))
 
 
 def test_text_stays_within_its_width_and_continues_wide_tables(found):
     for width in (120, 80):
-        text = as_text(comparison_table(found), width=width)
+        text = as_text(comparison_table(typed(found)), width=width)
         assert max(map(len, text.splitlines())) <= width
         assert "…" not in text
         assert text.count("9.13 ± 0.42 *") == 1
-    assert "How each one generates, continued" in text
+    assert "How well each model generates, continued" in text
 
 
 def test_text_marks_only_what_the_results_say(found):
-    lines = as_text(comparison_table(found)).splitlines()
+    lines = as_text(comparison_table(typed(found))).splitlines()
     best, tied, behind = (next(line for line in lines if f" {name} " in line) for name in ("ae@gmm", "vae@gmm", "rbm"))
     assert best.count("*") == 1
     assert "9.31 ± 0.51 ~" in tied
@@ -112,12 +112,12 @@ def test_text_marks_only_what_the_results_say(found):
     for row in found["rows"]:
         for each in row["summary"].values():
             each["standing"] = None
-    text = as_text(comparison_table(found))
+    text = as_text(comparison_table(typed(found)))
     assert not set("*~?") & set(text)
 
 
 def test_text_names_reasons_brackets_failures_and_the_protocol(found):
-    text = " ".join(as_text(comparison_table(found)).split())
+    text = " ".join(as_text(comparison_table(typed(found))).split())
     assert "[−96.60, −84.90]" in text
     assert f"rbm:hidden=9: 2 of 5 seeds failed: {FAILED}" in text
     assert "n/a, ae@gmm, ae@normal: an autoencoder has no likelihood; fix a decoder noise to give it one" in text
@@ -129,13 +129,13 @@ def test_a_row_whose_seeds_all_failed_says_so(found):
     row = found["rows"][0]
     row["cells"] = [{"seed": seed, "failed": FAILED, "exit_code": 6} for seed in range(5)]
     row["summary"] = {name: {"unsupported": FAILED, "standing": None, "difference": None} for name in LEVELS}
-    line = next(line for line in sheets(found)[0].lines if line.contestant == "rbm")
+    line = next(line for line in sheets(typed(found))[0].lines if line.contestant == "rbm")
     assert line.below == "5 of 5 seeds failed"
     assert {cell.text for cell in line.cells} == {"failed"}
 
 
 def test_differences_are_to_the_best_and_between_every_pair(found):
-    sheet = differences(found)
+    sheet = differences(typed(found))
     assert {line.contestant: line.cells[0].text for line in sheet.lines} == {
         "ae@gmm": "best",
         "vae@gmm": "0.18 ± 0.40",
@@ -144,17 +144,17 @@ def test_differences_are_to_the_best_and_between_every_pair(found):
         "ae@normal": "62.2 ± 6.0",
         "rbm:hidden=9": "n/a",
     }
-    (line,) = pairs(found).lines
+    (line,) = pairs(typed(found)).lines
     assert (line.contestant, line.cells[0].text) == ("vae − vae@gmm", "2.49 ± 0.61")
     found["differences"] = {}
     for row in found["rows"]:
         row["summary"]["frechet"]["difference"] = None
-    assert differences(found) is None
-    assert pairs(found) is None
+    assert differences(typed(found)) is None
+    assert pairs(typed(found)) is None
 
 
 def test_csv_has_a_line_per_contestant_and_metric_with_full_precision(found):
-    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(typed(found)))))
     assert len(rows) == len(found["rows"]) * len(LEVELS)
     by_key = {(row["contestant"], row["metric"]): row for row in rows}
     assert by_key["rbm", "likelihood"] == {
@@ -170,7 +170,7 @@ def test_csv_has_a_line_per_contestant_and_metric_with_full_precision(found):
 
 def test_markdown_tables_are_rectangular_and_escape_what_markdown_reads(found):
     found["rows"][0]["contestant"] = "a|b<script>"
-    text = to_markdown(found)
+    text = to_markdown(typed(found))
     assert "a\\|b\\<script\\>" in text
     assert "**9.13 ± 0.42** \\*" in text
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
@@ -186,10 +186,10 @@ def test_the_notebook_s_table_is_html_in_which_names_stay_text(found):
     tags = []
     parser = HTMLParser()
     parser.handle_starttag = lambda tag, attributes: tags.append(tag)
-    parser.feed(to_html(found))
+    parser.feed(to_html(typed(found)))
     assert "script" not in tags
     assert tags.count("tr") == 1 + len(found["rows"])
-    assert tags.count("th") == 1 + len(found["rows"]) + len(sheets(found)[0].columns)
+    assert tags.count("th") == 1 + len(found["rows"]) + len(sheets(typed(found))[0].columns)
 
 
 def test_one_seed_gives_no_intervals_but_the_error_of_measuring(found):
@@ -197,7 +197,7 @@ def test_one_seed_gives_no_intervals_but_the_error_of_measuring(found):
     for row in found["rows"]:
         for each in row["summary"].values():
             each.update({"half_width": None, "standing": None, "difference": None} if "mean" in each else {})
-    text = as_text(comparison_table(found))
+    text = as_text(comparison_table(typed(found)))
     assert "1 seed," in text
     assert "s.e. 0.310" in text
     assert "t-interval" not in text

@@ -290,7 +290,7 @@ def test_the_last_states_stay_and_any_of_them_can_be_gone_on_from(dice, data, tm
     assert found == ["state-7.safetensors", "state-8.safetensors", "state.safetensors"]
     expected = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "state.safetensors").write_bytes(b"damaged")
-    with pytest.raises(zoo.CheckpointError, match=r"damaged.*An earlier state: zoo train --resume .*state-8"):
+    with pytest.raises(zoo.CheckpointError, match=r"damaged.*An earlier checkpoint: zoo train --resume .*state-8"):
         dice.resume(tmp_path, data=data)
     dice.resume(tmp_path / "state-7.safetensors", data=data, save_every=0, keep=1)
     assert (tmp_path / "model.safetensors").read_bytes() == expected
@@ -333,7 +333,7 @@ def test_what_has_changed_is_named_and_needs_permission(name, data, tmp_path, mo
     arguments = {"data": data} | arguments
     before = (tmp_path / "run" / "metrics.jsonl").exists()
     with pytest.raises(
-        zoo.CheckpointError, match=rf"state\.safetensors was saved by another training: .*{message}.*--all"
+        zoo.CheckpointError, match=rf"state\.safetensors was saved under other conditions: .*{message}.*--all"
     ):
         registry.resume(tmp_path / "run", **arguments)
     assert (tmp_path / "run" / "metrics.jsonl").exists() == before
@@ -360,12 +360,12 @@ def test_lines_that_the_log_has_lost_are_a_change(dice, data, tmp_path):
 def test_a_model_of_another_shape_is_refused_with_both_sides_even_with_permission(data, tmp_path):
     registry = Registry(extensions=True)
     stopped(registry, "vae:latent_dim=2,hidden=[3]", data, tmp_path / "run", 3, steps=5)
-    with pytest.raises(zoo.CheckpointError, match=r"The state does not fit the model \(.*: here \(4,.*, there \(3,"):
+    with pytest.raises(zoo.CheckpointError, match=r"checkpoint does not match the model \(.*: \(3,.* instead of \(4,"):
         registry.resume(tmp_path / "run", contestant="vae:latent_dim=2,hidden=[4]", data=data, allow_changes=True)
 
 
 def test_what_is_no_run_is_refused(dice, data, tmp_path):
-    with pytest.raises(zoo.CheckpointError, match=r"is no run folder: run\.json cannot be read \(No such file"):
+    with pytest.raises(zoo.CheckpointError, match=r"is not a run folder: run\.json cannot be read \(No such file"):
         dice.resume(tmp_path)
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(zoo.CheckpointError, match="does not say what was trained"):
@@ -373,23 +373,23 @@ def test_what_is_no_run_is_refused(dice, data, tmp_path):
     dice.train("dice", data, steps=1, folder=tmp_path / "run")
     with pytest.raises(zoo.ConfigError, match="was trained on an array, which no file holds; give it again"):
         dice.resume(tmp_path / "run")
-    with pytest.raises(zoo.CheckpointError, match="is the model of a training, not its state; resume its folder"):
+    with pytest.raises(zoo.CheckpointError, match="is a trained model, not a checkpoint; resume its folder"):
         dice.resume(tmp_path / "run" / "model.safetensors", data=data)
-    with pytest.raises(zoo.CheckpointError, match="is the state of a training; make its model: zoo train --resume"):
+    with pytest.raises(zoo.CheckpointError, match="is a training checkpoint, not a model; finish the run"):
         dice.load(tmp_path / "run" / "state.safetensors")
-    with pytest.raises(zoo.ConfigError, match=r"holds a run; go on with it \(zoo\.resume\), or give another folder"):
+    with pytest.raises(zoo.ConfigError, match=r"already contains a run; resume it with zoo\.resume\(\), or"):
         dice.train("dice", data, steps=1, folder=tmp_path / "run")
     (tmp_path / "run" / "model.safetensors").unlink()
-    with pytest.raises(zoo.CheckpointError, match="holds no model; a run has model.safetensors once it is done"):
+    with pytest.raises(zoo.CheckpointError, match="does not contain a model; model.safetensors is written when"):
         dice.load(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"save_every": -1}, "a finite number from 0 on, got -1"),
-        ({"save_every": float("nan")}, "a finite number from 0 on, got nan"),
-        ({"keep": 0}, "got 0 states to keep; give 1 or more"),
+        ({"save_every": -1}, "a finite number of seconds >= 0, got -1"),
+        ({"save_every": float("nan")}, "a finite number of seconds >= 0, got nan"),
+        ({"keep": 0}, "keep must be at least 1, got 0"),
     ],
 )
 def test_how_to_save_is_checked_before_any_work(dice, settings, message):

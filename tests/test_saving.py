@@ -219,7 +219,7 @@ def test_a_full_disk_leaves_the_last_state_and_space_lets_the_run_go_on(walk, da
                         pass
 
         walk.train("walk", data, steps=12, folder=tmp_path / "undisturbed")
-        with pytest.raises(zoo.ZooError, match="Cannot write .*: No space left on device. Free the disk"):
+        with pytest.raises(zoo.ZooError, match="Cannot write .*: No space left on device. Free disk space"):
             walk.train("walk", data, steps=12, folder=folder, save_every=0, progress=fill)
         assert 5 <= read(folder / "state.safetensors")[0]["step"] <= 6
         filler.unlink()

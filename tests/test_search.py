@@ -67,7 +67,7 @@ def test_the_table_says_what_is_installed_and_which_version_is_the_newest(search
         "nade models available zoo-nade 1.1 community bits Neural autoregressive density",
         "flow models installed zoo-flow 1.1 community bits RealNVP",
     ]
-    assert search("rbm", "x") == "Nothing in the catalogue has 'rbm' and 'x'. 'zoo search' shows all of it.\n"
+    assert search("rbm", "x") == "No catalogue entry contains 'rbm' and 'x'. 'zoo search' lists all entries.\n"
 
 
 def test_json_has_every_fact_and_release(search):

@@ -88,7 +88,7 @@ def test_help_lists_and_completion_import_neither_torch_nor_pydantic_nor_any_plu
     codes = {name: step["code"] for name, step in steps.items() if step["code"] != 0}
     assert codes == {"info node": 2, "lst": 2}
     expected = {
-        "--help": "Train contestants over seeds, and compare how each one generates.",
+        "--help": "Train contestants and compare how well each generates.",
         "--version": zoo.__version__,
         "list": "pebbles",
         "list --json": '"distribution": "zoo-bad"',

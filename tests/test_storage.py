@@ -79,7 +79,7 @@ print("torch" in sys.modules)
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "model.safetensors"
     done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, check=True)
-    message = f"Cannot write {path}: File too large. Free the disk or choose another place."
+    message = f"Cannot write {path}: File too large. Free disk space or choose another location."
     assert done.stdout.splitlines() == [message, message, "False"]
     assert path.read_bytes() == b"o" * 4096
     assert list(tmp_path.iterdir()) == [path]
@@ -88,7 +88,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_folder_in_the_place_of_the_file_is_left_alone(tmp_path):
     path = tmp_path / "taken"
     path.mkdir()
-    with pytest.raises(ZooError, match=r"Cannot write .*taken: Is a directory\. Free the disk or choose another place"):
+    with pytest.raises(ZooError, match=r"Cannot write .*taken: Is a directory\. Free disk space or choose"):
         write_atomically(path, b"x")
     assert list(tmp_path.rglob("*")) == [path]
 
@@ -118,7 +118,7 @@ def test_folders_are_numbered_after_the_highest_of_their_stem(tmp_path):
 
 def test_a_file_in_the_place_of_the_parent_is_said(tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(ZooError, match=r"Cannot make a folder in .*runs: File exists\. Choose another with --out"):
+    with pytest.raises(ZooError, match=r"Cannot create a folder in .*runs: File exists\. Choose another with --out"):
         new_folder(tmp_path / "runs", "vae")
 
 

@@ -2,14 +2,18 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from tests.report_folder import results, write_folder
+from tests.report_folder import results, typed, write_folder
 from zoo.comparison.result import Comparison
 from zoo.errors import CheckpointError
 from zoo.report.charts import learning
 from zoo.report.pictures import load_pictures
+from zoo.results.file import read_results, write_results
+from zoo.results.schema import Cell
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +34,20 @@ def test_a_picture_outside_the_folder_is_never_opened(tmp_path, whole, name):
     folder.mkdir()
     write_folder(tmp_path, copy.deepcopy(whole) | {"pictures": {"vae": "secret.npz"}})
     (folder / "link").symlink_to(tmp_path)
-    with pytest.raises(CheckpointError, match="which is not inside this folder; copy it there"):
-        load_pictures(folder, whole | {"pictures": {"vae": name}})
+    with pytest.raises(CheckpointError, match="which is outside this folder; copy it there"):
+        load_pictures(folder, typed(whole | {"pictures": {"vae": name}}))
 
 
 def test_a_log_outside_the_folder_is_never_opened(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(CheckpointError, match="which is not inside this folder"):
-        learning(tmp_path / "folder", {"folder": "..", "cells": [{"seed": 0}]})
+    with pytest.raises(CheckpointError, match="which is outside this folder"):
+        learning(tmp_path / "folder", typed().rows[0].model_copy(update={"folder": ".."}))
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path, whole):
     write_folder(tmp_path, copy.deepcopy(whole) | {"pictures": {"vae": "a.npz"}})
     (tmp_path / "b.npz").symlink_to("a.npz")
-    assert "samples" in load_pictures(tmp_path, whole | {"pictures": {"vae": "b.npz"}})["vae"]
+    assert "samples" in load_pictures(tmp_path, typed(whole | {"pictures": {"vae": "b.npz"}}))["vae"]
 
 
 @pytest.mark.parametrize(
@@ -56,14 +60,14 @@ def test_a_link_within_the_folder_is_followed(tmp_path, whole):
             lambda found: found["rows"][0]["summary"]["frechet"].update(mean="9"),
             r"frechet\.figure\.mean: .*valid number",
         ),
-        (lambda found: found["rows"].clear(), "rows: List should have at least 1 item"),
+        (lambda found: found["rows"].clear(), "rows: Value should have at least 1 item"),
         (
             lambda found: found["fooled"].update(mean=["made-up"]),
-            "'fooled' names 'made-up', which is none of the metrics",
+            "'fooled' names 'made-up', which is not one of the metrics",
         ),
-        (lambda found: found["sensitivity"][0].update(value="many"), "sample.steps must be a whole number above 0"),
-        (lambda found: found["sensitivity"][0].pop("metrics"), "sensitivity.0: .*neither metrics nor why they failed"),
-        (lambda found: found.update(schema=3), "has schema 3, and this zoo reads schema 2"),
+        (lambda found: found["sensitivity"][0].update(value="many"), "sample.steps must be a positive integer"),
+        (lambda found: found["sensitivity"][0].pop("metrics"), "sensitivity.0: .*either metrics or failed is required"),
+        (lambda found: found.update(schema=3), "has schema 3, and this version of genzoo reads schema 2"),
     ],
 )
 def test_results_that_are_not_as_the_schema_says_name_the_place(tmp_path, whole, change, match):
@@ -76,6 +80,35 @@ def test_results_that_are_not_as_the_schema_says_name_the_place(tmp_path, whole,
 def test_what_the_zoo_writes_is_as_the_schema_says_and_stays_as_it_is(tmp_path, whole):
     found = copy.deepcopy(whole) | {"more": {"keys": [1, None, "may stand here"]}}
     assert opened(tmp_path, found).results == json.loads(json.dumps(found))
+
+
+def test_an_old_file_is_written_again_byte_for_byte(tmp_path):
+    old = Path(__file__).with_name("old_files") / "table"
+    write_results(tmp_path, read_results(old))
+    assert (tmp_path / "results.json").read_bytes() == (old / "results.json").read_bytes()
+
+
+def test_whole_numbers_unknown_keys_and_absent_keys_stay_as_they_are(tmp_path, whole):
+    found = copy.deepcopy(whole)
+    found["rows"][0] |= {"parameters": 7, "train_seconds": float("inf"), "colour": "red"}
+    found["rows"][0]["cells"][0] = {"seed": 0, "lost": ["it was killed"], "metrics": {"frechet": {"value": 3}}}
+    found["rows"][0]["cells"][1] = {"seed": 1, "failed": ""}
+    (tmp_path / "results.json").write_text(json.dumps(found))
+    results = read_results(tmp_path)
+    first, second, *_ = results.rows[0].cells
+    assert (first.failed_attempts, first.metrics["frechet"].value, first.has_failed) == (["it was killed"], 3, False)
+    assert second.has_failed
+    write_results(tmp_path, results)
+    again = json.loads((tmp_path / "results.json").read_text())
+    assert json.dumps(again, sort_keys=True) == json.dumps(found, sort_keys=True)
+    assert type(again["rows"][0]["parameters"]) is int
+
+
+def test_only_what_was_given_is_written():
+    cell = Cell(seed=3, failed_attempts=["it hung"], exit_code=None)
+    assert cell.model_dump(by_alias=True, exclude_unset=True) == {"seed": 3, "exit_code": None, "lost": ["it hung"]}
+    with pytest.raises(ValidationError, match="frozen"):
+        cell.seed = 4
 
 
 def test_what_a_terminal_would_obey_is_shown_as_its_escape(tmp_path, whole):

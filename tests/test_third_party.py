@@ -4,8 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
+
+from tests.conftest import INDEPENDENT_PIXELS
+from zoo.api import Registry
+from zoo.installation.removal import find_distribution
+from zoo.installation.resolution import resolve_request
+from zoo.plugins.catalogue import Release, read_catalogue
 
 PYPROJECT = """
 [build-system]
@@ -61,35 +69,75 @@ class PixelsPlugin:
 '''
 
 
-@pytest.fixture(scope="module")
-def zoo_command(tmp_path_factory):
-    """The command `zoo` in an environment where the stranger's distribution is installed as well."""
-    source = tmp_path_factory.mktemp("elsewhere")
-    site = source / "site"
-    (source / "pyproject.toml").write_text(PYPROJECT)
-    (source / "zoo_pixels.py").write_text(PLUGIN)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        str(site),
-    ]
-    subprocess.run([*pip, str(source)], check=True, capture_output=True)
+NOISE_PYPROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
 
-    def run(*arguments):
-        environment = {**os.environ, "PYTHONPATH": str(site), "ZOO_CACHE": str(source / "cache")}
+[project]
+name = "zoo-noise"
+version = "1.0"
+description = "Models that have the names of the core's controls"
+requires-python = ">=3.11"
+dependencies = ["genzoo>=0.1,<0.2"]
+
+[project.entry-points."zoo.models"]
+ppca = "zoo_noise:PPCAPlugin"
+mean = "zoo_noise:MeanPlugin"
+
+[tool.setuptools]
+py-modules = ["zoo_noise"]
+"""
+
+NOISE_PLUGINS = """
+import dataclasses
+
+class PPCAPlugin(IndependentPixels):
+    card = dataclasses.replace(IndependentPixels.card, name="ppca")
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        if data.support == "real":
+            raise zoo.Unsupported("pixels are bits")
+        return Pixels(config, data)
+
+class MeanPlugin(PPCAPlugin):
+    card = dataclasses.replace(IndependentPixels.card, name="mean")
+"""
+
+
+def installed(folder, pyproject, module, source):
+    """The command `zoo` in an environment where a distribution made of these files is installed as well."""
+    site = folder / "site"
+    (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
+    (folder / module).write_text(source, encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", site]
+    subprocess.run([*pip, str(folder)], check=True, capture_output=True)
+
+    def run(*arguments, code=0):
+        environment = {**os.environ, "PYTHONPATH": str(site), "ZOO_CACHE": str(folder / "cache")}
         done = subprocess.run(
-            [sys.executable, "-m", "zoo", *arguments], env=environment, cwd=source, capture_output=True, text=True
+            [sys.executable, "-m", "zoo", *arguments], env=environment, cwd=folder, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if code == 0 else done.stderr
 
     return run
+
+
+@pytest.fixture(scope="module")
+def zoo_command(tmp_path_factory):
+    """The command `zoo` with the third party's distribution."""
+    return installed(tmp_path_factory.mktemp("elsewhere"), PYPROJECT, "zoo_pixels.py", PLUGIN)
+
+
+@pytest.fixture(scope="module")
+def noise_command(tmp_path_factory):
+    """The command `zoo` with `zoo-noise`, whose models have the names of two controls."""
+    folder = tmp_path_factory.mktemp("noise")
+    x = np.random.default_rng(0).random((60, 2, 2)).astype(np.float32)
+    np.save(folder / "x.npy", x)
+    return installed(folder, NOISE_PYPROJECT, "zoo_noise.py", INDEPENDENT_PIXELS + NOISE_PLUGINS)
 
 
 def test_a_stranger_s_model_is_listed(zoo_command):
@@ -110,3 +158,72 @@ def test_a_stranger_s_model_stands_in_the_table_beside_the_others(zoo_command):
     assert coins["summary"]["frechet"]["mean"] > real["summary"]["frechet"]["mean"]
     assert coins["summary"]["reconstruction"]["unsupported"] == "independent coins have no code"
     assert vae["summary"]["reconstruction"]["mean"] > 0
+
+
+def test_models_with_the_names_of_controls_are_listed_without_the_controls(noise_command):
+    listed = [(each["name"], each["distribution"], each["status"]) for each in noise_command("list", "--json")]
+    assert ("ppca", "zoo-noise", "installed") in listed
+    assert ("mean", "zoo-noise", "installed") in listed
+    assert not [each for each in listed if each[1] == "genzoo" or each[0] in ("noise", "pixels", "mixture")]
+    plugins = {
+        (each["group"], each["distribution"]) for each in noise_command("plugins", "--json") if each["name"] == "ppca"
+    }
+    assert plugins == {("zoo.models", "zoo-noise"), ("zoo.controls", "genzoo")}
+
+
+def test_a_model_with_the_name_of_a_control_trains_and_samples(noise_command):
+    run = noise_command("train", "ppca", "--epochs", "1", "--json")["run"]
+    assert noise_command("sample", run, "-n", "4", "-o", "x-samples.npy", "--json")["shape"] == [4, 8, 8]
+
+
+def test_a_control_is_not_trained_as_a_model(noise_command):
+    message = noise_command("train", "pixels", "--steps", "1", code=2)
+    assert "'pixels' is a control row of 'zoo compare --full', not a model." in message
+
+
+def test_a_model_with_the_name_of_a_control_passes_the_conformance_checks(noise_command):
+    verdict = noise_command("check", "ppca", "--json")
+    assert verdict["plugin"] == "zoo-noise/ppca"
+    assert verdict["passed"]
+
+
+def test_models_and_controls_of_one_name_stand_in_one_table(noise_command):
+    arguments = ("compare", "ppca", "mean", "--data", "x.npy", "--full", "--steps", "1", "--json")
+    results = noise_command(*arguments)
+    rows = {row["contestant"]: row for row in results["rows"]}
+    assert [(name, row["role"]) for name, row in rows.items() if row["role"] == "contestant"] == [
+        ("ppca", "contestant"),
+        ("mean", "contestant"),
+    ]
+    assert {name for name, row in rows.items() if row["role"] == "control"} == {
+        "memoriser",
+        "control:mean",
+        "pixels",
+        "noise",
+        "control:ppca",
+        "mixture",
+    }
+    assert [rows[name]["settings"]["model"] for name in ("ppca", "control:ppca", "mean", "control:mean")] == [
+        "zoo-noise/ppca",
+        "genzoo/ppca",
+        "zoo-noise/mean",
+        "genzoo/mean",
+    ]
+    folders = [row["folder"] for row in rows.values()]
+    assert len(set(folders)) == len(folders)
+    assert not [cell["failed"] for row in rows.values() for cell in row["cells"] if "failed" in cell]
+    assert set(results["fooled"]) == {name for name, row in rows.items() if row["role"] == "control"}
+    for name in ("ppca", "control:ppca"):  # each loads with its own plugin
+        run = f"{results['path']}/{rows[name]['folder']}/seed-0"
+        assert noise_command("sample", run, "-n", "3", "-o", f"{name[:4]}.npy", "--json")["shape"] == [3, 2, 2]
+
+
+def test_installing_and_uninstalling_by_the_name_of_a_control_means_the_third_party_s_model(distribution, tmp_path):
+    then = "import dataclasses\nIndependentPixels.card = dataclasses.replace(IndependentPixels.card, name='ppca')"
+    distribution("zoo-noise", entry="ppca", then=then)
+    assert find_distribution("ppca", Registry()) == "zoo-noise"
+    catalogue = read_catalogue()
+    (control,) = (entry for entry in catalogue.entries if entry.name == "ppca")
+    model = replace(control, group="zoo.models", package="zoo-noise", published=True, releases=(Release("1", "index"),))
+    for entries in ((control, model), (model, control)):
+        assert resolve_request("ppca", replace(catalogue, entries=entries)).argument.startswith("zoo-noise")

@@ -280,18 +280,18 @@ class Endless(ClosedForm):
             budget.step(model)
 
 
-@pytest.mark.parametrize(("budget", "said"), [({"steps": 3}, "3 steps, 3 steps here"), ({"epochs": 2}, "2 epochs, ")])
+@pytest.mark.parametrize(("budget", "said"), [({"steps": 3}, r"3 steps \(3 steps\)"), ({"epochs": 2}, r"2 epochs \(")])
 def test_a_fit_gets_no_step_beyond_the_budget(data, budget, said):
     registry = Registry()
     registry.register(Endless)
-    with pytest.raises(zoo.PluginError, match=f"The budget of {said}.* a fit ends when budget.exhausted says so"):
+    with pytest.raises(zoo.PluginError, match=f"The budget of {said}.* fit must stop when budget.exhausted is true"):
         registry.train("closed-form", data, **budget)
 
 
 def test_settings_that_a_fit_of_its_own_would_ignore_are_refused_before_any_work(data):
     registry = Registry()
     registry.register(ClosedForm)
-    with pytest.raises(zoo.ConfigError, match=r"leave out train\.clip, train\.average, or choose among its own"):
+    with pytest.raises(zoo.ConfigError, match=r"remove train\.clip, train\.average, or use its own settings"):
         registry.train("closed-form:train.batch_size=5,train.clip=1,train.average=0.9", "no such data")
     assert registry.train("closed-form:train.batch_size=5", data, steps=1).module is not None
 

@@ -1,6 +1,6 @@
-"""Every kind of data that is refused: how to make it, and what is said. `docs/errors.md` shows this list.
+"""Invalid data: how to create each case, and its error message. `docs/errors.md` shows this list.
 
-In a message `…` stands for whatever varies: a path, a count.
+In a message `…` replaces what varies: a path, a count.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def moving_png() -> bytes:
 
 
 def png_header(width: int, height: int, colours: int = 0) -> bytes:
-    """A PNG that claims a size, and holds no pixels."""
+    """A PNG that declares a size but contains no pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -61,7 +61,7 @@ def png_header(width: int, height: int, colours: int = 0) -> bytes:
 
 
 def idx(x: np.ndarray, sides: tuple[int, ...] | None = None, kind: int = 8) -> bytes:
-    """An IDX file of big-endian values, with a header that may claim other sides."""
+    """An IDX file of big-endian values, with a header that may declare other dimensions."""
     sides = x.shape if sides is None else sides
     return bytes([0, 0, kind, len(sides)]) + struct.pack(f">{len(sides)}I", *sides) + x.tobytes()
 
@@ -73,7 +73,7 @@ def npy(x: np.ndarray) -> bytes:
 
 
 def npy_header(shape: tuple[int, ...], kind: str = "<f8") -> bytes:
-    """An `.npy` file that claims a shape, and holds no values."""
+    """An `.npy` file that declares a shape but contains no values."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
     return buffer.getvalue()
@@ -88,7 +88,7 @@ def zipped(method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
 
 
 def bomb() -> bytes:
-    """An `.npz` whose directory claims four arrays of 2^32 - 1 bytes and more."""
+    """An `.npz` whose directory declares four arrays of 2^32 - 1 bytes and more."""
     content = bytearray(zipped(**{f"x{i}": b"0123456789abcdef" for i in range(5)}))
     places = [match.start() for match in re.finditer(b"PK\x01\x02", bytes(content))]
     for place in places[:4]:
@@ -115,7 +115,7 @@ def file(name: str, content: bytes | str, settings: str = "") -> Callable[[Path]
 
 
 def sparse(name: str, content: bytes, size: int) -> Callable[[Path], str]:
-    """A file that goes on with zeros, which take no room on the disk."""
+    """A sparse file, zeros after its content, which takes no space on the disk."""
 
     def make(where: Path) -> str:
         (where / name).write_bytes(content)
@@ -163,17 +163,17 @@ X = np.arange(48, dtype=np.uint8).reshape(12, 2, 2)
 NUMBERS = np.arange(24.0).reshape(12, 2)
 
 CSV = [
-    Wrong("a table that is empty", "…table.csv is empty.", csv(" \n")),
-    Wrong("a header and nothing else", "…table.csv has a header and no values.", csv("a,b\n")),
+    Wrong("an empty table", "…table.csv is empty.", csv(" \n")),
+    Wrong("a header and nothing else", "…table.csv has a header but no values.", csv("a,b\n")),
     Wrong("a line of another length", "…table.csv, line 3: 2 columns expected, got 3.", csv("a,b\n1,2\n1,2,3\n")),
     Wrong(
         "text in a named column",
-        "…table.csv, line 2, column 'kind': a number expected, got 'a'; name the column of classes with labels=NAME.",
+        "…table.csv, line 2, column 'kind': a number expected, got 'a'; set labels=NAME for the class column.",
         csv("x,y,kind\n" + GOOD.replace("0,", "1,")),
     ),
     Wrong(
         "text in a column without a name",
-        "…table.csv, line 1, column 3: a number expected, got 'a'; a header has names only.",
+        "…table.csv, line 1, column 3: a number expected, got 'a'; a header line must consist of names only.",
         csv(GOOD),
     ),
     Wrong("an empty cell", "…table.csv, line 2, column 2: a number expected, got ''; …", csv("1,2\n1,\n")),
@@ -184,7 +184,7 @@ CSV = [
     Wrong("infinity", "…table.csv, line 1, column 1: a finite number expected, got -inf.", csv("-inf,2\n")),
     Wrong(
         "a byte-order mark",
-        "…table.csv begins with a byte-order mark; save it as UTF-8 without one.",
+        "…table.csv starts with a byte-order mark; save it as UTF-8 without one.",
         csv("\ufeffa,b\n1,2\n"),
     ),
     Wrong("semicolons", "…table.csv must be separated by commas, got 'a;b'.", csv("a;b\n1;2\n")),
@@ -192,7 +192,7 @@ CSV = [
     Wrong("bars", "…table.csv must be separated by commas, got 'a|b'.", csv("a|b\n1|2\n")),
     Wrong("a blank line inside", "…table.csv, line 3 is blank; remove it.", csv("a,b\n1,2\n\n1,2\n")),
     Wrong("a blank line at the end", "…table.csv, line 3 is blank; remove it.", csv("a,b\n1,2\n\n")),
-    Wrong("a name twice", "…table.csv names a column twice: a.", csv("a,b,a\n1,2,3\n")),
+    Wrong("a duplicate column name", "…table.csv has duplicate column names: a.", csv("a,b,a\n1,2,3\n")),
     Wrong(
         "a column without a name, such as an index",
         "…table.csv: column 1 has no name; name it, or remove it if it is an index.",
@@ -200,38 +200,38 @@ CSV = [
     ),
     Wrong("other bytes than UTF-8", "…table.csv must be UTF-8 text: … at byte 0.", file("table.csv", b"\xe9,b\n1,2\n")),
     Wrong(
-        "quotes that do not end",
+        "an unclosed quote",
         "…table.csv, line 2 must be comma-separated values: unexpected end of data.",
         csv('a,b\n"1,2\n'),
     ),
     Wrong(
-        "a column of labels that is not there",
+        "a missing column of labels",
         "…table.csv has no column 'knid'. Did you mean 'kind'? Columns: x, y, kind.",
         csv("x,y,kind\n" + GOOD, ":labels=knid"),
     ),
     Wrong(
         "a column of labels without a header",
-        "…table.csv has no column 'kind'. Columns: without names.",
+        "…table.csv has no column 'kind'. It has no header line.",
         csv("1,2\n3,4\n", ":labels=kind"),
     ),
     Wrong(
         "labels that are words and numbers",
-        "…table.csv, line 3, column 'kind': classes are all words or all numbers, got '2' after 'a'.",
+        "…table.csv, line 3, column 'kind': classes must be all words or all numbers, got '2' after 'a'.",
         csv("x,kind\n1,a\n1,2\n", ":labels=kind"),
     ),
     Wrong(
-        "a label that is missing",
-        "…table.csv, line 3, column 'kind': classes are all words or all numbers, got nothing.",
+        "a missing label",
+        "…table.csv, line 3, column 'kind': classes must be all words or all numbers, got nothing.",
         csv("x,kind\n1,a\n1,\n", ":labels=kind"),
     ),
     Wrong(
-        "labels that are not whole",
+        "labels that are not whole numbers",
         "The labels of table.csv must be whole numbers, got float64 with 0.5.",
         csv("x,kind\n" + "1,1\n1,0.5\n" * 6, ":labels=kind"),
     ),
     Wrong(
         "a table of more than a gibibyte",
-        "…table.csv has 1,073,741,825 bytes; tables of more than 1,073,741,824 are not read; write .npy.",
+        "…table.csv has 1,073,741,825 bytes; the limit for a table is 1,073,741,824. Use .npy instead.",
         sparse("table.csv", b"a,b\n", 2**30 + 1),
     ),
     Wrong(
@@ -244,52 +244,54 @@ CSV = [
 IDX = [
     Wrong(
         "a wrong magic number",
-        "…x.idx is no IDX file, which begins with 00 00, a type and a number of sides; got 01 00 08 03. …",
+        "…x.idx is not an IDX file: it must start with 00 00, a type code and the number of dimensions, got 01 00 …",
         file("x.idx", b"\1" + idx(X)[1:]),
     ),
     Wrong(
         "an unknown type",
-        "…x.idx is no IDX file, which begins with …; got 00 00 0a 03. …",
+        "…x.idx is not an IDX file: it must start with …, got 00 00 0a 03. …",
         file("x.idx", idx(X, kind=10)),
     ),
-    Wrong("no sides", "…x.idx is no IDX file, which begins with …; got 00 00 08 00. …", file("x.idx", idx(X, ()))),
     Wrong(
-        "too many sides",
-        "…x.idx is no IDX file, which begins with …; got 00 00 08 21. …",
+        "no dimensions",
+        "…x.idx is not an IDX file: it must start with …, got 00 00 08 00. …",
+        file("x.idx", idx(X, ())),
+    ),
+    Wrong(
+        "too many dimensions",
+        "…x.idx is not an IDX file: it must start with …, got 00 00 08 21. …",
         file("x.idx", idx(X, (1,) * 33)),
     ),
+    Wrong("an empty IDX file", "…x.idx is not an IDX file: it must start with …, got nothing. …", file("x.idx", b"")),
     Wrong(
-        "an IDX file that is empty", "…x.idx is no IDX file, which begins with …; got nothing. …", file("x.idx", b"")
-    ),
-    Wrong(
-        "a header that is cut off",
-        "…x.idx is cut off: its header must list 3 sides, got 6 bytes of them.",
+        "a truncated header",
+        "…x.idx is truncated: its header must list 3 dimensions, got 6 bytes.",
         file("x.idx", idx(X)[:10]),
     ),
-    Wrong("a side of 0", "…x.idx must hold values, got 0 × 2 × 2.", file("x.idx", idx(X[:0]))),
+    Wrong("a dimension of 0", "…x.idx must contain values, got dimensions 0 × 2 × 2.", file("x.idx", idx(X[:0]))),
     Wrong(
-        "values that are cut off",
-        "…x.idx is cut off: 12 × 2 × 2 values need 48 bytes, got 47; get it again.",
+        "truncated values",
+        "…x.idx is truncated: 12 × 2 × 2 values need 48 bytes, got 47; download it again.",
         file("x.idx", idx(X)[:-1]),
     ),
     Wrong(
-        "values that are cut off, gzipped whole",
-        "…x.gz is cut off: 12 × 2 × 2 values need 48 bytes, got 47; get it again.",
+        "truncated values in a whole gzip stream",
+        "…x.gz is truncated: 12 × 2 × 2 values need 48 bytes, got 47; download it again.",
         file("x.gz", gzip.compress(idx(X)[:-1])),
     ),
     Wrong(
-        "a gzip stream that is cut off",
-        "…x.gz is cut off or damaged: its gzip stream has no proper end; get it again.",
+        "a truncated gzip stream",
+        "…x.gz is truncated or corrupt: invalid gzip stream; download it again.",
         file("x.gz", gzip.compress(idx(X))[:-9]),
     ),
     Wrong(
         "a gzip stream with a flipped byte",
-        "…x.gz is cut off or damaged: its gzip stream has no proper end; get it again.",
+        "…x.gz is truncated or corrupt: invalid gzip stream; download it again.",
         file("x.gz", gzip.compress(idx(X))[:10] + b"\xff" + gzip.compress(idx(X))[11:]),
     ),
     Wrong(
         "a gzip stream with a wrong checksum",
-        "…x.gz is cut off or damaged: its gzip stream has no proper end; get it again.",
+        "…x.gz is truncated or corrupt: invalid gzip stream; download it again.",
         file("x.gz", gzip.compress(idx(X))[:-8] + b"\0" * 8),
     ),
     Wrong(
@@ -303,13 +305,13 @@ IDX = [
         file("x.gz", gzip.compress(idx(X) + b"\0")),
     ),
     Wrong(
-        "a header that claims terabytes",
-        "…x.idx is cut off: 4000000000 × 1000 values need 4,000,000,000,000 bytes, got 48; get it again.",
+        "a header that declares terabytes",
+        "…x.idx is truncated: 4000000000 × 1000 values need 4,000,000,000,000 bytes, got 48; download it again.",
         file("x.idx", idx(X, (4_000_000_000, 1000))),
     ),
     Wrong(
-        "a header that claims terabytes, gzipped",
-        "…x.gz claims 4,000,000,000,000 bytes of values; more than 17,179,869,184 are not unpacked.",
+        "a header that declares terabytes, gzipped",
+        "…x.gz declares 4,000,000,000,000 bytes of values; the limit is 17,179,869,184.",
         file("x.gz", gzip.compress(idx(X, (4_000_000_000, 1000)))),
     ),
 ]
@@ -317,23 +319,23 @@ IDX = [
 NUMPY = [
     Wrong(
         "an .npy file of Python objects",
-        "…x.npy must be a whole .npy file of numbers: Array can't be memory-mapped: Python objects in dtype.",
+        "…x.npy is not a valid .npy file of numbers: Array can't be memory-mapped: Python objects in dtype.",
         file("x.npy", npy(np.array([[None, 1]] * 10))),
     ),
     Wrong(
         "a pickle",
-        "…x.npy must be a whole .npy file of numbers: the magic string is not correct; …",
+        "…x.npy is not a valid .npy file of numbers: the magic string is not correct; …",
         file("x.npy", b"\x80\x04K\x01.          "),
     ),
-    Wrong("an .npy file that is empty", "…x.npy must be a whole .npy file of numbers: EOF: …", file("x.npy", b"")),
+    Wrong("an empty .npy file", "…x.npy is not a valid .npy file of numbers: EOF: …", file("x.npy", b"")),
     Wrong(
-        "an .npy file that is cut off",
-        "…x.npy must be a whole .npy file of numbers: mmap length is greater than file size.",
+        "a truncated .npy file",
+        "…x.npy is not a valid .npy file of numbers: mmap length is greater than file size.",
         file("x.npy", npy(NUMBERS)[:-1]),
     ),
     Wrong(
-        "an .npy header that claims terabytes",
-        "…x.npy must be a whole .npy file of numbers: mmap length is greater than file size.",
+        "an .npy header that declares terabytes",
+        "…x.npy is not a valid .npy file of numbers: mmap length is greater than file size.",
         file("x.npy", npy_header((10**9, 10**3))),
     ),
     Wrong(
@@ -350,115 +352,119 @@ NUMPY = [
     Wrong("an array of text", "x.npy must hold numbers, got <U1.", file("x.npy", npy(np.full((10, 2), "a")))),
     Wrong(
         "several arrays in an .npz",
-        "…x.npz must hold one array besides the labels, got x, y; name the labels with labels=NAME.",
+        "…x.npz must contain exactly one array besides the labels, got x, y; name the labels with labels=NAME.",
         file("x.npz", zipped(x=npy(NUMBERS), y=npy(NUMBERS))),
     ),
     Wrong(
         "no array in an .npz",
-        "…x.npz must hold one array besides the labels, got none; name the labels with labels=NAME.",
+        "…x.npz must contain exactly one array besides the labels, got none; name the labels with labels=NAME.",
         file("x.npz", zipped()),
     ),
     Wrong(
-        "an array of labels that is not there",
-        "…x.npz has no array 'z'; it has x, y.",
+        "a missing array of labels",
+        "…x.npz has no array 'z'; its arrays: x, y.",
         file("x.npz", zipped(x=npy(NUMBERS), y=npy(NUMBERS)), ":labels=z"),
     ),
     Wrong(
         "an .npz of Python objects",
-        "…x.npz must be a whole .npz file of numbers: Object arrays cannot be loaded when allow_pickle=False.",
+        "…x.npz is not a valid .npz file of numbers: Object arrays cannot be loaded when allow_pickle=False.",
         file("x.npz", zipped(x=npy(np.array([[None, 1]] * 10)))),
     ),
     Wrong(
-        "an .npz that is no zip",
-        "…x.npz must be a whole .npz file of numbers: File is not a zip file.",
+        "an .npz that is not a zip archive",
+        "…x.npz is not a valid .npz file of numbers: File is not a zip file.",
         file("x.npz", b"PK"),
     ),
     Wrong(
-        "something else in an .npz",
-        "…x.npz must be a whole .npz file of numbers: the magic string is not correct; …",
+        "a file in an .npz that is not an array",
+        "…x.npz is not a valid .npz file of numbers: the magic string is not correct; …",
         file("x.npz", zipped(x=b"hello, world")),
     ),
     Wrong(
-        "a bomb: an .npz that claims gigabytes",
-        "…x.npz claims 17,179,869,196 bytes of values; more than 17,179,869,184 are not unpacked.",
+        "a zip bomb: an .npz that declares gigabytes",
+        "…x.npz declares 17,179,869,196 bytes of values; the limit is 17,179,869,184.",
         file("x.npz", bomb()),
     ),
     Wrong(
-        "an array that claims more than its .npz has",
-        "…x.npz: the array 'x' claims 8,000,000,000,000 bytes of values, got 0.",
+        "an array that declares more values than its .npz contains",
+        "…x.npz: the array 'x' declares 8,000,000,000,000 bytes of values, got 0.",
         file("x.npz", zipped(x=npy_header((10**9, 10**3)))),
     ),
     Wrong(
-        "an .npy header of sides below 0",
-        "…x.npy must be a whole .npy file of numbers: its header claims the shape (-1,) of |S0.",
+        "an .npy header with a negative dimension",
+        "…x.npy is not a valid .npy file of numbers: its header declares the shape (-1,) of |S0.",
         file("x.npy", npy_header((-1,), "|S0")),
     ),
     Wrong(
-        "an .npz that numpy did not pack",
-        "…x.npz must be packed as numpy packs, stored or deflated, got method 14.",
+        "an .npz with another compression than NumPy's",
+        "…x.npz must be stored or deflated, as NumPy writes it, got method 14.",
         file("x.npz", zipped(zipfile.ZIP_LZMA, x=npy(NUMBERS))),
     ),
     Wrong(
-        "a damaged .npz",
-        "…x.npz must be a whole .npz file of numbers: Bad CRC-32 for file 'x.npy'.",
+        "a corrupt .npz",
+        "…x.npz is not a valid .npz file of numbers: Bad CRC-32 for file 'x.npy'.",
         file("x.npz", damaged()),
     ),
 ]
 
 IMAGES = [
-    Wrong("a folder that is empty", "…pictures holds no image (.png, …).", folder()),
+    Wrong("an empty folder", "…pictures contains no images (.png, …).", folder()),
     Wrong(
         "images of two sizes",
-        "…pictures must hold images of one size: a.png is 3 × 2 and b.png 2 × 3 (width × height).",
+        "…pictures must contain images of one size: a.png is 3 × 2 and b.png 2 × 3 (width × height).",
         folder(a=png(3, 2), b=png(2, 3)),
     ),
-    Wrong("an image that is cut off", "…a.png is no whole image: …", folder(a=png(9, 9)[:-25])),
-    Wrong("no image behind its ending", "…a.png is no image, whatever its ending says.", folder(a=b"hello")),
+    Wrong("a truncated image", "…a.png is corrupt or truncated: …", folder(a=png(9, 9)[:-25])),
     Wrong(
-        "an image with a side too long",
-        "…a.png is 5000 × 1; sides of more than 4096 are not read.",
+        "another file with the extension of an image",
+        "…a.png is not an image, despite its extension.",
+        folder(a=b"hello"),
+    ),
+    Wrong(
+        "an image with too long a side",
+        "…a.png is 5000 × 1 pixels; the limit is 4096 per side.",
         folder(a=png_header(5000, 1)),
     ),
     Wrong(
-        "a bomb: an image that claims gigapixels",
-        "…a.png unpacks to far too many pixels; sides of more than 4096 are not read.",
+        "a decompression bomb: an image that declares gigapixels",
+        "…a.png decodes to far too many pixels; the limit is 4096 per side.",
         folder(a=png_header(60_000, 60_000)),
     ),
     Wrong(
-        "images of too many pixels together",
-        "…pictures holds 17,213,423,616 bytes of pixels; more than 17,179,869,184 are not read.",
+        "images with too many pixels in total",
+        "…pictures contains 17,213,423,616 bytes of pixels; the limit is 17,179,869,184.",
         folder(**{f"a{i}": png_header(4096, 4096, colours=2) for i in range(342)}),
     ),
     Wrong(
         "an image with 16 bits",
-        "…a.png must be grey or RGB with 8 bits and nothing transparent, got mode I;16; convert it.",
+        "…a.png must be 8-bit grayscale or RGB without transparency, got mode I;16; convert it.",
         folder(a=png(2, 2, "I;16")),
     ),
     Wrong(
         "an image with an alpha channel",
-        "…a.png must be grey or RGB with 8 bits and nothing transparent, got mode RGBA; convert it.",
+        "…a.png must be 8-bit grayscale or RGB without transparency, got mode RGBA; convert it.",
         folder(a=png(2, 2, "RGBA", (1, 2, 3, 4))),
     ),
     Wrong(
         "an image with a transparent colour",
-        "…a.png must be grey or RGB with 8 bits and nothing transparent, got transparent pixels; convert it.",
+        "…a.png must be 8-bit grayscale or RGB without transparency, got transparent pixels; convert it.",
         folder(a=png(2, 2, transparency=7)),
     ),
-    Wrong("a moving image", "…a.png must be one image, got 2 frames.", folder(a=moving_png())),
+    Wrong("an animated image", "…a.png must be a single image, got 2 frames.", folder(a=moving_png())),
     Wrong(
-        "images beside folders of images",
-        "…pictures must hold images, or one folder of images per class, and not both or deeper ones.",
+        "images next to subfolders of images",
+        "…pictures must contain images, or one subfolder of images per class, not both or deeper ones.",
         folder(a=png(2, 2), b__c=png(2, 2)),
     ),
     Wrong(
-        "labels named for a folder of images",
-        "…pictures: the labels of a folder of images are its subfolders, got labels=kind.",
+        "labels=… for an image folder",
+        "…pictures: labels of an image folder come from its subfolders; remove labels=kind.",
         folder(":labels=kind", a=png(2, 2)),
     ),
 ]
 
 ANY = [
-    Wrong("a path to nothing", "…x.npy does not exist.", lambda where: f"{where / 'x.npy'}"),
+    Wrong("a path that does not exist", "…x.npy does not exist.", lambda where: f"{where / 'x.npy'}"),
     Wrong("a pipe or device", "…x.npy must be a file or a folder.", pipe),
     Wrong(
         "a path that is too long",
@@ -471,7 +477,7 @@ ANY = [
         file("x.npy", npy(NUMBERS[:9])),
     ),
     Wrong(
-        "a list of numbers and not of examples",
+        "a one-dimensional array",
         "x.npy must have shape (N, …) with N at least 10, got (12,).",
         file("x.npy", npy(NUMBERS[:, 0])),
     ),
@@ -496,7 +502,7 @@ ANY = [
         file("x.npy", npy(NUMBERS), ":support=unit"),
     ),
     Wrong(
-        "grey values declared as bits",
+        "grayscale values declared as bits",
         "x.idx is declared as bits, so its values must be 0 or 1, got values in [0, 0.184314]; rescale them, …",
         file("x.idx", idx(X), ":support=bits"),
     ),
@@ -506,7 +512,7 @@ ANY = [
         with_labels(np.arange(11)),
     ),
     Wrong(
-        "labels in a file that are not whole",
+        "labels in a file that are not whole numbers",
         "The labels of x.npy must be whole numbers, got float64 with 0.5.",
         with_labels(np.arange(12) / 2),
     ),
@@ -516,7 +522,7 @@ ANY = [
         with_labels(np.full(12, np.inf)),
     ),
     Wrong(
-        "a file of labels that is not there",
+        "a missing file of labels",
         "no-labels.npy does not exist.",
         file("x.npy", npy(NUMBERS), ":labels=no-labels.npy"),
     ),
@@ -524,13 +530,15 @@ ANY = [
 
 READ = {"CSV tables": CSV, "IDX files": IDX, "numpy's files": NUMPY, "folders of images": IMAGES, "any file": ANY}
 
-_WAY_OUT = "Put the files into a folder and name it with ZOO_DATA, or choose a mirror with ZOO_MIRROR."
+_WAY_OUT = "Put the files into a folder and set ZOO_DATA to it, or choose a mirror with ZOO_MIRROR."
 FETCHED = {
-    "other content": f"… is not what it should be: … instead of SHA-256 …. {_WAY_OUT}",
-    "a file that is cut off": f"… is not what it should be: no whole gzip file instead of SHA-256 …. {_WAY_OUT}",
-    "an answer that is cut off": f"Not found in …; and … cannot be fetched: no whole answer (…). {_WAY_OUT}",
-    "a file that the server does not have": (
-        f"Not found in …; and … cannot be fetched: the server answers 404 File not found. {_WAY_OUT}"
+    "unexpected content": f"… has unexpected content: … instead of SHA-256 …. {_WAY_OUT}",
+    "a truncated file": (
+        f"… has unexpected content: a truncated or corrupt gzip file instead of SHA-256 …. {_WAY_OUT}"
     ),
-    "no server": f"Not found in …; and … cannot be fetched: no whole answer (ConnectionError). {_WAY_OUT}",
+    "a truncated response": f"Not found in …, and … cannot be downloaded: no complete response (…). {_WAY_OUT}",
+    "a file that the server does not have": (
+        f"Not found in …, and … cannot be downloaded: the server answered 404 File not found. {_WAY_OUT}"
+    ),
+    "no server": f"Not found in …, and … cannot be downloaded: no complete response (ConnectionError). {_WAY_OUT}",
 }

@@ -70,9 +70,9 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
             target="Missing",
         ),
         _broken(
-            "a constructor that wants arguments",
+            "a constructor that requires arguments",
             "class Broken(IndependentPixels):\n    def __init__(self, size): ...",
-            "its class Broken wants constructor arguments; a plugin class takes none",
+            "its class Broken requires constructor arguments; a plugin class takes none",
             target="Broken",
         ),
         _broken(
@@ -88,7 +88,7 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
         _hook(
             "a misspelt hook",
             "@zoo.hookimpl\ndef initialize(self, model): ...",
-            "it implements 'initialize', which is no hook of zoo.models. Did you mean 'initialise'? Hooks: …",
+            "it implements 'initialize', which is not a hook of zoo.models. Did you mean 'initialise'? Hooks: …",
         ),
         _hook(
             "an unknown argument",
@@ -98,7 +98,7 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
         _hook(
             "an argument with a default",
             "@zoo.hookimpl\ndef encode(self, model, x, generator=None): ...",
-            "its 'encode' gives 'generator' a default, so it would never be passed; remove the default",
+            "its 'encode' gives 'generator' a default, but named arguments are always passed; remove the default",
         ),
         _hook(
             "a keyword-only argument",
@@ -123,12 +123,12 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
         _hook(
             "a wrapper in a model",
             "@zoo.hookimpl(wrapper=True)\ndef sample(self): return (yield)",
-            "its 'sample' is a wrapper; a plugin answers for itself",
+            "its 'sample' is a wrapper, which only an extension may have; return the value instead",
         ),
         _hook(
             "loss and fit",
             "@zoo.hookimpl\ndef loss(self, model, x): ...",
-            "it has both 'loss' and 'fit'; a model has one way to be trained",
+            "it has both 'loss' and 'fit', but a model is trained by one of them; remove the other",
         ),
     ],
     "what a hook returns": [
@@ -159,7 +159,7 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
             "return torch.nn.Parameter(torch.zeros(n, 8, 8))",
             "returned a tensor that requires grad, …",
         ),
-        _answer("its input's memory", "encode", "return x.flatten(1)", "returned its input's own memory; …"),
+        _answer("its input's memory", "encode", "return x.flatten(1)", "returned its input or a view of it; …"),
     ],
     "what a hook touches": [
         _answer("its input", "encode", "x.mul_(0.5)\n        return x.flatten(1) * 1", "wrote into its input; …"),
@@ -176,7 +176,7 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
             "the default dtype",
             "sample",
             f"x = {_GOOD}\n        torch.set_default_dtype(torch.float64)\n        return x",
-            "changed torch's default dtype; give dtype= where a tensor is made",
+            "changed torch's default dtype; pass dtype= when creating tensors",
         ),
     ],
     "whole distributions": [
@@ -189,7 +189,8 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
         Wrong(
             "a blocked one",
             "1 / 0",
-            "The plugin 'coins' of zoo-coins 1.0 is blocked: -p no:… or ZOO_NO_PLUGINS blocks it. Unblock it, …",
+            "The plugin 'coins' of zoo-coins 1.0 is blocked: -p no:… or ZOO_NO_PLUGINS blocks it. "
+            "Unblock it to use it.",
             {"blocked": True},
         ),
         Wrong(
@@ -201,11 +202,10 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
     ],
     "settings": [
         Wrong(
-            "settings of the training for a model with a fit of its own",
+            "training settings for a model with its own fit",
             "",
-            "coins:train.batch_size=10,train.learning_rate=0.1: coins is trained by a fit of its own, which of train. "
-            "is told batch_size alone; leave out train.learning_rate, or choose among its own settings: "
-            "zoo info coins.",
+            "coins:train.batch_size=10,train.learning_rate=0.1: coins defines its own fit() and only uses "
+            "train.batch_size; remove train.learning_rate, or use its own settings: zoo info coins.",
             code=2,
             contestant="coins:train.batch_size=10,train.learning_rate=0.1",
         ),

@@ -36,9 +36,9 @@ def _damage_alone(run: Path) -> None:
     (run / "state-2.safetensors").unlink()
 
 
-_DAMAGED = "…state.safetensors is damaged or no file of the zoo; restore it from a copy, or train again."
+_DAMAGED = "…state.safetensors is damaged or not a genzoo file; restore it from a copy, or train again."
 _CHANGED = (
-    "…state.safetensors was saved by another training: {}. Go on with it all the same, and not bit-identically, with "
+    "…state.safetensors was saved under other conditions: {}. Continue from it, though not bit-identically, with "
     "--allow-changes (allow_changes=True)."
 )
 
@@ -46,25 +46,25 @@ WRONG_RUNS = [
     WrongRun(
         "no run",
         "train --resume RUN/..",
-        "… is no run folder: run.json cannot be read (No such file or directory).",
+        "… is not a run folder: run.json cannot be read (No such file or directory).",
     ),
     WrongRun(
         "a run.json of something else",
         "train --resume RUN",
-        "…run.json does not say what was trained; only what zoo train has begun can be resumed.",
+        "…run.json does not say what was trained; only runs started with zoo train can be resumed.",
         lambda run: (run / "run.json").write_text("[1]"),
     ),
-    WrongRun("a damaged state", "train --resume RUN", _DAMAGED, _damage_alone),
+    WrongRun("a damaged checkpoint", "train --resume RUN", _DAMAGED, _damage_alone),
     WrongRun(
-        "a damaged state, and one before it",
+        "a damaged checkpoint with an earlier one",
         "train --resume RUN",
-        f"{_DAMAGED} An earlier state: zoo train --resume …state-2.safetensors.",
+        f"{_DAMAGED} An earlier checkpoint: zoo train --resume …state-2.safetensors.",
         _damage,
     ),
     WrongRun(
-        "a model in the place of a state",
+        "a model instead of a checkpoint",
         "train --resume RUN/model.safetensors",
-        "…model.safetensors is the model of a training, not its state; resume its folder: ….",
+        "…model.safetensors is a trained model, not a checkpoint; resume its folder: ….",
     ),
     WrongRun(
         "another setting",
@@ -82,7 +82,7 @@ WRONG_RUNS = [
         _CHANGED.format("budget 3 steps then, 4 steps now"),
     ),
     WrongRun(
-        "a log that has lost lines",
+        "a truncated log",
         "train --resume RUN",
         _CHANGED.format("metrics.jsonl … bytes then, 0 now"),
         lambda run: (run / "metrics.jsonl").write_text(""),
@@ -90,60 +90,60 @@ WRONG_RUNS = [
     WrongRun(
         "a model of another shape",
         "train vae:latent_dim=3,hidden=[3] --resume RUN --allow-changes",
-        "The state does not fit the model (…: here (3, …), there (…); …); install the plugin's version that it was "
-        "made with.",
+        "The checkpoint does not match the model (…: (…) instead of (3, …); …); install the plugin version that saved "
+        "it.",
     ),
     WrongRun(
         "another seed",
         "train --resume RUN --seed 1",
-        "A run goes on with its seed and in its folder; leave out --seed and --out.",
+        "A resumed run keeps its seed and folder; remove --seed and --out.",
         code=2,
     ),
     WrongRun(
-        "a time between states that is none",
+        "an invalid interval between checkpoints",
         "train vae --save-every nan",
-        "A state is saved every so many seconds, a finite number from 0 on, got nan.",
+        "save_every must be a finite number of seconds >= 0, got nan.",
         code=2,
     ),
     WrongRun(
-        "no state to keep",
+        "no checkpoint to keep",
         "train vae --keep 0",
-        "A run keeps its last state at least, got 0 states to keep; give 1 or more.",
+        "keep must be at least 1, got 0.",
         code=2,
     ),
     WrongRun(
-        "a run that is not done, as a model",
+        "an unfinished run instead of a model",
         "sample RUN -n 1 -o RUN/x.npy",
-        "… holds no model; a run has model.safetensors once it is done: zoo train --resume ….",
+        "… does not contain a model; model.safetensors is written when the run finishes: zoo train --resume ….",
         lambda run: (run / "model.safetensors").unlink(),
     ),
     WrongRun(
-        "a state in the place of a model",
+        "a checkpoint instead of a model",
         "sample RUN/state.safetensors -n 1 -o RUN/x.npy",
-        "…state.safetensors is the state of a training; make its model: zoo train --resume ….",
+        "…state.safetensors is a training checkpoint, not a model; finish the run: zoo train --resume ….",
     ),
     WrongRun(
         "no comparison",
         "compare --resume RUN",
-        "… is no folder of a comparison: plan.json cannot be read (No such file or directory).",
+        "… is not the folder of a comparison: plan.json cannot be read (No such file or directory).",
     ),
     WrongRun(
         "a plan.json of something else",
         "compare --resume RUN",
-        "…plan.json does not say what was compared; begin a new comparison.",
+        "…plan.json does not say what was compared; start a new comparison.",
         lambda run: (run / "plan.json").write_text("[1]"),
     ),
     WrongRun(
-        "another comparison",
+        "other contestants for a resumed comparison",
         "compare vae --resume RUN",
-        "A comparison goes on with its own contestants, seeds, budget and device; leave them out, or begin a new one.",
+        "A resumed comparison keeps its contestants, seeds, budget and device; remove them, or start a new one.",
         code=2,
     ),
     WrongRun(
         "a training that diverges",
         "train vae:train.learning_rate=1e30 --steps 30 --save-every 0 --out RUN",
         "The training diverged: … is … at step …; lower the learning rate (train.learning_rate, now …). The last "
-        "finite state is kept; go on from it: zoo train CONTESTANT --resume … --allow-changes.",
+        "finite checkpoint is kept; resume it: zoo train CONTESTANT --resume … --allow-changes.",
         code=6,
     ),
 ]

@@ -1,27 +1,45 @@
-"""What a user calls: `zoo.train()`, `zoo.compare()` and the others, each a method of a `Registry`. Imports no torch."""
+"""The Python interface: `zoo.train()`, `zoo.compare()` and the others, each a method of a `Registry`.
+
+Imports neither torch nor pydantic before a function is called.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.contestant import Contestant, parse_contestant
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.registry import PluginRegistry
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from zoo.comparison.result import Comparison
+    from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
     from zoo.models.model import Model
     from zoo.training.meter import Progress
 
 
 class Registry(PluginRegistry):
-    """An isolated registry and everything that can be done with its plugins; `PluginRegistry` has the arguments."""
+    """An isolated set of plugins, and the functions that use them: `registry.train(...)` and so on.
+
+    The functions of the module `zoo` (`zoo.train`, `zoo.compare`, …) are the methods of one shared default registry.
+    The constructor's arguments are those of `zoo.plugins.registry.PluginRegistry`, all of them optional.
+    """
 
     def info(self, name: str) -> dict[str, Any]:
-        """What is known of a model as plain values; it is imported if it is installed."""
+        """Return the description of a model as plain values; the plugin is imported if it is installed.
+
+        Args:
+            name: name of an installed model, or of one in the catalogue.
+
+        Raises:
+            ConfigError: for an unknown name.
+            PluginError: if the plugin is blocked, incompatible or broken.
+        """
         installed = (("zoo.models", name) in self._registered) or self._named(name, "zoo.models")
         if not installed and (entry := self.catalogue.find(name)):
             return _catalogue_info(entry)
@@ -31,13 +49,18 @@ class Registry(PluginRegistry):
         return describe_model(plugin, self.catalogue.find(plugin.card.name))
 
     def create(self, contestant: str, data: Any = "digits", *, seed: int = 0, **config: Any) -> Model:
-        """Build an untrained model for some data.
+        """Build an untrained model for a data set.
 
         Args:
-            contestant: `vae` or `vae:latent_dim=8`; a density (`@gmm`) needs a trained model.
-            data: a name, array, tensor or `zoo.Data`, as for `zoo.load_data`; or a `zoo.DataSpec`.
-            seed: of the initial weights.
-            **config: further settings of the model.
+            contestant: `NAME[:KEY=VALUE,…]`, for example `vae:latent_dim=8`. A latent density (`@gmm`) is not possible
+                here, because it is fitted to a trained model.
+            data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`; or a `zoo.DataSpec`.
+            seed: seed of the initial weights.
+            **config: further settings of the model, which take precedence over those in `contestant`. A setting named
+                `data` or `seed` can only be given in `contestant`.
+
+        Raises:
+            ConfigError, PluginError, DataError: for invalid arguments.
         """
         from zoo.contract.data_spec import DataSpec
         from zoo.data.load import load_data
@@ -60,38 +83,54 @@ class Registry(PluginRegistry):
         save_every: float = 30.0,
         keep: int = 2,
         device: str = "cpu",
-        progress: Progress | None = None,
+        progress: bool | Progress | None = None,
         **config: Any,
     ) -> Model:
         """Train a model, fit its latent density if it has one, and return it.
 
         Args:
-            contestant: `NAME[@DENSITY][:KEY=VALUE,…]`.
-            data: a name, array, tensor or `zoo.Data`.
-            seed: of everything random in the training.
-            epochs, steps, seconds: the budget, one of them; by default the data set's number of epochs.
-            folder: a run folder to write (`model.safetensors`, `metrics.jsonl`, `run.json`, and `state.safetensors`,
-                from which `resume` goes on); None writes nothing.
-            save_every: seconds from one state to the next.
-            keep: how many of the last states stay in the folder.
-            device: where it is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
-            progress: called with the `zoo.training.Report` of each epoch.
-            **config: further settings of the model.
+            contestant: `NAME[@DENSITY][:KEY=VALUE,…]`, for example `vae@gmm:latent_dim=8,train.learning_rate=0.002`.
+            data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`.
+            seed: seed of the initial weights and of all random draws of the training.
+            epochs, steps, seconds: the training budget, at most one of the three; by default the data set's number of
+                epochs.
+            folder: run folder for `model.safetensors`, `metrics.jsonl`, `run.json` and checkpoints, from which
+                `zoo.resume` continues; None writes nothing.
+            save_every: seconds between two checkpoints, 0 or more; 0 saves after every step.
+            keep: number of checkpoints to keep, 1 or more.
+            device: device on which the model is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
+            progress: None shows a progress bar on a terminal and in a notebook, True always shows progress (as lines
+                on standard error where a bar cannot be drawn), False never. A function is called instead with the
+                `zoo.training.log.Report` of each epoch, and about twice a second within long epochs.
+            **config: further settings of the model, which take precedence over those in `contestant`. A setting that
+                has the name of an argument above (`data`, `seed`, `device`, `keep`, …) can only be given in
+                `contestant`: `zoo.train("my-model:keep=3")`.
+
+        Returns:
+            The trained model, on `device`.
 
         Raises:
+            ConfigError, PluginError, DataError: for invalid arguments, before any training.
             DivergedError: if a loss or a weight is not finite.
-            KeyboardInterrupt: after Ctrl-C or SIGTERM; with a folder, once the state is saved.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM; if there is a folder, a checkpoint is saved first.
         """
+        from zoo.report.progress import training_progress
         from zoo.training.budget import TrainingBudget
         from zoo.training.checkpoints import CheckpointPolicy
-        from zoo.training.train import train
+        from zoo.training.train import plan, train
 
-        amount = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
-        parsed, run = _contestant(contestant, config), None if folder is None else Path(folder)
-        saving = CheckpointPolicy(save_every, keep)
-        return train(
-            self, parsed, data, seed=seed, amount=amount, folder=run, progress=progress, saving=saving, device=device
+        job = plan(
+            self,
+            _contestant(contestant, config),
+            data,
+            seed=seed,
+            budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
+            folder=None if folder is None else Path(folder),
+            checkpoints=CheckpointPolicy(save_every, keep),
+            device=device,
         )
+        with training_progress(progress) as report:
+            return train(job, report)
 
     def resume(
         self,
@@ -106,62 +145,203 @@ class Registry(PluginRegistry):
         keep: int = 2,
         allow_changes: bool = False,
         device: str | None = None,
-        progress: Progress | None = None,
+        progress: bool | Progress | None = None,
     ) -> Model:
-        """Go on with a training from its run folder, bit for bit as if it had not been stopped, and return its model.
+        """Resume a training from its run folder and return the model, bit-identical to that of an uninterrupted run.
 
-        A run whose state was never saved begins again at its first step, and so does a model with a `fit` of its own.
+        A run without a checkpoint starts again at its first step, and so does a model whose plugin has its own `fit`.
 
         Args:
-            run: its folder, or one of the state files in it.
-            contestant, data, epochs, steps, seconds, device: what takes the place of what the run was begun with.
-            save_every, keep, progress: as for `train`.
-            allow_changes: go on although data, settings, versions or threads are not those of the state.
+            run: the run folder, or one of its checkpoint files.
+            contestant, data, epochs, steps, seconds, device: replace what the run was started with; None keeps it.
+                The budget is the total, including what is already done. Data that were an array must be given again.
+            save_every, keep, progress: as for `zoo.train`.
+            allow_changes: resume even if data, settings, versions or number of threads differ from the checkpoint's.
 
         Raises:
-            CheckpointError: if there is no run, its state is damaged, or changes would have to be allowed.
+            CheckpointError: if there is no run, its checkpoint is damaged, or it differs and `allow_changes` is False.
+            ConfigError, PluginError, DataError, DivergedError, KeyboardInterrupt: as for `zoo.train`.
         """
+        from zoo.report.progress import training_progress
         from zoo.training.budget import TrainingBudget
         from zoo.training.checkpoints import CheckpointPolicy
-        from zoo.training.resume import RunRecord, resume
+        from zoo.training.resume import RunRecord, plan_resumed
+        from zoo.training.train import train
 
-        return resume(
+        job = plan_resumed(
             self,
             RunRecord.read(Path(run)),
             contestant=None if contestant is None else parse_contestant(contestant),
             data=data,
-            amount=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
-            progress=progress,
-            saving=CheckpointPolicy(save_every, keep, allow_changes=allow_changes),
+            budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
+            checkpoints=CheckpointPolicy(save_every, keep, allow_changes=allow_changes),
             device=device,
         )
+        with training_progress(progress) as report:
+            return train(job, report)
 
     def load(self, path: str | Path, *, device: str = "cpu") -> Model:
-        """Load a trained model from a run folder or a `.safetensors` file, onto a device (`cpu`, `cuda`, `cuda:1`).
+        """Load a trained model from a run folder or a `.safetensors` file.
+
+        Args:
+            path: a run folder, a folder with one model file, or a model file.
+            device: device on which the model is put: `cpu`, `cuda`, or `cuda:1` for the second GPU.
 
         Raises:
-            CheckpointError: if it is missing, damaged or does not fit its plugin.
-            ConfigError: if there is no such device.
+            CheckpointError: if the file is missing, damaged, or does not fit the installed plugin.
+            ConfigError: if the model's plugin is not installed, or the device does not exist.
+            PluginError: if the plugin is blocked, incompatible or broken.
         """
         from zoo.models.checkpoint import load_model
 
         return load_model(Path(path), self, device)
 
-    def compare(self, contestants: Iterable[str] = (), data: Any = None, **settings: Any) -> Comparison:
-        """Train contestants over seeds and compare how each one generates; see `zoo.comparison.compare`."""
+    def compare(
+        self,
+        contestants: str | Iterable[str] = (),
+        data: Any = None,
+        *,
+        seeds: int | Iterable[int] | None = None,
+        epochs: float | None = None,
+        steps: int | None = None,
+        seconds: float | None = None,
+        full: bool = False,
+        device: str = "cpu",
+        out: str | Path = "runs",
+        jobs: int | None = None,
+        method: Literal["fork", "spawn"] | None = None,
+        timeout: float | None = None,
+        executor: Executor | None = None,
+        save_every: float = 30.0,
+        resume: str | Path | None = None,
+        allow_changes: bool = False,
+        progress: bool | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Comparison:
+        """Train each contestant with each seed, and measure how well it generates.
+
+        Args:
+            contestants: one contestant or several. `NAME[@DENSITY][:KEY=VALUE,…]` is trained; a finished run
+                (`PATH[:sample.KEY=VALUE,…]`) and samples from elsewhere (`samples:FILE`) are only measured. Empty takes
+                the catalogue's default.
+            data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`; None takes the catalogue's default.
+            seeds: number of training seeds (0, 1, …), or the seeds themselves; None takes the catalogue's default, and
+                at least 5 with `full`.
+            epochs, steps, seconds: the training budget of each contestant, at most one of the three; by default the
+                data set's number of epochs.
+            full: add all metrics, the catalogue's control rows, and the sensitivity to the settings that each model's
+                card names; needs at least 5 seeds.
+            device: device on which models are trained and sampled: `cpu`, `cuda` or `cuda:1`; all processes share it.
+                Metrics are always computed on the CPU.
+            out: folder in which a new folder is made for the comparison.
+            jobs: number of jobs at a time; None takes the executor's number, or one per CPU core.
+            method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
+            timeout: seconds after which an attempt at a cell is stopped. A cell that was stopped or whose process died
+                is tried again from its last checkpoint, at most twice.
+            executor: runs the jobs, and stays open; it excludes `method`. An executor from outside the zoo provides no
+                log files, no progress within a job and no time limit. None starts and ends separate processes.
+            save_every: seconds between two checkpoints of a training.
+            resume: folder of a comparison to resume after an interruption or failed cells. Finished cells are kept.
+                Only `data` that were an array must be given again.
+            allow_changes: resume even if versions or settings differ from those at the start.
+            progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
+                standard error where bars cannot be drawn), False never.
+            on_event: called as `on_event(job, event)` with each event of a job, and with the estimated time of a full
+                comparison (`{"estimate": seconds}`).
+
+        Returns:
+            The comparison; its folder contains `results.json`, `report.html`, tables, and the trained models.
+
+        Raises:
+            ConfigError, PluginError, DataError, CheckpointError: for invalid arguments, before any training.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM, once the trainings have saved their checkpoints.
+        """
         from zoo.comparison.run import compare
+        from zoo.report.progress import comparison_progress
 
-        return compare(self, list(contestants), data, **settings)
+        with comparison_progress(progress, on_event) as shown:
+            return compare(
+                self,
+                [contestants] if isinstance(contestants, str) else list(contestants),
+                data,
+                seeds=seeds,
+                epochs=epochs,
+                steps=steps,
+                seconds=seconds,
+                full=full,
+                device=device,
+                out=out,
+                jobs=jobs,
+                method=method,
+                timeout=timeout,
+                executor=executor,
+                save_every=save_every,
+                resume=resume,
+                allow_changes=allow_changes,
+                on_event=shown,
+            )
 
-    def evaluate(self, source: str | Path, data: Any = None, **settings: Any) -> Comparison:
-        """Measure a finished run, or samples from outside, without training; see `zoo.comparison.evaluate`."""
-        from zoo.comparison.run import evaluate
+    def evaluate(
+        self,
+        source: str | Path,
+        data: Any = None,
+        *,
+        seeds: int | Iterable[int] | None = None,
+        epochs: float | None = None,
+        steps: int | None = None,
+        seconds: float | None = None,
+        full: bool = False,
+        device: str = "cpu",
+        out: str | Path = "runs",
+        jobs: int | None = None,
+        method: Literal["fork", "spawn"] | None = None,
+        timeout: float | None = None,
+        executor: Executor | None = None,
+        save_every: float = 30.0,
+        progress: bool | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Comparison:
+        """Measure a finished run, or samples from elsewhere, without training it, beside real images.
 
-        return evaluate(self, source, data, **settings)
+        Args:
+            source: a run folder or model file, with options of sampling and likelihood where they differ from the run's
+                (`runs/vae-digits-1:sample.k=5000`); or `samples:FILE`.
+            data: as for `zoo.compare`; None takes the data set that the run was trained on.
+            seeds: as for `zoo.compare`; a run is sampled and measured once per seed.
+            full: add all metrics and the catalogue's control rows, which are trained.
+            epochs, steps, seconds: the training budget of the control rows.
+            device, out, jobs, method, timeout, executor, save_every, progress, on_event: as for `zoo.compare`.
+
+        Raises:
+            ConfigError: for samples without `data`, and for invalid arguments.
+            CheckpointError: if the run is damaged or was trained on other data.
+            PluginError, DataError, KeyboardInterrupt: as for `zoo.compare`.
+        """
+        from zoo.comparison.run import compare, evaluated
+        from zoo.report.progress import comparison_progress
+
+        with comparison_progress(progress, on_event) as shown:
+            return compare(
+                self,
+                *evaluated(self, source, data),
+                seeds=seeds,
+                epochs=epochs,
+                steps=steps,
+                seconds=seconds,
+                full=full,
+                device=device,
+                out=out,
+                jobs=jobs,
+                method=method,
+                timeout=timeout,
+                executor=executor,
+                save_every=save_every,
+                on_event=shown,
+            )
 
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
-    """The parsed contestant with further settings of the model, which win over those in the text."""
+    """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
     parsed = parse_contestant(text)
     parsed.config.update(config)
     return parsed
@@ -181,14 +361,17 @@ def load_data(data: Any, *, registry: PluginRegistry | None = None) -> Data:
     """Return `data` as a `zoo.Data`.
 
     Args:
-        data: a registered name (`"digits"`, `"bars-and-stripes:3"`); a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, to an
-            `.npy`, `.npz`, `.csv` or IDX file or a folder of images, with the keys of `zoo.data.files`; an array or
-            tensor of shape (N, *shape); or a `zoo.Data`, which is returned as it is.
-        registry: where names are looked up; None takes the default one.
+        data: one of
+            a registered name, `"digits"` or `"bars-and-stripes:3"`;
+            a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of an `.npy`, `.npz`, `.csv` or IDX file or a folder of images;
+                `zoo.data.files` documents the keys;
+            an array or tensor of shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`;
+            a `zoo.Data`, which is returned unchanged.
+        registry: registry in which names are looked up; None takes the default one.
 
     Raises:
-        ConfigError: for an unknown name.
-        DataError: for data that cannot be used.
+        ConfigError: for an unknown name or invalid keys.
+        DataError: for data that cannot be read or used.
     """
     from zoo.data.load import load_data
 

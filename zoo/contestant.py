@@ -1,4 +1,4 @@
-"""Contestants: `NAME[@DENSITY][:KEY=VALUE,…]`, what a user types to say which model, how set, with which density."""
+"""Contestants, `NAME[@DENSITY][:KEY=VALUE,…]`: a model, its settings and its latent density, as users type them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Contestant:
         model: name of a model, `distribution/name` where it needs to be said.
         density: name of a latent density, or None.
         config, training, options: settings of the model, of `train.` and of `sample.`.
+        group: entry-point group of the model: `zoo.models`, or `zoo.controls` for a control row.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Contestant:
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    group: str = "zoo.models"
 
 
 def parse_contestant(text: str) -> Contestant:
@@ -48,7 +50,7 @@ def parse_contestant(text: str) -> Contestant:
     check_text(text)
     match = _GRAMMAR.fullmatch(text)
     if match is None:
-        raise ConfigError(f"{text!r} is no contestant. {_EXAMPLE}.")
+        raise ConfigError(f"{text!r} is not a valid contestant. {_EXAMPLE}.")
     settings = parse_settings(match["settings"] or "", text)
     groups = {key: settings.pop(key, {}) for key in ("train", "sample")}
     for key, values in (*groups.items(), ("", settings)):
@@ -56,24 +58,24 @@ def parse_contestant(text: str) -> Contestant:
             [name for name, value in values.items() if isinstance(value, dict)] if isinstance(values, dict) else [key]
         )
         if nested:
-            raise ConfigError(f"{nested[0]!r} in {text!r} is no prefix of a setting; there are 'train.' and 'sample.'.")
+            raise ConfigError(f"{nested[0]!r} in {text!r} is not a prefix; use 'train.' or 'sample.'.")
     return Contestant(text, match["model"], match["density"], settings, groups["train"], groups["sample"])
 
 
 def check_text(text: str) -> None:
-    """Refuse what cannot stand in a table: control characters, escapes of a terminal, bytes that are no text.
+    """Refuse texts that a table cannot show: control characters, terminal escapes, undecodable bytes.
 
     Raises:
         ConfigError: for such a text, and for one that is too long.
     """
     if len(text) > _LONGEST:
-        raise ConfigError(f"A contestant must have {_LONGEST:,} characters at most, got {len(text):,}.")
+        raise ConfigError(f"A contestant must have at most {_LONGEST:,} characters, got {len(text):,}.")
     if not text.isprintable():
-        raise ConfigError(f"{text!r} is no contestant. {_EXAMPLE}, in characters that can be printed.")
+        raise ConfigError(f"{text!r} is not a valid contestant. {_EXAMPLE}, in printable characters.")
 
 
 def parse_settings(source: str, text: str) -> dict[str, Any]:
-    """`KEY=VALUE,…` as a dictionary; a dotted key becomes a nested one, and nothing gives {}.
+    """Parse `KEY=VALUE,…` into a dictionary; dotted keys become nested ones, and an empty text gives {}.
 
     Args:
         source: the settings.
@@ -84,7 +86,7 @@ def parse_settings(source: str, text: str) -> dict[str, Any]:
     """
     quoted = _QUOTED_OR_BARE.sub(_with_quotes, source)
     if mark := re.search(r"[#{}]", _QUOTED_OR_BARE.sub("", quoted)):  # a comment, or the end of the table
-        raise ConfigError(f"The settings of {text!r} cannot be read: {mark[0]!r} stands outside quotes. {_EXAMPLE}.")
+        raise ConfigError(f"The settings of {text!r} cannot be read: {mark[0]!r} is outside quotes. {_EXAMPLE}.")
     try:
         settings: dict[str, Any] = tomllib.loads(f"settings = {{{quoted}}}")["settings"]
     except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
@@ -95,7 +97,7 @@ def parse_settings(source: str, text: str) -> dict[str, Any]:
 
 
 def _too_large(value: Any) -> Decimal | None:
-    """The first whole number in it that 64 bits do not hold, or None."""
+    """Return the first whole number that does not fit 64 bits, or None."""
     if isinstance(value, dict | list):
         found = map(_too_large, value.values() if isinstance(value, dict) else value)
         return next((number for number in found if number is not None), None)
@@ -103,7 +105,7 @@ def _too_large(value: Any) -> Decimal | None:
 
 
 def _with_quotes(match: re.Match[str]) -> str:
-    """A bare word as a TOML string; what is quoted already, `true` and `false` as they are."""
+    """Quote a bare word as a TOML string; quoted text, `true` and `false` are kept."""
     if match["quoted"] or match["word"] in ("true", "false"):
         return match[0]
     return f'{match["equals"]}"{match["word"]}"'

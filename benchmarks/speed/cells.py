@@ -1,8 +1,9 @@
-"""Eight trainings: over the processes of the zoo's pool, or one after another on two threads."""
+"""Eight trainings: over the processes of the zoo's fork server, or one after another on two threads."""
 
 import contextlib
 import importlib
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,24 +11,30 @@ import torch
 from sizes import ADAM, BATCH, CELL_STEPS, CELLS, CODE, WIDE
 
 import zoo
+from zoo.comparison.run import PRELOAD
 from zoo.data.dataset import Data
-from zoo.engine.pool import Job, Pool
+from zoo.engine.processes import ForkServerExecutor
 
 CONTESTANT = f"vae:hidden=[{WIDE}],latent_dim={CODE},train.learning_rate={ADAM},train.batch_size={BATCH}"
 
 
-def train(*, file: str, seed: int, emit: object = None) -> None:
+def train(file: str, seed: int) -> None:
     zoo.train(CONTESTANT, Data.open(Path(file)), seed=seed, steps=CELL_STEPS)
 
 
 def pooled(data: Data):
     file = saved(data)
-    pool = Pool().__enter__()
-    jobs = [Job(f"seed {seed}", "cells:train", {"file": file, "seed": seed}) for seed in range(CELLS)]
+    executor = ForkServerExecutor(preload=PRELOAD)
+    slots = threading.Semaphore(executor.slots)
 
     def work() -> None:
-        if failed := [outcome.reason for outcome in pool.run(jobs) if outcome.failed]:
-            raise RuntimeError(failed[0])
+        futures = []
+        for seed in range(CELLS):
+            slots.acquire()
+            futures.append(executor.submit(train, file, seed))
+            futures[-1].add_done_callback(lambda _: slots.release())
+        for future in futures:
+            future.result()
 
     return work
 

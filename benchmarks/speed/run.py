@@ -175,15 +175,14 @@ def markdown(found: dict) -> str:
         "# Speed",
         "",
         f"Written by `python benchmarks/speed/run.py --rounds {found['rounds']} --markdown docs/benchmarks.md "
-        f"{' '.join(found['cases'])}`: one "
-        f"thread each, in turn, medians of {found['rounds']} rounds; the ratio is the zoo's speed over theirs, with "
-        "its quartiles.",
+        f"{' '.join(found['cases'])}`: one thread per contender, contenders run in turn, medians of {found['rounds']} "
+        "rounds. The ratio is the zoo's speed divided by the contender's, with its quartiles.",
         "",
-        f"Machine: {found['machine']['processor']}, {found['machine']['cores']} cores, load before "
-        f"{found['machine']['load'][0]:.1f}, after {found['load after'][0]:.1f}.",
+        f"Machine: {found['machine']['processor']}, {found['machine']['cores']} cores, load "
+        f"{found['machine']['load'][0]:.1f} before and {found['load after'][0]:.1f} after the run.",
     ]
     for case, each in found["cases"].items():
-        text += ["", f"## {case}", "", f"| | {each['unit']} | zoo's speed over it | peak MiB |", "|:--|--:|--:|--:|"]
+        text += ["", f"## {case}", "", f"| | {each['unit']} | relative speed of zoo | peak MiB |", "|:--|--:|--:|--:|"]
         for name, rates in each["rates"].items():
             middle, low, high = ratio(each, name)
             beside = "" if name == "zoo" else f"{middle:.2f} ({low:.2f}–{high:.2f})"

@@ -1,4 +1,4 @@
-"""`zoo check NAME`: examine a model plugin, and say how many checks ran, what failed, and what was left out and why."""
+"""`zoo check NAME`: run the conformance checks on a model plugin and report failures and skipped checks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from zoo.conformance.verdict import Verdict
 
 _HEADINGS = {
-    "expected": "Failed as the plugin says it does:",
-    "skipped": "Skipped, for something is missing here:",
-    "inapplicable": "Does not apply to such a model:",
+    "expected": "Failed, as the plugin's card expects:",
+    "skipped": "Skipped, because something is missing on this machine:",
+    "inapplicable": "Not applicable to this model:",
 }
 
 
@@ -24,14 +24,14 @@ _HEADINGS = {
 @click.argument("name", type=MODEL)
 @as_json
 def command(name: str, as_json: bool) -> int:
-    """Train the model NAME on tiny data, and check whether it keeps what a plugin promises.
+    """Run the conformance checks on the model NAME: it is trained on tiny data and every hook is tested.
 
     Exits with 3 if a check fails. Example: zoo check vae
     """
     from zoo.conformance.verdict import examine
 
     if sys.stderr.isatty():
-        click.echo(f"Checking {name}; it takes seconds, or a minute where sampling is slow.", err=True)
+        click.echo(f"Checking {name}; this takes seconds, or a minute if sampling is slow.", err=True)
     verdict = examine(name)
     if as_json:
         print_json(verdict.as_dict())
@@ -41,8 +41,8 @@ def command(name: str, as_json: bool) -> int:
 
 
 def _print(verdict: Verdict) -> None:
-    """What failed first, then what was left out, then the verdict in a line."""
-    shown: dict[str, str] = {}  # error -> the check below which its traceback stands
+    """Print failures, then skipped checks, then a one-line verdict."""
+    shown: dict[str, str] = {}  # error -> the check that shows its traceback
     for outcome in verdict.of("failed"):
         cause = outcome.traceback or outcome.reason
         error = cause.rstrip().rpartition("\n")[2]
@@ -56,11 +56,11 @@ def _print(verdict: Verdict) -> None:
             for outcome in outcomes:
                 click.echo(f"  {outcome.check}: {outcome.reason}")
     if noted := [outcome for outcome in verdict.of("passed") if outcome.reason]:
-        click.echo("Passed on some of the data only:")
+        click.echo("Passed on part of the data only:")
         for outcome in noted:
             click.echo(f"  {outcome.check}: {outcome.reason}")
     if verdict.refused:
-        click.echo("Not for all data:")
+        click.echo("Data that the model does not support:")
         for line in verdict.refused:
             click.echo(f"  {line}")
     click.echo(f"{verdict.plugin} {verdict.version}: {verdict.summary}.")

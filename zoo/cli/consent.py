@@ -1,4 +1,4 @@
-"""Asking before a stranger's code is installed or run; what is asked goes to standard error."""
+"""Confirmation prompts before third-party code is installed or run, on standard error."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ SHOWN_FILES = 20
 
 
 def show_files(source: str, version: str, files: Sequence[str]) -> None:
-    """Say where a plugin comes from, what is in it, and what it may do."""
+    """Print where a plugin comes from, its files, and what it may do."""
     click.echo(f"Source: {source}", err=True)
     if version:
         click.echo(f"Version: {version}", err=True)
-    click.echo(f"Files: {len(files)}" if files else "Files: not known before it is fetched", err=True)
+    click.echo(f"Files: {len(files)}" if files else "Files: unknown before download", err=True)
     for file in sorted(files, key=lambda file: not file.endswith(".pth"))[:SHOWN_FILES]:  # Python runs those itself
         click.echo(f"  {file}", err=True)
     if len(files) > SHOWN_FILES:
         click.echo(f"  and {len(files) - SHOWN_FILES} more", err=True)
-    click.echo("A plugin runs with your rights: it can read, change and send whatever you can.", err=True)
+    click.echo("A plugin runs with your permissions: it can read, change and send whatever you can.", err=True)
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Go on if the answer is yes, or was given with --yes.
+    """Return if the answer is yes, or --yes was given.
 
     Raises:
-        ConfigError: if there is nobody to ask.
+        ConfigError: without a terminal.
         ZooError: if the answer is no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigError(f"{question} There is no terminal to answer on; nothing was done. Agree with --yes.")
+        raise ConfigError(f"{question} There is no terminal to answer on; nothing was done. Confirm with --yes.")
     if not click.confirm(question, err=True):
         raise ZooError("Nothing was done.")

@@ -1,4 +1,4 @@
-"""`zoo data`: the data sets that are installed, what is in one, and its files on this machine."""
+"""`zoo data`: installed data sets, their contents, and their files on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("data")
 def command() -> None:
-    """List data sets, show what is in one, or fetch its files; each with --json.
+    """List data sets, show one, or download its files; each with --json.
 
     Example: zoo data fetch mnist
     """
@@ -46,7 +46,7 @@ def list_data(as_json: bool) -> None:
 @click.argument("name", type=DATA)
 @as_json
 def info(name: str, as_json: bool) -> None:
-    """Load a data set and show what is in it.
+    """Load a data set and show its contents.
 
     NAME may be a path too. Shows the splits, shape, support, classes, SHA-256 and licence.
 
@@ -72,7 +72,7 @@ def info(name: str, as_json: bool) -> None:
 @click.argument("name", type=DATA)
 @as_json
 def fetch(name: str, as_json: bool) -> None:
-    """Fetch the files of a data set, and show where they are.
+    """Download the files of a data set and show where they are.
 
     They may lie in ZOO_DATA; what is missing is fetched once, checked, and kept. ZOO_MIRROR names another server.
 
@@ -88,11 +88,11 @@ def fetch(name: str, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "files": [str(path) for path in paths]})
     else:
-        click.echo("\n".join(map(str, paths)) or f"{name} needs no files of its own.")
+        click.echo("\n".join(map(str, paths)) or f"{name} needs no files.")
 
 
 def _facts(data: Data) -> dict[str, Any]:
-    """What a data set is, as plain values."""
+    """Return a data set's facts as plain values."""
     labels = [each for each in (data.train_labels, data.valid_labels, data.test_labels) if each is not None]
     return {
         "name": data.name,

@@ -1,4 +1,4 @@
-"""`zoo decode RUN CODES`: what a trained model makes of codes."""
+"""`zoo decode RUN CODES`: decode codes with a trained model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def command(run: Path, codes: Path, output: Path, device: str, as_json: bool) ->
 
 
 def _codes(path: Path, model: Model) -> Tensor:
-    """The codes of a file, shape (N, *latent), which is the shape of the codes that the model itself gives."""
+    """Return the codes of a file, shape (N, *latent), the shape of the model's own codes."""
     import torch
 
     from zoo.data.files import read_codes

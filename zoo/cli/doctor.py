@@ -1,4 +1,4 @@
-"""`zoo doctor`: load every plugin in a process of its own with a time limit, and show what is broken and why."""
+"""`zoo doctor`: load each plugin in a separate process with a time limit, and report broken ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zoo.cli.output import as_json, print_json, print_table
     type=click.FloatRange(min=0.1),
     default=60.0,
     show_default=True,
-    help="Seconds a plugin may take to load.",
+    help="Time limit for loading a plugin, in seconds.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes at once (default: one per core).")
+@click.option("--jobs", type=click.IntRange(min=1), help="Number of parallel processes.  [default: one per core]")
 @as_json
 def command(timeout: float, jobs: int | None, as_json: bool) -> int:
-    """Load every plugin in a process of its own, and show what is broken and why.
+    """Load each plugin in a separate process and report which are broken, and why.
 
     Exits with 3 if anything is broken. Example: zoo doctor
     """
@@ -49,6 +49,6 @@ def command(timeout: float, jobs: int | None, as_json: bool) -> int:
     for hint in diagnosis["hints"]:
         click.echo(f"Note: {hint}")
     click.echo(
-        f"{len(broken)} of {len(cells)} plugins cannot be used." if broken else f"All {len(cells)} plugins are well."
+        f"{len(broken)} of {len(cells)} plugins cannot be used." if broken else f"All {len(cells)} plugins can be used."
     )
     return 3 if broken else 0

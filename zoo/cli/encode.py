@@ -1,4 +1,4 @@
-"""`zoo encode RUN`: the codes of a data set under a trained model."""
+"""`zoo encode RUN`: encode a data set with a trained model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from zoo.cli.output import as_json, print_json
     type=click.Choice(["train", "valid", "test"]),
     default="test",
     show_default=True,
-    help="Which part of it.",
+    help="Split to encode.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Write a draw of each code; without it, the mean code.")
+@click.option("--seed", type=click.IntRange(min=0), help="Draw each code with this seed.  [default: mean codes]")
 @output_option
 @device_option
 @as_json
 def command(run: Path, data: str, split: str, seed: int | None, output: Path, device: str, as_json: bool) -> None:
-    """Write the codes of a data set under the model of RUN, one row per example.
+    """Encode a data set with the model of RUN, one row per example.
 
     Example: zoo encode runs/vae-digits-1 --data digits -o z.npy
     """

@@ -1,4 +1,4 @@
-"""`zoo evaluate RUN`: measure a finished run, or samples from outside."""
+"""`zoo evaluate RUN`: measure a finished run, or samples made elsewhere."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from zoo.cli.output import as_json, print_comparison, print_json
 @click.command("evaluate")
 @click.argument("source", metavar="RUN")
 @click.option(
-    "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: what it was trained on]"
+    "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: the run's training data]"
 )
-@click.option("--full", is_flag=True, help="Every metric, and control rows beside it.")
+@click.option("--full", is_flag=True, help="All metrics, and control rows.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("runs"),
     show_default=True,
-    help="Where the folder of the result is made.",
+    help="Parent of the result's new folder.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes at once (default: one per core).")
-@click.option("--timeout", type=FINITE, help="Stop a process after so many seconds, and try it again, twice at most.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Number of parallel processes.  [default: one per core]")
+@click.option("--timeout", type=FINITE, help="Time limit of a job in seconds; it is retried twice at most.")
 @device_option
 @as_json
 def command(
@@ -37,27 +37,24 @@ def command(
     device: str,
     as_json: bool,
 ) -> int:
-    """Measure how RUN generates: a run folder, a model file, or samples:FILE.
+    """Measure how well RUN generates: a run folder, a model file, or samples:FILE.
 
-    Sampling and likelihood can be asked for otherwise than the run has them: RUN:sample.KEY=VALUE,...
-    Nothing is trained but the controls of --full.
+    RUN:sample.KEY=VALUE,... changes options of sampling and likelihood. Only the controls of --full are trained.
 
     Example: zoo evaluate runs/vae-digits-1:sample.k=5000
     """
     from zoo.api import default
-    from zoo.cli.progress import ShownProgress
 
-    with ShownProgress() as progress:
-        comparison = default.evaluate(
-            source,
-            data,
-            full=full,
-            device=device,
-            out=out,
-            jobs=jobs,
-            timeout=timeout,
-            on_event=progress.on_event,
-        )
+    comparison = default.evaluate(
+        source,
+        data,
+        full=full,
+        device=device,
+        out=out,
+        jobs=jobs,
+        timeout=timeout,
+        progress=True,
+    )
     if as_json:
         print_json({"path": str(comparison.path), **comparison.results})
     else:

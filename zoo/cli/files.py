@@ -1,4 +1,4 @@
-"""Arrays out of the command line: `.npy`, `.npz`, for images `.png`, for tables `.csv`."""
+"""Output files of the command line: `.npy`, `.npz`, `.png` for images, `.csv` for tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TILES = 10_000  # images of a picture
 
 
 def check_output(path: Path, count: int = 1) -> None:
-    """Refuse an output before any work.
+    """Check an output path before any work.
 
     Args:
         path: where the output goes.
@@ -44,15 +44,15 @@ def check_output(path: Path, count: int = 1) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"The output must end in {', '.join(SUFFIXES)}, got {path.name!r}.")
     if not folder.is_dir():
-        raise ConfigError(f"The folder of the output {path} does not exist; make it first.")
+        raise ConfigError(f"The folder of the output {path} does not exist; create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"The folder of the output {path} cannot be written to; choose another with -o.")
     if path.suffix.lower() == ".png" and count > _TILES:
-        raise ConfigError(f"A picture shows {_TILES:,} examples at most, got {count:,}; write .npy, .npz or .csv.")
+        raise ConfigError(f"A picture shows at most {_TILES:,} examples, got {count:,}; write .npy, .npz or .csv.")
 
 
 def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ()) -> None:
-    """Write a tensor in the format of the path's ending.
+    """Write a tensor in the format of the path's suffix.
 
     Args:
         path: with one of `SUFFIXES`.

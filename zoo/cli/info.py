@@ -14,7 +14,7 @@ from zoo.cli.output import as_json, print_json, print_table
 @click.argument("name", type=MODEL)
 @as_json
 def command(name: str, as_json: bool) -> None:
-    """Show what a model is, and every setting it has.
+    """Show a model's card and all its settings.
 
     Example: zoo info vae
     """
@@ -41,14 +41,14 @@ def command(name: str, as_json: bool) -> None:
 
 
 def _text(value: Any) -> str:
-    """A fact in words."""
+    """Return a fact as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value in (None, "") else str(value)
 
 
 def _toml(value: Any) -> str:
-    """A value as it is typed on the command line."""
+    """Return a value as it is typed on the command line."""
     if isinstance(value, tuple):
         return f"[{','.join(map(_toml, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""`zoo install`: plan, ask, install, try, and take it back if the plugin does not work."""
+"""`zoo install`: plan, confirm, install, test-load, and roll back if the plugin does not work."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ offline_option = click.option(
     "--offline",
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
     metavar="FOLDER",
-    help="Take everything from a folder of wheels, and nothing from the network.",
+    help="Install from a folder of wheels, without the network.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Agree beforehand; needed where there is no terminal.")
+yes_option = click.option("--yes", is_flag=True, help="Confirm in advance; required without a terminal.")
 
 
 @click.command("install")
 @click.argument("plugin")
-@click.option("--dry-run", is_flag=True, help="Show what would be installed, and install nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be installed, without installing.")
 @yes_option
 @offline_option
 @as_json
 def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json: bool) -> None:
-    """Install a plugin: NAME of the catalogue, a requirement, a folder or wheel, or an https or git+https address.
+    """Install a plugin: a NAME from the catalogue, a requirement, a folder or wheel, or an https or git+https URL.
 
     Nothing of the zoo's own is changed: a plugin that needs another torch is refused. From a source folder a wheel is
     built first, which runs the code in it; with --offline, with the build tools that are installed.
@@ -68,7 +68,7 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
 
 
 def _wheel_of(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request:
-    """The same request with a wheel on this machine, unless the index has it; before source code is built, ask."""
+    """Return the request with a local wheel, unless it is on the index; ask before source code is built."""
     from zoo.installation.transaction import bring
 
     if request.kind == "index":
@@ -85,7 +85,7 @@ def _wheel_of(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request
 
 
 def _carry_out(plan: InstallPlan, request: Request, pip: Pip, folder: Path, *, yes: bool) -> list[TrialVerdict]:
-    """Fetch, ask (unless that was done before building), install, try and record."""
+    """Download, confirm (unless done before building), install, test-load and record."""
     from zoo.installation.lock import record
     from zoo.installation.transaction import fetch, install
 
@@ -100,7 +100,7 @@ def _carry_out(plan: InstallPlan, request: Request, pip: Pip, folder: Path, *, y
 
 
 def _warn_of_doubles(wheel: Wheel) -> None:
-    """Say which of its plugins have the name of another distribution's: neither can then be used by that name alone."""
+    """Report plugins whose name another distribution has too: both then need their qualified names."""
     from packaging.utils import canonicalize_name
 
     from zoo.api import default
@@ -109,28 +109,30 @@ def _warn_of_doubles(wheel: Wheel) -> None:
         for other in default.candidates(group):
             if other.name == name and canonicalize_name(other.distribution) != wheel.name:
                 names = f"{wheel.name}/{name} or {other.qualified}"
-                click.echo(f"Note: {other.distribution} has a plugin {name!r} too; then say which: {names}.", err=True)
+                click.echo(
+                    f"Note: {other.distribution} has a plugin {name!r}, too; qualify the name: {names}.", err=True
+                )
 
 
 def _source(plan: InstallPlan, request: Request) -> str:
-    """Where a plugin comes from, for people: what was asked for, and the address of a wheel on an index."""
+    """Return where a plugin comes from: the request, and the URL of a wheel on an index."""
     from zoo.files.addresses import redacted
 
     return redacted(plan.plugin.url) if request.kind == "index" else request.argument
 
 
 def _keep_broken(faults: list[TrialVerdict], *, yes: bool) -> bool:
-    """Whether somebody at a terminal wants to keep a plugin that does not work."""
+    """Return whether the user at the terminal keeps a plugin that does not work."""
     for each in faults:
         click.echo(f"{each.name} is {each.state}: {each.reason}.", err=True)
-    return not yes and sys.stdin.isatty() and not click.confirm("Take it back?", default=True, err=True)
+    return not yes and sys.stdin.isatty() and not click.confirm("Uninstall it?", default=True, err=True)
 
 
 def _print_plan(plan: InstallPlan) -> None:
     from zoo.files.addresses import redacted
 
     if not plan.steps:
-        click.echo("It is installed already, in this version; nothing to do.")
+        click.echo("Already installed in this version; nothing to do.")
         return
     rows = [
         (step.name, step.version, step.replaces or "-", step.sha256[:12], redacted(step.url)) for step in plan.steps

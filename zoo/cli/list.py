@@ -1,4 +1,4 @@
-"""`zoo list`: the models that are installed or to be had; reads metadata and the catalogue only."""
+"""`zoo list`: installed and available models, from metadata and the catalogue only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from zoo.cli.output import as_json, print_json, print_table
 
 @click.command("list")
 @click.argument("pattern", default="*")
-@click.option("--trains-on", type=click.Choice(["grey", "bits", "real"]), help="Only models that are trained on this.")
+@click.option("--trains-on", type=click.Choice(["grey", "bits", "real"]), help="Only models trained on this.")
 @click.option("--latent", type=click.Choice(["real", "bits", "index", "none"]), help="Only models with such codes.")
 @click.option("--likelihood/--no-likelihood", default=None, help="Only models with, or without, a likelihood.")
 @as_json
 def command(pattern: str, trains_on: str | None, latent: str | None, likelihood: bool | None, as_json: bool) -> None:
-    """Show the models that are installed, and those to be had; PATTERN is as a shell has it.
+    """List installed and available models. PATTERN is a shell glob.
 
-    What is known without importing a model decides; where it is not known a filter lets the model stay, with a '?'.
+    Models are not imported: where a trait is unknown, it is shown as '?' and filters keep the model.
 
     Example: zoo list "v*" --latent real
     """
@@ -42,6 +42,6 @@ def command(pattern: str, trains_on: str | None, latent: str | None, likelihood:
     ]
     print_table(("model", "status", "from", "trains on", "latent", "likelihood", "what it is"), rows)
     if any("?" in row for row in rows):
-        click.echo(
-            "?: no plugin is imported for a list, and the catalogue does not know this one; zoo info NAME tells."
-        )
+        click.echo("? = unknown without importing the plugin; run 'zoo info NAME'.")
+    if any("declared" in row for row in rows):
+        click.echo("declared = has a likelihood once a density is attached and the decoder's noise is declared.")

@@ -23,33 +23,33 @@ from zoo.version import __version__
 
 # The order of the help: find models, then use them. Name -> one line.
 COMMANDS = {
-    "list": "Show the models that are installed, and those to be had.",
-    "info": "Show what a model is, and every setting it has.",
-    "plugins": "Show every plugin with its state.",
-    "doctor": "Load every plugin in a process of its own, and show what is broken.",
-    "search": "Show the plugins of the catalogue, installed or not.",
-    "install": "Install a plugin, after showing what that would change.",
-    "uninstall": "Remove a plugin, and what nothing else needs.",
-    "sync": "Install again what an upgrade has lost.",
-    "new": "Write a new model plugin that works, for you to change.",
-    "check": "Examine a model plugin, and say what it does not keep.",
-    "data": "List data sets, show what is in one, fetch its files.",
+    "list": "List installed and available models.",
+    "info": "Show a model's card and all its settings.",
+    "plugins": "List all plugins with their state.",
+    "doctor": "Load each plugin in a separate process and report broken ones.",
+    "search": "Search the catalogue of plugins.",
+    "install": "Install a plugin after showing what would change.",
+    "uninstall": "Remove a plugin and dependencies that nothing else needs.",
+    "sync": "Reinstall plugins missing after an upgrade.",
+    "new": "Create a working model plugin to start from.",
+    "check": "Run the conformance checks on a model plugin.",
+    "data": "List data sets, show one, download its files.",
     "train": "Train one model and write a run folder.",
     "sample": "Generate examples with a trained model.",
-    "encode": "Turn data into codes with a trained model.",
-    "decode": "Turn codes into data with a trained model.",
-    "evaluate": "Measure how a trained model, or a file of samples, generates.",
-    "compare": "Train contestants over seeds, and compare how each one generates.",
-    "report": "Rebuild the report of a comparison without measuring again.",
+    "encode": "Encode data with a trained model.",
+    "decode": "Decode codes with a trained model.",
+    "evaluate": "Measure how well a run, or a file of samples, generates.",
+    "compare": "Train contestants and compare how well each generates.",
+    "report": "Rebuild the report of a finished comparison.",
 }
 
 
-# They load no plugin: what is broken must be found, removed and replaced with them.
+# Commands that load no plugin: with them broken plugins are found, removed and replaced.
 _MANAGEMENT = ("doctor", "plugins", "search", "install", "uninstall", "sync")
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is called, and not for a list of them."""
+    """A group that imports a command's module only when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -84,13 +84,13 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="zoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
-    "-p", "blocked", multiple=True, metavar="no:NAME", help="Never import this plugin (no:all: none but the core)."
+    "-p", "blocked", multiple=True, metavar="no:NAME", help="Never import this plugin (no:all: only the core)."
 )
-@click.option("--trace-hooks", is_flag=True, help="Print which hooks were called, how often, and how long they took.")
-@click.option("--no-extensions", is_flag=True, help="Leave out installed extensions, which wrap the models' hooks.")
+@click.option("--trace-hooks", is_flag=True, help="Print which hooks were called, how often, and for how long.")
+@click.option("--no-extensions", is_flag=True, help="Disable installed extensions, which wrap the models' hooks.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], trace_hooks: bool, no_extensions: bool) -> None:
-    """A zoo of generative models: train them, and compare how each one generates.
+    """Train generative models and compare how well each one generates.
 
     Example: zoo compare rbm ae@gmm vae --data digits
     """
@@ -144,7 +144,7 @@ def run(arguments: list[str] | None = None) -> int:
             raise
         if "--debug" in words:
             traceback.print_exc()
-        click.echo("Error: The memory does not suffice; take a smaller model, or fewer examples.", err=True)
+        click.echo("Error: Out of memory; use a smaller model or fewer examples.", err=True)
         return 1
     except OSError as error:  # our output cannot be written, or its reader went away
         if "--debug" in words:
@@ -158,7 +158,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Streams that take every text: what their encoding lacks becomes `?`, and what a closed one is given is lost."""
+    """Make standard streams accept any text: unencodable characters become `?`, closed streams drop it."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

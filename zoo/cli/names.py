@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 
 class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
-    """The name of a plugin of a group; with `contestant`, a density may follow its @."""
+    """Name of a plugin of a group; with `contestant`, a density may follow an @."""
 
     name = "name"
 
@@ -31,12 +31,12 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 
 
 class Finite(click.FloatRange):
-    """A finite number above 0: click's own range takes nan."""
+    """A finite number > 0; click's own range accepts nan."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is no finite number.", param, ctx)
+            self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
 
@@ -47,7 +47,7 @@ class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
-            self.fail(f"A device is cpu, cuda or cuda:NUMBER, got {value!r}.", param, ctx)
+            self.fail(f"The device must be cpu, cuda or cuda:NUMBER, got {value!r}.", param, ctx)
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -61,16 +61,16 @@ CONTESTANT = PluginName("zoo.models", contestant=True)
 DATA = PluginName("zoo.datasets")
 
 
-DEVICE_HELP = "Where the model works: cpu, cuda, or cuda:1 for the second GPU."
+DEVICE_HELP = "Device: cpu, cuda, or cuda:1 for the second GPU."
 device_option = click.option("--device", type=DEVICE, default="cpu", show_default=True, help=DEVICE_HELP)
 
 
 def budget_options(function: Any) -> Any:
-    """`--epochs`, `--steps`, `--seconds`: one of them at most."""
+    """Add `--epochs`, `--steps` and `--seconds`, of which at most one may be given."""
     for name, kind, text in (
-        ("--seconds", float, "Train for so many seconds."),
-        ("--steps", int, "Train for so many steps."),
-        ("--epochs", float, "Train for so many epochs (default: the data set's)."),
+        ("--seconds", float, "Training budget in seconds."),
+        ("--steps", int, "Training budget in steps."),
+        ("--epochs", float, "Training budget in epochs.  [default: the data set's]"),
     ):
         function = click.option(name, type=kind, help=text)(function)
     return function

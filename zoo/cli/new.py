@@ -1,4 +1,4 @@
-"""`zoo new NAME`: write a distribution of a new model plugin, which works as it stands."""
+"""`zoo new NAME`: create the distribution of a new, working model plugin."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from zoo.errors import ConfigError
 
 @click.command("new")
 @click.argument("name")
-@click.option("--minimal", is_flag=True, help="The smallest plugin: two files, of a model without a code.")
+@click.option("--minimal", is_flag=True, help="Create the smallest plugin: two files, a model without codes.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="Where the folder NAME is made.  [default: the working folder]",
+    help="Parent of the new folder NAME.  [default: the current folder]",
 )
 @as_json
 def command(name: str, minimal: bool, out: Path, as_json: bool) -> None:
-    """Write the folder NAME: a model plugin that trains and passes every check, for you to change.
+    """Create the folder NAME with a model plugin that trains and passes every check, as a starting point.
 
     Example: zoo new my-model
     """

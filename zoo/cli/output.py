@@ -1,4 +1,4 @@
-"""How results are shown: a rich table or text for people, JSON for programs, progress on standard error."""
+"""Output of results: rich tables or text, or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 
 
 def print_json(value: Any) -> None:
-    """Print plain values as JSON, which has no word for nan and infinity: they are null."""
+    """Print plain values as JSON; nan and infinity become null."""
     click.echo(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
 
 
@@ -30,7 +30,7 @@ def _finite(value: Any) -> Any:
 
 
 def print_rich(renderable: Any) -> None:
-    """Print something of rich's to standard output; colours only on a terminal, and never with NO_COLOR."""
+    """Print a rich renderable to standard output; colours only on a terminal and without NO_COLOR."""
     from rich.console import Console
 
     console = Console()
@@ -40,13 +40,13 @@ def print_rich(renderable: Any) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print the tables of a comparison, and where everything else is."""
+    """Print the tables of a comparison and the path of its report."""
     print_rich(comparison.table())
-    click.echo(f"The report: {comparison.path / 'report.html'}")
+    click.echo(f"Report: {comparison.path / 'report.html'}")
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:
-    """Print a table: framed on a terminal, where its first column never wraps; plain aligned columns elsewhere."""
+    """Print a table: framed on a terminal, without wrapping its first column; plain aligned columns elsewhere."""
     if not sys.stdout.isatty():
         _print_columns([tuple(columns), *(tuple(row) for row in rows)], title)
         return
@@ -62,7 +62,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: st
 
 
 def _print_columns(rows: list[tuple[str, ...]], title: str | None) -> None:
-    """Columns two spaces apart, for a file or another program."""
+    """Print columns two spaces apart, for files and other programs."""
     if title:
         click.echo(title)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

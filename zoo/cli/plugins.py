@@ -1,4 +1,4 @@
-"""`zoo plugins`: every plugin of every group with its state, from metadata alone."""
+"""`zoo plugins`: all plugins of all groups with their state, from metadata only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.plugins.blocking import read_disabled, write_disabled
 @as_json
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Show every plugin with its state: models, latent densities, data sets, metrics, extensions.
+    """List all plugins with their state: models, densities, data sets, metrics, controls, extensions.
 
     Example: zoo plugins disable NAME
     """
@@ -29,13 +29,13 @@ def disable(name: str) -> None:
     Example: zoo plugins disable vae
     """
     write_disabled([*read_disabled(), name])
-    click.echo(f"Disabled {name}; 'zoo plugins enable {name}' takes that back.")
+    click.echo(f"Disabled {name}; undo with 'zoo plugins enable {name}'.")
 
 
 @command.command("enable")
 @click.argument("name")
 def enable(name: str) -> None:
-    """Take back 'zoo plugins disable NAME'.
+    """Enable a plugin that was disabled with 'zoo plugins disable NAME'.
 
     Example: zoo plugins enable vae
     """

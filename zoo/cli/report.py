@@ -1,4 +1,4 @@
-"""`zoo report DIR`: everything that is made of a comparison's results, made again."""
+"""`zoo report DIR`: rebuild the files derived from a comparison's results."""
 
 from __future__ import annotations
 

@@ -15,11 +15,20 @@ from zoo.cli.output import as_json, print_json
 @click.command("sample")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "-n", "--count", type=click.IntRange(min=1, max=10_000_000), default=64, show_default=True, help="How many."
+    "-n",
+    "--count",
+    type=click.IntRange(min=1, max=10_000_000),
+    default=64,
+    show_default=True,
+    help="Number of samples.",
 )
 @output_option
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same samples."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Random seed of the samples.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A sampling option of the model (see zoo info)."

@@ -12,10 +12,10 @@ from zoo.plugins.catalogue import Entry
 
 @click.command("search")
 @click.argument("words", nargs=-1, metavar="[WORD]…")
-@click.option("--markdown", is_flag=True, help="Print a table in Markdown, as the README has it.")
+@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @as_json
 def command(words: tuple[str, ...], markdown: bool, as_json: bool) -> None:
-    """Show the plugins of the catalogue in which every WORD occurs, in whatever is said of them.
+    """List the plugins in the catalogue whose entries contain every WORD.
 
     Example: zoo search autoencoder
     """
@@ -30,7 +30,7 @@ def command(words: tuple[str, ...], markdown: bool, as_json: bool) -> None:
         click.echo("\n".join(_markdown(found)))
         return
     if not found:
-        click.echo(f"Nothing in the catalogue has {' and '.join(map(repr, words))}. 'zoo search' shows all of it.")
+        click.echo(f"No catalogue entry contains {' and '.join(map(repr, words))}. 'zoo search' lists all entries.")
         return
     rows = [
         (
@@ -48,7 +48,7 @@ def command(words: tuple[str, ...], markdown: bool, as_json: bool) -> None:
 
 
 def _markdown(entries: list[Entry]) -> list[str]:
-    """The lines of a table that is the same whatever is installed."""
+    """Return the lines of a Markdown table, which does not depend on what is installed."""
     rows = [
         (
             f"`{entry.name}`",
@@ -56,7 +56,7 @@ def _markdown(entries: list[Entry]) -> list[str]:
             f"`{entry.package}`",
             entry.tier,
             entry.latent or "–",
-            "yes" if entry.likelihood else "–",
+            "–" if entry.likelihood == "no" else entry.likelihood,
             _link(entry.paper) or "–",
             entry.summary.replace("|", "\\|"),
         )
@@ -67,7 +67,7 @@ def _markdown(entries: list[Entry]) -> list[str]:
 
 
 def _link(paper: str) -> str:
-    """A link to a paper, where its name is an address in short; the name otherwise."""
+    """Return a link to a paper whose name is a short address, otherwise the name."""
     kind, _, number = paper.partition(":")
     address = {"doi": "https://doi.org/", "arXiv": "https://arxiv.org/abs/"}.get(kind)
     return f"[{kind}]({address}{number})" if address else paper
@@ -80,7 +80,7 @@ def _groups() -> list[str]:
 
 
 def _has_all(entry: Entry, words: tuple[str, ...]) -> bool:
-    """Whether each word is part of something that is said of the plugin."""
+    """Return whether the plugin's entry contains every word."""
     said = [entry.name, entry.group, entry.package, entry.tier, entry.summary, entry.paper]
     text = " ".join([*said, *entry.capabilities, *entry.supports]).casefold()
     return all(word.casefold() in text for word in words)

@@ -1,4 +1,4 @@
-"""`zoo sync`: install again, exactly, what the lock file remembers and an upgrade has lost."""
+"""`zoo sync`: reinstall the plugins in the lock file that are missing, in exactly the locked versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @offline_option
 @as_json
 def command(offline: Path | None, as_json: bool) -> int:
-    """Restore the plugins that were installed with 'zoo install', in the same versions and with the same hashes.
+    """Reinstall the plugins that were installed with 'zoo install', with the same versions and hashes.
 
     One that cannot be restored does not stop the others; then it exits with 3.
 
@@ -44,7 +44,7 @@ def command(offline: Path | None, as_json: bool) -> int:
 
 
 def _restore(locked: Locked, pip: Pip) -> dict[str, str]:
-    """Restore one distribution, and say what became of it: `present`, `restored` or `failed`."""
+    """Restore one distribution and return its row: `present`, `restored` or `failed`."""
     from zoo.installation.plan import installed_version
 
     row = {"name": locked.name, "version": locked.version, "state": "present", "reason": ""}
@@ -58,7 +58,7 @@ def _restore(locked: Locked, pip: Pip) -> dict[str, str]:
 
 
 def _install(locked: Locked, pip: Pip) -> None:
-    """Install what was locked; it was agreed to when it was recorded, and its hash says that it is the same."""
+    """Install a locked distribution; it was confirmed when it was recorded, and its hash shows that it is unchanged."""
     from zoo.installation.plan import make_plan
     from zoo.installation.transaction import fetch, install
 

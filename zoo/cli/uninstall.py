@@ -1,4 +1,4 @@
-"""`zoo uninstall`: remove a plugin, and what came with it and nothing else needs; no plugin is imported."""
+"""`zoo uninstall`: remove a plugin and dependencies that nothing else needs; no plugin is imported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.errors import PluginError
 @yes_option
 @as_json
 def command(plugin: str, yes: bool, as_json: bool) -> None:
-    """Remove a plugin: its name, DISTRIBUTION/NAME, or the distribution. Broken ones can be removed like others.
+    """Remove a plugin: its name, DISTRIBUTION/NAME, or the distribution. Broken plugins can be removed too.
 
     Example: zoo uninstall my-plugin
     """
@@ -34,7 +34,7 @@ def command(plugin: str, yes: bool, as_json: bool) -> None:
     ask(f"Remove {', '.join(removed)}?", yes=yes)
     uninstall(removed)
     if installed_version(distribution):
-        raise PluginError(f"{distribution} stays, for it is not installed in this environment: {sys.prefix}")
+        raise PluginError(f"{distribution} was not removed: it is not installed in this environment ({sys.prefix})")
     forget(distribution)
     if as_json:
         print_json({"removed": removed})

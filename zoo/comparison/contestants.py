@@ -1,4 +1,4 @@
-"""Who may stand in a comparison: a contestant to be trained, a finished run, samples from outside, or real images."""
+"""Rows of a comparison before it runs: contestants to train, finished runs, samples made elsewhere, real images."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from zoo.contestant import Contestant, check_text, parse_contestant
+from zoo.contestant import Contestant, check_text, parse_contestant, parse_settings
 from zoo.errors import ConfigError
 
 Role = Literal["contestant", "control", "real"]
 Kind = Literal["trained", "run", "samples", "real"]
 
 REAL = "real"
+CONTROLS = "zoo.controls"
 _SAMPLES = "samples:"
 
 
@@ -24,11 +25,11 @@ class PlannedRow:
 
     Attributes:
         text: as it was typed; its label.
-        kind: what is done with it: `trained` here; a finished `run` or `samples` from outside, evaluated only; `real`.
+        kind: `trained` here; a finished `run` or `samples` made elsewhere, which are evaluated only; or `real` images.
         role: `contestant`, `control`, or `real`.
         contestant: what is trained, for that kind.
         source: the run's folder or model file, or the file of samples.
-        options: settings of a finished run's sampling and likelihood, where they are not to be its own.
+        options: sampling and likelihood settings of a finished run that replace its own.
     """
 
     text: str
@@ -39,44 +40,47 @@ class PlannedRow:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_row(text: str, role: Role = "contestant", base: Path = Path()) -> PlannedRow:
-    """`NAME[@DENSITY][:KEY=VALUE,…]`, `PATH[:sample.KEY=VALUE,…]` of a run or a model file, or `samples:FILE`.
+def parse_row(text: str, base: Path = Path()) -> PlannedRow:
+    """Parse `NAME[@DENSITY][:KEY=VALUE,…]`, `PATH[:sample.KEY=VALUE,…]` of a run or model file, or `samples:FILE`.
 
     Args:
-        text: what was typed.
-        role: of the row.
-        base: from where a relative path leads.
+        text: as typed.
+        base: the folder that relative paths start from.
 
     Raises:
-        ConfigError: if it is none of these.
+        ConfigError: for anything else.
     """
     check_text(text)
     if text == REAL:
-        raise ConfigError(f"{REAL!r} is the row of real images, which every comparison has; leave it out.")
+        raise ConfigError(f"{REAL!r} is the row of real images, which every comparison has; remove it.")
     if text.startswith(_SAMPLES):
-        return PlannedRow(text, "samples", role, source=_existing(base, text.removeprefix(_SAMPLES), text))
+        return PlannedRow(text, "samples", source=_existing(base, text.removeprefix(_SAMPLES), text))
     path, _, settings = text.partition(":") if "=" in text else (text, "", "")
     if path.endswith(".safetensors"):
-        return PlannedRow(text, "run", role, source=_existing(base, path, text), options=_options(settings, path))
+        return PlannedRow(text, "run", source=_existing(base, path, text), options=_options(settings, path))
     if "/" in path and _is_folder(base / path):
-        return PlannedRow(text, "run", role, source=base / path, options=_options(settings, path))
-    return PlannedRow(text, "trained", role, parse_contestant(text))
+        return PlannedRow(text, "run", source=base / path, options=_options(settings, path))
+    return PlannedRow(text, "trained", contestant=parse_contestant(text))
+
+
+def control_row(name: str, label: str) -> PlannedRow:
+    """Return the row of a control: a model of the group `zoo.controls`, so that its name is never a plugin's."""
+    return PlannedRow(label, "trained", "control", Contestant(label, name, group=CONTROLS))
 
 
 def _options(settings: str, path: str) -> Mapping[str, Any]:
-    if not settings:
-        return {}
-    parsed = parse_contestant(f"run:{settings}")
-    if parsed.config or parsed.training:
-        raise ConfigError(f"{path} is trained already; of its settings only those of 'sample.' can change: {settings}")
-    return parsed.options
+    options: dict[str, Any] = parse_settings(settings, f"{path}:{settings}")
+    sampling = options.pop("sample", {})
+    if options or not isinstance(sampling, dict):
+        raise ConfigError(f"{path} is already trained; only its 'sample.' settings can change, got {settings}.")
+    return sampling
 
 
 def _existing(base: Path, name: str, text: str) -> Path:
     with contextlib.suppress(OSError, RuntimeError):  # a name too long, a folder without permission, no such home
         if name and (path := base / Path(name).expanduser()).exists():
             return path
-    raise ConfigError(f"{text!r} names a file that does not exist; give its path from here, or the whole one.")
+    raise ConfigError(f"{text!r} names a file that does not exist; give its path relative to this folder, or absolute.")
 
 
 def _is_folder(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""`journal.jsonl`: what each process of a comparison found, from the moment it did, so that nothing is found twice."""
+"""`journal.jsonl`: the result of each job of a comparison, recorded when the job ends, so that none is run twice."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ import time
 from pathlib import Path
 from typing import Any
 
-from zoo.engine.pool import Job, Outcome
+from zoo.comparison.cells import CellResult
+from zoo.comparison.jobs import key, result_from_plain, result_to_plain
+from zoo.comparison.schedule import Outcome, ScheduledJob, Scheduler
 from zoo.errors import CheckpointError
 from zoo.files.storage import writing
 
 FILE = "journal.jsonl"
-_ASIDE = ("file", "registry", "command", "save_every", "allow_changes")  # arguments on which no result depends
+_KINDS_BEFORE = {  # how commit 667253c and earlier named a job
+    "cell": "train",
+    "evaluate": "run",
+    "evaluate_samples": "samples",
+    "evaluate_real": "real",
+    "probe": "trial",
+}
 
 
 class Journal:
-    """The results so far of a comparison's jobs; a last line that was cut off counts for nothing.
+    """The results so far of a comparison's jobs; an incomplete last line is ignored.
 
     Args:
         folder: of the comparison.
 
     Attributes:
-        seconds: of work, the earlier processes' until their last line included.
+        seconds: of work, that of earlier processes up to their last line included.
 
     Raises:
         CheckpointError: if a line is damaged.
@@ -37,10 +45,12 @@ class Journal:
         for number, line in enumerate(content[: self._end].splitlines(), 1):
             try:
                 entry = json.loads(line)
-                self._found[entry["job"]] = {key: entry[key] for key in ("at", "seconds", "lost", "result")}
+                self._found[_key_now(entry["job"])] = {
+                    name: entry[name] for name in ("at", "seconds", "lost", "result")
+                }
             except (ValueError, KeyError, TypeError):
                 raise CheckpointError(
-                    f"{self._path} is damaged in line {number}; remove that line, and what it said is found again."
+                    f"{self._path} is damaged in line {number}; remove that line, and its job is run again."
                 ) from None
         earlier = max((entry["at"] for entry in self._found.values()), default=0.0)
         self._began = time.monotonic() - earlier
@@ -49,25 +59,38 @@ class Journal:
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
-    def find(self, job: Job) -> Outcome | None:
-        """The outcome of such a job, if it is known."""
-        entry = self._found.get(self._key(job))
+    def find(self, job: ScheduledJob) -> Outcome | None:
+        """Return a job's recorded outcome, or None.
+
+        Raises:
+            CheckpointError: if what is recorded is not a result of such a job.
+        """
+        assert job.job
+        entry = self._found.get(key(job.job, self._folder))
         if entry is None:
             return None
-        return Outcome(job, entry["result"], seconds=entry["seconds"], lost=tuple(entry["lost"]))
+        try:
+            result = result_from_plain(job.job, entry["result"])
+        except ValueError:
+            raise CheckpointError(
+                f"{self._path} does not hold a result of {job.name}; remove its line, and the job is run again."
+            ) from None
+        return Outcome(job, result, seconds=entry["seconds"], failed_attempts=tuple(entry["lost"]))
 
     def add(self, outcome: Outcome) -> None:
-        """Write down the result of a job; it is on the disk when this returns.
+        """Record the result of a job; it is on the disk when this returns.
 
         Raises:
             ZooError: if it cannot be written.
         """
+        job = outcome.job.job
+        assert job
         entry = {
-            "job": self._key(outcome.job),
+            "job": key(job, self._folder),
             "at": self.seconds,
             "seconds": outcome.seconds,
-            "lost": outcome.lost,
-            "result": outcome.result,
+            "lost": outcome.failed_attempts,
+            "result": result_to_plain(job, outcome.result),
         }
         with writing(self._path), self._path.open("ab") as file:
             file.truncate(self._end)
@@ -76,11 +99,35 @@ class Journal:
             os.fsync(file.fileno())
             self._end = file.tell()
 
-    def _key(self, job: Job) -> str:
-        """What a job is, wherever the comparison's folder lies."""
-        arguments = {name: self._inside(value) for name, value in job.arguments.items() if name not in _ASIDE}
-        return json.dumps([job.task, job.name, arguments], sort_keys=True)
+    def run(self, jobs: list[ScheduledJob], scheduler: Scheduler) -> list[Outcome]:
+        """Return each job's outcome, from the journal if recorded, otherwise run it and record the result.
 
-    def _inside(self, value: Any) -> Any:
-        """A path in the comparison's folder, as seen from there."""
-        return value.removeprefix(f"{self._folder}{os.sep}") if isinstance(value, str) else value
+        A job that failed, wholly or for one contestant, is not recorded, so that it runs again on resuming.
+        """
+        known = {place: outcome for place, job in enumerate(jobs) if (outcome := self.find(job))}
+        tell = scheduler.on_event
+
+        def on_event(job: ScheduledJob, event: dict[str, Any]) -> None:
+            if (outcome := event.get("ended")) and _is_whole(outcome):
+                self.add(outcome)
+            tell(job, event)
+
+        scheduler.on_event = on_event
+        try:
+            found = iter(scheduler.run([job for place, job in enumerate(jobs) if place not in known]))
+        finally:
+            scheduler.on_event = tell
+        return [known[place] if place in known else next(found) for place in range(len(jobs))]
+
+
+def _is_whole(outcome: Outcome) -> bool:
+    return not outcome.failed and (not isinstance(outcome.result, CellResult) or outcome.result.is_whole)
+
+
+def _key_now(text: str) -> str:
+    """Return a key in today's form: earlier ones were the task's name, the job's name and its arguments."""
+    parts = json.loads(text)
+    if len(parts) == 2:
+        return text
+    task, _, arguments = parts
+    return json.dumps([_KINDS_BEFORE[task.rpartition(":")[2]], arguments], sort_keys=True)

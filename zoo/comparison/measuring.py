@@ -1,17 +1,19 @@
-"""`Measuring`: what is found out about one contestant of one seed, wherever it was made."""
+"""`Measuring`: every metric on a contestant's samples, wherever they were made."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from zoo.comparison.measurements import Measurements
 from zoo.comparison.pictures import save_pictures
 from zoo.data.dataset import Data
-from zoo.engine.worker import Emit
+from zoo.engine.events import emit
 from zoo.errors import DivergedError, Unsupported
 from zoo.evaluation.evaluation import Evaluation, Measurement
 from zoo.evaluation.features import feature_space
@@ -21,6 +23,7 @@ from zoo.files.storage import cache_folder
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
+from zoo.results.schema import Measured
 from zoo.runtime.randomness import bernoulli, generator
 from zoo.runtime.seeds import BITS_SEED
 
@@ -28,7 +31,7 @@ _DIAGNOSED = 2000  # examples of either split
 
 
 class Measuring:
-    """Every metric on one contestant after another: what a contestant's entry of a cell says.
+    """Measures one contestant after another on the same data, features and reference images.
 
     Args:
         data: all splits.
@@ -36,7 +39,6 @@ class Measuring:
         metrics: names of the metrics.
         n: how many samples; None for as many as there are reference images.
         registry: where the metrics are.
-        emit: takes the stages.
         against: real images to compare with; None for those of `reference_split`.
     """
 
@@ -44,13 +46,12 @@ class Measuring:
         self,
         data: Data,
         folder: Path,
-        metrics: list[str],
+        metrics: Sequence[str],
         n: int | None,
         registry: PluginRegistry,
-        emit: Emit,
         against: Tensor | None = None,
     ) -> None:
-        self._data, self._folder, self._emit = data, folder, emit
+        self._data, self._folder = data, folder
         self._features = feature_space(data, cache_folder("features"))
         self._complete = n is None
         self._plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]
@@ -60,64 +61,63 @@ class Measuring:
         if n is not None and not data.enumerated:
             self._against = self._against[:n]
 
-    def model(self, name: str, model: Model, seed: int, *, pictures: bool) -> dict[str, Any]:
+    def model(self, name: str, model: Model, seed: int, *, pictures: bool) -> Measurements:
         """Draw samples of a model and measure it."""
         began = time.monotonic()
         samples = _samples(model, self.n, seed)
         seconds = (time.monotonic() - began) / self.n * 1000 if isinstance(samples, Tensor) else None
-        found = self._measured(
-            name, Evaluation(model, self._data, samples, self._features, self._against), seed, pictures
-        )
-        found["sample_seconds_per_1000"] = seconds
-        if self._complete:
-            found["diagnostics"] = self._diagnostics(model, seed)
-        return found
+        evaluation = Evaluation(model, self._data, samples, self._features, self._against)
+        metrics = self._measured(name, evaluation, seed, pictures)
+        if not self._complete:
+            return Measurements(metrics=metrics, sample_seconds_per_1000=seconds)
+        diagnostics = self._diagnostics(model, seed)
+        return Measurements(metrics=metrics, sample_seconds_per_1000=seconds, diagnostics=diagnostics)
 
-    def samples(self, name: str, samples: Tensor, seed: int, *, pictures: bool) -> dict[str, Any]:
+    def samples(self, name: str, samples: Tensor, seed: int, *, pictures: bool) -> Measurements:
         """Measure samples that have no model."""
         evaluation = Evaluation(None, self._data, samples, self._features, self._against)
-        return self._measured(name, evaluation, seed, pictures)
+        return Measurements(metrics=self._measured(name, evaluation, seed, pictures))
 
     def _diagnostics(self, model: Model, seed: int) -> dict[str, Any]:
-        """What the model says of itself, on examples as training showed them."""
+        """Return the model's own diagnostics, on examples in the form it was trained on."""
         x = [self._data.train[:_DIAGNOSED], self._data.valid[:_DIAGNOSED]]
         if model.trains_on_bits:
             x = [bernoulli(split, generator(BITS_SEED, "diagnosed")) for split in x]
         return model.diagnose(*x, seed=seed)
 
-    def _measured(self, name: str, evaluation: Evaluation, seed: int, pictures: bool) -> dict[str, Any]:
+    def _measured(self, name: str, evaluation: Evaluation, seed: int, pictures: bool) -> dict[str, Measured]:
         found = {}
         for plugin in self._plugins:
-            self._emit({"stage": f"{name}: {plugin.card.name}"})
+            emit({"stage": f"{name}: {plugin.card.name}"})
             found[plugin.card.name] = _figure(plugin, evaluation)
         if pictures:
             save_pictures(self._folder / f"{slug(name)}.pictures.npz", evaluation, seed)
-        return {"metrics": found}
+        return found
 
 
 def _samples(model: Model, n: int, seed: int) -> Tensor | Unsupported:
-    """The samples, or why there are none."""
+    """Return a model's samples, or why there are none."""
     try:
         return model.sample(n, seed=seed)
     except Unsupported as error:
         return error
 
 
-def _figure(plugin: Plugin, evaluation: Evaluation) -> dict[str, Any]:
-    """One figure as plain values, or why there is none; a metric that fails costs its own column alone."""
+def _figure(plugin: Plugin, evaluation: Evaluation) -> Measured:
+    """Return a metric's figure, or why there is none; a third-party metric that fails affects its own column only."""
     try:
         answer = plugin.hooks.measure(evaluation=evaluation)
     except Unsupported as error:
-        return {"unsupported": str(error)}
+        return Measured(unsupported=str(error))
     except Exception as error:
         if plugin.distribution == "genzoo":
             raise
-        return {"unsupported": f"the metric {plugin.source} failed: {type(error).__name__}: {error}"}
+        return Measured(unsupported=f"the metric {plugin.source} failed: {type(error).__name__}: {error}")
     measurement = answer if isinstance(answer, Measurement) else Measurement(float(answer))
     figures = [measurement.value, measurement.stderr or 0.0, *(measurement.bracket or ())]
     if not all(map(math.isfinite, figures)):
         reason = f"the metric {plugin.source} gave {measurement.value}"
         if plugin.distribution == "genzoo":
             raise DivergedError(f"The training diverged, or the samples did: {reason}.")
-        return {"unsupported": f"{reason}, which is no figure"}
-    return {key: value for key, value in vars(measurement).items() if value not in (None, "")}
+        return Measured(unsupported=f"{reason}, which is not finite")
+    return Measured(**{key: value for key, value in vars(measurement).items() if value not in (None, "")})

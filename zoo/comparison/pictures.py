@@ -1,5 +1,5 @@
-"""What the report shows of one contestant: samples and their nearest training images, reconstructions, paths between
-codes, and where the codes lie. Arrays in one `.npz`; a model that cannot do a thing goes without it.
+"""Arrays for the report's pictures of one contestant, in one `.npz`: samples and their nearest training images,
+reconstructions, paths between codes, and maps of codes. What a model does not support is left out.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def _interpolations(model: Model, evaluation: Evaluation, seed: int) -> dict[str
     """Straight lines between the mean codes of two test images, shape (paths, points, *shape)."""
     z = model.encode(evaluation.data.test[: 2 * _PATHS])
     _refuse_indices(model)
-    start, end = z[:_PATHS], z[_PATHS:]
+    paths = len(z) // 2  # fewer in a small test split
+    start, end = z[:paths], z[paths : 2 * paths]
     return {"interpolation": _decoded(model, [torch.lerp(start, end, t) for t in torch.linspace(0, 1, _POINTS)])}
 
 

@@ -1,4 +1,4 @@
-"""`plan.json`: what a comparison is, written before its first process, so that another one can go on with it."""
+"""`plan.json`: the description of a comparison, written before its first job so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from zoo.comparison.contestants import REAL, PlannedRow, parse_row
+from zoo.comparison.contestants import REAL, PlannedRow, control_row, parse_row
 from zoo.errors import CheckpointError, ConfigError
 from zoo.files.storage import write_atomically
 from zoo.training.budget import TrainingBudget
@@ -23,15 +23,15 @@ class Plan:
     """A comparison before it is run.
 
     Attributes:
-        contestants, controls: what was named, and the control rows of a full one.
+        contestants, controls: the rows that were asked for, and the control rows of a full comparison.
         source: name or absolute path of the data; None for an array.
         seeds: of the trainings.
-        amount: the budget of each; None takes the data set's number of epochs.
+        amount: the budget of each training; None takes the data set's number of epochs.
         full: whether everything is measured.
         device: where models are trained and sampled.
-        directory: from which relative paths lead.
+        directory: the folder that relative paths start from.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
-        changes: what was not the same when it went on, in clauses.
+        changes: what differed each time the comparison was resumed, in clauses.
     """
 
     contestants: tuple[str, ...]
@@ -46,28 +46,32 @@ class Plan:
     changes: tuple[str, ...] = ()
 
     @property
-    def entrants(self) -> list[PlannedRow]:
+    def rows(self) -> list[PlannedRow]:
         """Every row of the table.
 
         Raises:
-            ConfigError: for a contestant that is none, or named twice.
+            ConfigError: for an invalid contestant, or one that is given twice.
         """
         if doubles := sorted({text for text in self.contestants if self.contestants.count(text) > 1}):
-            raise ConfigError(f"A contestant stands once in a comparison, got {', '.join(doubles)} twice.")
+            raise ConfigError(f"A contestant may be given once, got {', '.join(doubles)} twice; remove the repetition.")
         base = Path(self.directory)
         return [
             *(parse_row(text, base=base) for text in self.contestants),
-            *(parse_row(text, "control") for text in self.controls if text not in self.contestants),
+            *(control_row(name, self._label(name)) for name in self.controls),
             PlannedRow(REAL, "real", "real"),
         ]
 
+    def _label(self, control: str) -> str:
+        """Return a control's label: its name, unless a contestant has it."""
+        return f"control:{control}" if control in self.contestants else control
+
     def write(self, folder: Path) -> None:
-        """Write it down."""
+        """Write `plan.json`."""
         write_atomically(folder / FILE, json.dumps(asdict(self), indent=2).encode())
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The plan of a comparison that was begun.
+        """Read the plan of a comparison.
 
         Raises:
             CheckpointError: if there is none.
@@ -77,7 +81,7 @@ class Plan:
             return TypeAdapter(cls).validate_json(file.read_bytes())
         except OSError as error:
             raise CheckpointError(
-                f"{folder} is no folder of a comparison: {FILE} cannot be read ({error.strerror or error})."
+                f"{folder} is not the folder of a comparison: {FILE} cannot be read ({error.strerror or error})."
             ) from None
         except (ValueError, RecursionError, ConfigError):
-            raise CheckpointError(f"{file} does not say what was compared; begin a new comparison.") from None
+            raise CheckpointError(f"{file} does not say what was compared; start a new comparison.") from None

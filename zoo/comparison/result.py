@@ -1,38 +1,40 @@
-"""`Comparison`: the rows, the protocol and the files of a finished comparison."""
+"""`zoo.Comparison`: the results of a finished comparison and its folder."""
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, Self
-from unicodedata import category
 
-from zoo.errors import CheckpointError
+from zoo.errors import ConfigError, ZooError, did_you_mean
 from zoo.files.storage import write_atomically
-from zoo.results.interval import mean_interval
-from zoo.results.schema import check_results
+from zoo.results.file import read_results, to_plain
+from zoo.results.schema import Results, Row
+from zoo.runtime.notebook import one_line
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from zoo.report.table import ComparisonTable
 
-SCHEMA = 2
-FILE = "results.json"
-_LARGEST = 2**28  # bytes: a full comparison of MNIST has one million
+_TEXTS = ("contestant", "role", "metric", "kind", "standing", "unsupported", "note")  # columns of results.csv
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Comparison:
-    """What `zoo compare` found.
+    """The results of a finished comparison.
+
+    `print(comparison)` prints its tables, `comparison["ae@gmm"].figure("frechet").mean` is one figure, and iterating
+    yields the names of the rows: contestants, controls and real images.
 
     Attributes:
-        results: everything, as it stands in `results.json`; `docs/results-schema.md` describes it.
-        path: the folder with `results.json`, the report and a folder per trained model.
+        typed: the results as objects of `zoo.results.schema`.
+        path: the folder with `results.json`, the report, and one folder per trained model.
     """
 
-    results: dict[str, Any]
+    typed: Results
     path: Path
 
     @classmethod
@@ -40,107 +42,127 @@ class Comparison:
         """Read a finished comparison from its folder.
 
         Raises:
-            CheckpointError: if there is none, or of another schema.
+            CheckpointError: if the folder has no valid `results.json`, or one of another schema.
         """
-        file = Path(path) / FILE
-        try:
-            if (size := file.stat().st_size) > _LARGEST:
-                raise CheckpointError(f"{file} has {size:,} bytes; results of more than {_LARGEST:,} are not read.")
-            results = _visible(json.loads(file.read_text(encoding="utf-8"), parse_int=_whole))
-            schema = results["schema"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CheckpointError(f"{file} holds no comparison: {error}.") from None
-        if schema != SCHEMA:
-            raise CheckpointError(f"{file} has schema {schema!r}, and this zoo reads schema {SCHEMA}.")
-        check_results(results, file)
-        return cls(results, Path(path))
+        return cls(read_results(path), Path(path))
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """The contents of `results.json` as plain dictionaries and lists; `docs/results-schema.md` describes them."""
+        return to_plain(self.typed)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary per contestant: its name, settings, cells (one per seed) and summary (per metric)."""
+        """`results["rows"]`: one dictionary per contestant, with its cells (one per seed) and summary (per metric)."""
         rows: list[dict[str, Any]] = self.results["rows"]
         return rows
 
     @property
     def failed(self) -> list[str]:
-        """A sentence for each cell that has no result."""
+        """One sentence per failed cell; empty if every contestant finished with every seed."""
         return [
-            f"{row['contestant']} seed {cell['seed']}: {cell['failed']}"
-            for row in self.rows
-            for cell in row["cells"]
-            if "failed" in cell
+            f"{row.contestant} seed {cell.seed}: {cell.failed}" for row in self.typed.rows for cell in row.failed_cells
         ]
 
+    def __getitem__(self, contestant: str) -> Row:
+        """Return the row of a contestant, under the name that it has in the tables.
+
+        Raises:
+            KeyError: if there is no such row; the message names the nearest one.
+        """
+        for row in self.typed.rows:
+            if row.contestant == contestant:
+                return row
+        names = list(self)
+        raise KeyError(
+            f"No contestant {contestant!r} in this comparison.{did_you_mean(str(contestant), names)} "
+            f"Contestants: {', '.join(names)}."
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the rows, in the order of `results.json`."""
+        return (row.contestant for row in self.typed.rows)
+
+    def best(self, metric: str) -> str | None:
+        """Return the name of the contestant that is best by a metric.
+
+        Others may be tied with it: their `standing` is `tied`. The result is None if no contestant is best: the metric
+        has no direction, there are fewer than two seeds or fewer than two contestants to compare, or the leading figure
+        is an upper bound.
+
+        Args:
+            metric: name of a metric, for example `frechet`.
+
+        Raises:
+            ConfigError: for a metric that this comparison does not have; the message lists those that it has.
+        """
+        metrics = [each.name for each in self.typed.metrics]
+        if metric not in metrics:
+            raise ConfigError(
+                f"No metric {metric!r} in this comparison.{did_you_mean(str(metric), metrics)} "
+                f"Metrics: {', '.join(metrics)}."
+            )
+        standings = {row.contestant: row.summary[metric].standing for row in self.typed.rows}
+        return next((name for name, standing in standings.items() if standing == "best"), None)
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas DataFrame with the lines of `results.csv`: one row per contestant and metric.
+
+        Columns: `contestant`, `role`, `metric`, `mean`, `half_width` (of the 95 % interval), `n` (number of seeds),
+        `kind`, `lower` and `upper` (of a bracket), `stderr`, `standing`, `difference` to the best with its
+        `difference_half_width`, `unsupported` (the reason for a missing figure) and `note`. Missing values are NaN.
+
+        Raises:
+            ZooError: if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ZooError("to_frame needs pandas, which is not installed; install it: pip install pandas") from None
+        from zoo.report.table import CSV_COLUMNS, csv_lines
+
+        frame = pandas.DataFrame(csv_lines(self.typed), columns=CSV_COLUMNS)
+        texts = {name: frame[name].where(frame[name] != "", None) for name in _TEXTS}
+        numbers = {name: pandas.to_numeric(frame[name]) for name in CSV_COLUMNS if name not in _TEXTS}
+        return frame.assign(**texts, **numbers).astype({"n": "Int64"})
+
     def table(self) -> ComparisonTable:
-        """The tables, for rich: the headline, the details and costs, and the rest of a full comparison."""
+        """Return the tables for rich: the headline, details and costs, and the other metrics of a full comparison."""
         from zoo.report.table import comparison_table
 
-        return comparison_table(self.results)
+        return comparison_table(self.typed)
 
     def write(self) -> None:
-        """Write what is made of the results, without measuring again: the report, the tables, the picture."""
+        """Write the report, the tables and the picture of samples to the folder; nothing is measured again."""
         from zoo.report.grid import save_grid
         from zoo.report.html import write_report
         from zoo.report.table import to_csv, to_markdown
 
-        write_atomically(self.path / "results.csv", to_csv(self.results).encode())
-        write_atomically(self.path / "results.md", to_markdown(self.results).encode())
-        save_grid(self.path, self.results)
-        write_report(self.path, self.results)
+        write_atomically(self.path / "results.csv", to_csv(self.typed).encode())
+        write_atomically(self.path / "results.md", to_markdown(self.typed).encode())
+        save_grid(self.path, self.typed)
+        write_report(self.path, self.typed)
+
+    def __repr__(self) -> str:
+        """`<zoo.Comparison of 6 contestants on digits, 3 seeds: runs/compare-digits-1>`."""
+        number = sum(row.role == "contestant" for row in self.typed.rows)
+        protocol = self.typed.protocol
+        seeds = _count(len(protocol.seeds), "seed")
+        text = f"{_count(number, 'contestant')} on {protocol.data.name}, {seeds}: {self.path}"
+        return f"<zoo.Comparison of {one_line(text)}>"
 
     def __str__(self) -> str:
+        """Return the tables as plain text."""
         from zoo.report.table import as_text
 
         return as_text(self.table())
 
     def _repr_html_(self) -> str:
-        """In a notebook: the tables."""
+        """Return the headline table for a notebook."""
         from zoo.report.table import to_html
 
-        return to_html(self.results)
+        return to_html(self.typed)
 
 
-def _whole(digits: str) -> int:
-    """A whole number of JSON, refused where 64 bits do not hold it."""
-    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        raise ValueError(f"the number {digits[:20]}… is too large")
-    return int(digits)
-
-
-def _visible(value: Any) -> Any:
-    """Plain values whose texts have nothing that a terminal obeys: a control character is shown as its escape."""
-    if isinstance(value, dict):
-        return {_visible(key): _visible(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_visible(each) for each in value]
-    if isinstance(value, str) and not value.isprintable():
-        kept = (each if category(each)[0] != "C" or each == "\n" else repr(each)[1:-1] for each in value)
-        return "".join(kept)
-    return value
-
-
-def summarise(cells: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """A metric over a contestant's cells: mean, half-width of the interval, values, kind; or why there is none.
-
-    The standard error is that of the mean of the cells' own ones, where the cells draw independently; a bracket is the
-    mean of theirs.
-    """
-    measured = [cell["metrics"][name] for cell in cells if "metrics" in cell]
-    values = [each["value"] for each in measured if "value" in each]
-    if not values:
-        reasons = [each["unsupported"] for each in measured] + [cell["failed"] for cell in cells if "failed" in cell]
-        return {"unsupported": reasons[0]}
-    mean, half_width = mean_interval(values)
-    kinds = sorted({each.get("kind", "") for each in measured if "value" in each} - {""})
-    errors = [each["stderr"] for each in measured if "stderr" in each]
-    brackets = [each["bracket"] for each in measured if "bracket" in each]
-    return {
-        "mean": mean,
-        "half_width": half_width,
-        "n": len(values),
-        "values": values,
-        "kind": "/".join(kinds),
-        "note": next((each["note"] for each in measured if "note" in each), ""),
-        "stderr": math.hypot(*errors) / len(errors) if errors else None,
-        "bracket": [fmean(ends) for ends in zip(*brackets, strict=True)] if len(brackets) == len(values) else None,
-    }
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

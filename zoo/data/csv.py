@@ -1,4 +1,4 @@
-"""CSV tables of numbers: comma, an optional header line of names, one example a line; classes may be words."""
+"""CSV tables of numbers: comma-separated, optional header line, one example per line; classes may be words."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError, did_you_mean
 
-_LARGEST = 2**30  # bytes of a table, which takes ten times as much while it is read
+_LARGEST = 2**30  # bytes; reading a table takes about ten times its size in memory
 Numbers = NDArray[np.float64]
 
 
 def read_csv(path: Path, labels: str = "") -> tuple[Numbers, NDArray[np.generic] | None, tuple[str, ...]]:
-    """Read a table. A first line without any number in it is the header.
+    """Read a table. The first line is the header if none of its cells is a number.
 
     Args:
-        path: of the file, UTF-8.
-        labels: name of the column that holds the classes, or "".
+        path: the file, UTF-8.
+        labels: name of the class column, or "".
 
     Returns:
-        The numbers, shape (N, columns); the classes, shape (N,), as they are where they are numbers, and words numbered
-        in their alphabetical order, or None; and the names of the columns of numbers, () without a header.
+        The numbers, shape (N, columns); the classes, shape (N,), or None, words being numbered in alphabetical order;
+        and the names of the numeric columns, () without a header.
 
     Raises:
-        DataError: naming the line and the column.
+        DataError: if the table is invalid; the message names the line and the column.
     """
     lines = _lines(path)
     top = next(lines)
@@ -41,8 +41,8 @@ def read_csv(path: Path, labels: str = "") -> tuple[Numbers, NDArray[np.generic]
     header = () if any(_number(cell) is not None for cell in first) else tuple(cell.strip() for cell in first)
     _check_names(header, path)
     if labels and labels not in header:
-        near, known = did_you_mean(labels, header), ", ".join(header) or "without names"
-        raise DataError(f"{path} has no column {labels!r}.{near} Columns: {known}.")
+        known = f"Columns: {', '.join(header)}." if header else "It has no header line."
+        raise DataError(f"{path} has no column {labels!r}.{did_you_mean(labels, header)} {known}")
     place = header.index(labels) if labels else None
     names = tuple(name for name in header if name != labels) if labels else header
     rows, words = [], []
@@ -53,22 +53,22 @@ def read_csv(path: Path, labels: str = "") -> tuple[Numbers, NDArray[np.generic]
             words.append((line, row.pop(place).strip()))
         rows.append(_values(row, path, line, names))
     if not rows:
-        raise DataError(f"{path} has a header and no values.")
+        raise DataError(f"{path} has a header but no values.")
     return np.stack(rows), _classes(words, path, labels) if labels else None, names
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Every record with the number of its last line."""
+    """Yield each record with the number of its last line."""
     try:
         if (size := path.stat().st_size) > _LARGEST:
-            raise DataError(f"{path} has {size:,} bytes; tables of more than {_LARGEST:,} are not read; write .npy.")
+            raise DataError(f"{path} has {size:,} bytes; the limit for a table is {_LARGEST:,}. Use .npy instead.")
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} must be UTF-8 text: {error.reason} at byte {error.start}.") from None
     if text.startswith("\ufeff"):
-        raise DataError(f"{path} begins with a byte-order mark; save it as UTF-8 without one.")
+        raise DataError(f"{path} starts with a byte-order mark; save it as UTF-8 without one.")
     if not text.strip():
         raise DataError(f"{path} is empty.")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -85,11 +85,11 @@ def _check_names(header: tuple[str, ...], path: Path) -> None:
     if "" in header:
         raise DataError(f"{path}: column {header.index('') + 1} has no name; name it, or remove it if it is an index.")
     if twice := sorted(name for name, count in Counter(header).items() if count > 1):
-        raise DataError(f"{path} names a column twice: {', '.join(twice)}.")
+        raise DataError(f"{path} has duplicate column names: {', '.join(twice)}.")
 
 
 def _number(cell: str) -> float | None:
-    """The number in a cell, None for anything else; Python's own `1_000` is none."""
+    """Parse the number in a cell; None for anything else, including Python's `1_000`."""
     try:
         return None if "_" in cell else float(cell)
     except ValueError:
@@ -97,26 +97,26 @@ def _number(cell: str) -> float | None:
 
 
 def _values(row: list[str], path: Path, line: int, names: tuple[str, ...]) -> Numbers:
-    """The numbers of one line, shape (columns,)."""
+    """Return the numbers of one line, shape (columns,)."""
     values = [_number(cell) for cell in row]
     for place, value in enumerate(values):
         if value is None or not math.isfinite(value):
             where = f"{path}, line {line}, column {repr(names[place]) if names else place + 1}"
             if value is not None:
                 raise DataError(f"{where}: a finite number expected, got {row[place].strip()}.")
-            hint = "name the column of classes with labels=NAME" if names else "a header has names only"
+            hint = "set labels=NAME for the class column" if names else "a header line must consist of names only"
             raise DataError(f"{where}: a number expected, got {row[place][:40]!r}; {hint}.")
     return np.array(values, dtype=np.float64)
 
 
 def _classes(words: list[tuple[int, str]], path: Path, labels: str) -> NDArray[np.generic]:
-    """Classes, shape (N,): numbers as they are, words numbered in alphabetical order."""
+    """Return the classes, shape (N,): numbers as they are, words numbered in alphabetical order."""
     numbers = [_number(word) for _, word in words]
     for (line, word), number in zip(words, numbers, strict=True):
         if not word or (number is None) != (numbers[0] is None):
             came = f"{word!r} after {words[0][1]!r}" if word else "nothing"
             raise DataError(
-                f"{path}, line {line}, column {labels!r}: classes are all words or all numbers, got {came}."
+                f"{path}, line {line}, column {labels!r}: classes must be all words or all numbers, got {came}."
             )
     if numbers[0] is None:
         return np.unique([word for _, word in words], return_inverse=True)[1]

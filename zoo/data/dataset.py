@@ -1,4 +1,4 @@
-"""`Data`: the three splits of a data set in the user's units, with what makes a result reproducible."""
+"""`zoo.Data`: a data set in the user's units, split into training, validation and test examples."""
 
 from __future__ import annotations
 
@@ -18,27 +18,31 @@ from torch import Tensor
 from zoo.contract.data_spec import DataSpec, Support
 from zoo.errors import DataError
 from zoo.files.storage import write_atomically
+from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
 from zoo.runtime.seeds import SPLIT_SEED
 
 SPLITS = ("train", "valid", "test")
 
 _MOST = 2**32  # values of a data set: 16 GiB as float32
-_SHARES = (0.5, 0.1)  # of train and valid; the test split is the rest: it has to be large to compare samples with
+_SHARES = (0.5, 0.1)  # train and valid; the test split is the rest, because comparing samples needs a large one
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """A data set, split.
+    """A data set with its training, validation and test splits.
 
     Args:
-        name: what it is called in tables; the name that `--data` takes where there is one.
+        name: name in tables; for a registered data set, the name that `--data` takes.
         spec: shape and support of one example.
-        train, valid, test: float32, shape (N, *spec.shape), in the user's units.
-        train_labels, valid_labels, test_labels: int64 classes, shape (N,), or None.
-        epochs: the budget of a comparison that names none.
-        enumerated: whether every split holds each pattern of the data's distribution exactly once.
-        columns: names of the values of a table, in order; () where they have none.
+        train, valid, test: float32, shape (N, *spec.shape), N at least 1, in the user's units.
+        train_labels, valid_labels, test_labels: int64 class labels, shape (N,), or None.
+        epochs: the default training budget.
+        enumerated: whether every split contains each pattern of the distribution exactly once.
+        columns: names of a table's columns, in order; () if they have no names.
+
+    Raises:
+        ValueError: for splits or labels of another type or shape.
     """
 
     name: str
@@ -61,9 +65,27 @@ class Data:
                     f"{split} must be float32 of shape (N, *{self.spec.shape}), got {x.dtype} {tuple(x.shape)}"
                 )
             if len(x) == 0:
-                raise ValueError(f"{split} must hold one example at least")
+                raise ValueError(f"{split} must contain at least one example")
             if labels is not None and labels.shape != (len(x),):
                 raise ValueError(f"{split}_labels must have shape ({len(x)},), got {tuple(labels.shape)}")
+
+    def __repr__(self) -> str:
+        """`<zoo.Data digits: 899/180/718 examples of (8, 8) unit, 10 classes>`."""
+        sizes = "/".join(str(len(getattr(self, split))) for split in SPLITS)
+        classes = self._number_of_classes()
+        labels = "" if classes is None else f", {classes} {'class' if classes == 1 else 'classes'}"
+        return f"<zoo.Data {one_line(self.name)}: {sizes} examples of {self.spec.shape} {self.spec.support}{labels}>"
+
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook."""
+        facts = {
+            "example": f"{self.spec.shape} {self.spec.support}",
+            "train / valid / test": " / ".join(f"{len(getattr(self, split)):,}" for split in SPLITS),
+            "classes": self._number_of_classes(),
+            "columns": ", ".join(self.columns) or None,
+            "default budget": f"{self.epochs} epochs",
+        }
+        return facts_table(f"zoo.Data {self.name}", facts)
 
     @classmethod
     def from_arrays(
@@ -77,18 +99,20 @@ class Data:
         split_seed: int = SPLIT_SEED,
         columns: tuple[str, ...] = (),
     ) -> Self:
-        """Split an array or tensor of examples, 50 % train, 10 % valid, 40 % test, by a fixed permutation.
+        """Split an array or tensor of examples by a fixed permutation: 50 % train, 10 % valid, 40 % test.
 
-        Bytes (uint8) are grey values of 0 to 255 and divided by 255, unless all are 0 or 1, or `support` is `real`.
+        Bytes (uint8) are read as grayscale values from 0 to 255 and divided by 255, unless all are 0 or 1 or `support`
+        is `real`.
 
         Args:
-            x: shape (N, *shape), numbers; N at least 10.
+            x: real numbers, shape (N, *shape), N at least 10.
             labels: whole numbers, shape (N,), or None.
-            name: for the tables.
-            support: declared; None finds it: `bits` if all values are 0 or 1, `unit` if all lie in [0, 1], else `real`.
-            epochs: the budget of a comparison that names none.
-            split_seed: of the permutation; never the training seed.
-            columns: names of the values of a table.
+            name: name in tables.
+            support: the declared support; None infers it: `bits` if all values are 0 or 1, `unit` if all are in
+                [0, 1], otherwise `real`.
+            epochs: the default training budget.
+            split_seed: seed of the permutation, independent of any training seed.
+            columns: names of a table's columns.
 
         Raises:
             DataError: for values that are not finite or outside the declared support, or labels that do not match.
@@ -105,7 +129,7 @@ class Data:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the content: shape, support, and every split with its labels."""
+        """SHA-256 of the content: shape, support, and every split with its labels; the name does not count."""
         digest = hashlib.sha256(f"{self.spec.shape} {self.spec.support}".encode())
         for name, tensor in sorted(self._tensors().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -116,7 +140,7 @@ class Data:
     def standardisation(self) -> tuple[Tensor, Tensor] | None:
         """(offset, scale) of the training split for real-valued data, each of shape `spec.shape`; None otherwise.
 
-        A value that never changes has scale 1.
+        A column that is constant has scale 1.
         """
         if self.spec.support != "real":
             return None
@@ -124,14 +148,14 @@ class Data:
         return offset.float(), torch.where(scale > 1e-12 * (1 + offset.abs()), scale, 1.0).float()
 
     def standardise(self, x: Tensor) -> Tensor:
-        """(x - offset) / scale for real-valued data; bits and grey values as they are."""
+        """Return (x - offset) / scale for real-valued data; bits and [0, 1] values are returned unchanged."""
         if self.standardisation is None:
             return x
         offset, scale = self.standardisation
         return (x - offset) / scale
 
     def save(self, path: Path) -> None:
-        """Write everything to one safetensors file, for `open`."""
+        """Write the data set to one safetensors file for `open`."""
         facts = {
             "name": self.name,
             "shape": self.spec.shape,
@@ -141,12 +165,12 @@ class Data:
             "columns": self.columns,
             "sha256": self.sha256,
         }
-        tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may be one tensor
+        tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may share memory
         write_atomically(path, save(tensors, {"zoo": json.dumps(facts)}))
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Memory-map what `save` wrote: processes that open the same file share one copy."""
+        """Memory-map a file written by `save`; processes that open the same file share one copy in memory."""
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["zoo"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
@@ -161,16 +185,22 @@ class Data:
         data.__dict__["sha256"] = facts["sha256"]
         return data
 
+    def _number_of_classes(self) -> int | None:
+        """Return the number of classes in the training split; None without labels."""
+        return None if self.train_labels is None else len(self.train_labels.unique())
+
     def _tensors(self) -> dict[str, Tensor]:
         names = [*SPLITS, *(f"{split}_labels" for split in SPLITS)]
         return {name: getattr(self, name).contiguous() for name in names if getattr(self, name) is not None}
 
 
 def as_examples(x: Any, name: str, support: Support | None = None) -> Tensor:
-    """An array or tensor of examples as float32, shape (N, *shape); bytes above 1 are grey values, unless `real`.
+    """Return an array or tensor of examples as float32, shape (N, *shape).
+
+    Bytes are divided by 255 if any is above 1 and `support` is not `real`.
 
     Raises:
-        DataError: for fewer than 10 examples, and for what is no finite number.
+        DataError: for fewer than 10 examples, and for values that are not finite real numbers.
     """
     values = _numbers(x, name)
     if values.ndim < 2 or len(values) < 10 or 0 in values.shape:
@@ -181,10 +211,10 @@ def as_examples(x: Any, name: str, support: Support | None = None) -> Tensor:
 
 
 def as_numbers(x: Any, name: str) -> Tensor:
-    """An array of numbers as it is, float32, its first side not empty.
+    """Return an array of numbers as float32, of the same shape (N, …) with N at least 1.
 
     Raises:
-        DataError: for what is no finite number, and for nothing.
+        DataError: for an empty array, and for values that are not finite real numbers.
     """
     values = _numbers(x, name)
     if values.ndim == 0 or 0 in values.shape:
@@ -193,7 +223,7 @@ def as_numbers(x: Any, name: str) -> Tensor:
 
 
 def _numbers(x: Any, name: str) -> Tensor:
-    """x as a tensor of real numbers of any kind, copied only where torch cannot share its memory."""
+    """Return x as a tensor of real numbers of any type, copied only if torch cannot share its memory."""
     if isinstance(x, Tensor):
         values = x.detach().cpu()
     else:
@@ -211,7 +241,7 @@ def _numbers(x: Any, name: str) -> Tensor:
 
 
 def _finite(values: Tensor, name: str) -> Tensor:
-    """The numbers as float32, all of them finite."""
+    """Return the numbers as float32 after checking that all are finite."""
     single = values.to(torch.float32)
     if not torch.isfinite(single).all():
         came = "nan or infinity" if not torch.isfinite(values).all() else "numbers too large for 32 bits"
@@ -220,7 +250,7 @@ def _finite(values: Tensor, name: str) -> Tensor:
 
 
 def _support(values: Tensor, declared: Support | None, name: str) -> Support:
-    """The support of the values, after checking that a declared one holds."""
+    """Return the declared support after checking the values against it, or infer it from them."""
     low, high = values.min().item(), values.max().item()
     in_unit = low >= 0 and high <= 1
     in_bits = in_unit and bool(((values == 0) | (values == 1)).all())
@@ -237,12 +267,12 @@ def _support(values: Tensor, declared: Support | None, name: str) -> Support:
 
 
 def _classes(labels: Any, count: int, name: str) -> Tensor:
-    """Labels as int64, shape (count,)."""
+    """Return labels as int64, shape (count,), after checking that they are whole numbers."""
     given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     if given.shape != (count,):
         raise DataError(f"The labels of {name} must have shape ({count},), one per example, got {given.shape}.")
     real = np.issubdtype(given.dtype, np.integer) or np.issubdtype(given.dtype, np.floating)
-    with np.errstate(invalid="ignore"):  # nan, infinity and what 64 bits cannot hold differ below
+    with np.errstate(invalid="ignore"):  # nan, infinity and numbers beyond 64 bits differ below
         whole = given.astype(np.int64) if real else given
     if not real or not np.array_equal(given, whole):
         raise DataError(f"The labels of {name} must be whole numbers, got {given.dtype}{_example(given, whole)}.")
@@ -250,6 +280,6 @@ def _classes(labels: Any, count: int, name: str) -> Tensor:
 
 
 def _example(given: Any, whole: Any) -> str:
-    """The first of the labels that is no whole number."""
+    """Return the first label that is not a whole number, as a clause of the message."""
     wrong = given[given != whole]
     return f" with {wrong[0]}" if len(wrong) else ""

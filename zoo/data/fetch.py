@@ -1,8 +1,8 @@
-"""Files of a data set with known SHA-256: found in a folder, or fetched once.
+"""Data set files with a known SHA-256: found in a local folder, or downloaded once into the cache.
 
-They are looked for in the folder that is given (`ZOO_DATA`, or its subfolder NAME), in the system package's folder, and
-in the cache. A file counts only if its content is the right one, gzipped or not. A mirror can be chosen with
-`ZOO_MIRROR`, whose subfolder NAME then holds the files.
+Search order: the given folder (`ZOO_DATA`, or its subfolder NAME), the system package's folder, the cache. A file,
+gzipped or not, is accepted only if the hash of its unpacked content matches. `ZOO_MIRROR` selects a mirror, whose
+subfolder NAME must hold the files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TIMEOUT = 30  # seconds without an answer
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file by its name without `.gz`, and the SHA-256 of its unpacked content (mirrors pack anew)."""
+    """A file: its name without `.gz`, and the SHA-256 of its unpacked content (mirrors may compress it differently)."""
 
     name: str
     sha256: str
@@ -36,23 +36,23 @@ class DataFile:
 
 @runtime_checkable
 class Fetched(Protocol):
-    """A data set plugin with files that can be had ahead of use, by `zoo data fetch`."""
+    """A data set plugin whose files can be downloaded in advance, by `zoo data fetch`."""
 
     def fetch(self, folder: Path | None) -> list[Path]:
-        """Return the paths of its files, after fetching what is missing."""
+        """Download missing files and return the paths of all files."""
 
 
 def fetch_files(name: str, files: Iterable[DataFile], mirror: str, folder: Path | None) -> list[Path]:
-    """The paths of a data set's files, plain or gzipped.
+    """Return the paths of a data set's files, plain or gzipped, after downloading missing ones.
 
     Args:
-        name: of the data set, and of its folder.
-        files: what it consists of.
-        mirror: the address of the folder with the `.gz` files; `ZOO_MIRROR` takes its place.
-        folder: where to look first; None looks in the system's folder and the cache only.
+        name: name of the data set and of its folder.
+        files: the files of the data set.
+        mirror: address of the folder with the `.gz` files; `ZOO_MIRROR` overrides it.
+        folder: searched first; None searches only the system folder and the cache.
 
     Raises:
-        DataError: if they are nowhere and cannot be fetched, or what was fetched is something else.
+        DataError: if a file is not found and cannot be downloaded, or the download has unexpected content.
     """
     wanted = list(files)
     places = [*([folder / name, folder] if folder else []), _SYSTEM / f"dataset-{name}"]
@@ -73,39 +73,40 @@ def _present(place: Path, file: DataFile) -> Path | None:
 
 
 def _fetched(file: DataFile, source: str, cache: Path, looked: str) -> Path:
-    """Download one file, check it, and put it into the cache."""
+    """Download one file, verify its hash, and store it in the cache."""
     import pooch
 
     url, path = f"{source}{file.name}.gz", cache / f"{file.name}.gz"
     shown = redacted(url)
     partial = cache / f".{file.name}.{os.getpid()}.gz"
-    way_out = "Put the files into a folder and name it with ZOO_DATA, or choose a mirror with ZOO_MIRROR."
+    way_out = "Put the files into a folder and set ZOO_DATA to it, or choose a mirror with ZOO_MIRROR."
     try:
         pooch.HTTPDownloader(timeout=_TIMEOUT)(url, str(partial), None)
         content = _content(partial)
         if content != file.sha256:
-            raise DataError(f"{shown} is not what it should be: {content} instead of SHA-256 {file.sha256}. {way_out}")
+            raise DataError(f"{shown} has unexpected content: {content} instead of SHA-256 {file.sha256}. {way_out}")
         write_atomically(path, partial.read_bytes())
     except DataError:
         raise
-    except Exception as error:  # whatever the network and the library raise
-        raise DataError(f"Not found in {looked}; and {shown} cannot be fetched: {_reason(error)}. {way_out}") from None
+    except Exception as error:  # the network and the library raise many kinds
+        message = f"Not found in {looked}, and {shown} cannot be downloaded: {_reason(error)}. {way_out}"
+        raise DataError(message) from None
     finally:
         partial.unlink(missing_ok=True)
     return path
 
 
 def _reason(error: Exception) -> str:
-    """One clause; an answer of the server says more than the library's name for it."""
+    """Return the cause in one clause; the server's status is more informative than the name of the exception."""
     response = getattr(error, "response", None)
     if response is not None:
-        response.close()  # the library leaves it open
-        return f"the server answers {response.status_code} {response.reason}"
-    return getattr(error, "strerror", None) or f"no whole answer ({type(error).__name__})"
+        response.close()  # requests leaves it open
+        return f"the server answered {response.status_code} {response.reason}"
+    return getattr(error, "strerror", None) or f"no complete response ({type(error).__name__})"
 
 
 def _content(path: Path) -> str:
-    """SHA-256 of the unpacked content, or what is wrong with it in a few words."""
+    """Return the SHA-256 of the unpacked content, or a few words on why it cannot be computed."""
     digest, size = hashlib.sha256(), 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -115,7 +116,7 @@ def _content(path: Path) -> str:
                 if size > _LARGEST:
                     return f"more than {_LARGEST:,} bytes"
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        return "no whole gzip file"
+        return "a truncated or corrupt gzip file"
     except OSError as error:
-        return f"a file that cannot be read ({error.strerror or error})"
+        return f"an unreadable file ({error.strerror or error})"
     return digest.hexdigest()

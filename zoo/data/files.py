@@ -1,8 +1,8 @@
-"""The user's own files: `.npy`, `.npz`, `.csv`, IDX, and folders of images, each taken whole and repaired never.
+"""User files as data sets: `.npy`, `.npz`, `.csv`, IDX and folders of images. Invalid input is refused, never repaired.
 
 `PATH` or `PATH:KEY=VALUE,…` with the keys `labels` (a CSV column, an array of the `.npz`, or a file of labels),
-`support` (`bits`, `unit` or `real`; found otherwise) and `epochs`. Bytes are read as grey values of 0 to 255 unless all
-are 0 or 1, or they are declared as `real`: see `zoo.Data.from_arrays`.
+`support` (`bits`, `unit` or `real`; detected if not given) and `epochs`. Bytes are read as grayscale values 0 to 255
+unless all are 0 or 1, or `support` is `real`: see `zoo.Data.from_arrays`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from zoo.files.npy import read_npy, read_npz
 
 
 class FileSettings(Config):
-    """What may follow a path."""
+    """Settings that may follow a path."""
 
-    labels: Annotated[str, Field(description="where the labels are; '' for none")] = ""
+    labels: Annotated[str, Field(description="where the labels are; '': no labels")] = ""
     support: Annotated[Literal["found", "bits", "unit", "real"], Field(description="range of the values")] = "found"
-    epochs: Annotated[int, Field(gt=0, description="budget of a comparison that names none")] = 100
+    epochs: Annotated[int, Field(gt=0, description="default budget of a comparison")] = 100
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds: examples of shape (N, *shape), labels of shape (N,) or None, and names of columns or ()."""
+    """Contents of a file: examples of shape (N, *shape), labels of shape (N,) or None, and column names or ()."""
 
     x: NDArray[Any]
     labels: NDArray[Any] | None = None
@@ -49,8 +49,8 @@ def load_file(text: str) -> Data:
     """Read and split a user's file or folder.
 
     Raises:
-        ConfigError: for settings that cannot be read.
-        DataError: in one line, for whatever is wrong with the file.
+        ConfigError: if the settings cannot be parsed.
+        DataError: if the file is invalid; the message is one line.
     """
     name, source = split_path(text)
     settings = _settings(name, source)
@@ -68,34 +68,34 @@ def load_file(text: str) -> Data:
 
 
 def read_examples(name: str) -> Tensor:
-    """Read examples that are not to be split, float32, shape (N, *shape): samples that were made elsewhere.
+    """Read examples without splitting them, float32, shape (N, *shape): samples from another tool.
 
-    Bytes are grey values of 0 to 255, as in `zoo.Data.from_arrays`.
+    Bytes are grayscale values 0 to 255, as in `zoo.Data.from_arrays`.
 
     Raises:
-        DataError: in one line, for whatever is wrong with the file.
+        DataError: if the file is invalid; the message is one line.
     """
     path = _existing(name)
     return as_examples(_reader(path)(path, "").x, path.name)
 
 
 def read_codes(name: str) -> Tensor:
-    """Read codes as they are, float32, shape (N, …): bytes are bits or indices here, and no grey values.
+    """Read codes as they are, float32, shape (N, …): bytes are bits or indices here, not grayscale values.
 
     Raises:
-        DataError: in one line, for whatever is wrong with the file.
+        DataError: if the file is invalid; the message is one line.
     """
     path = _existing(name)
     return as_numbers(_reader(path)(path, "").x, path.name)
 
 
 def _settings(name: str, source: str) -> FileSettings:
-    """The settings behind a path; a file of labels needs no quotes."""
+    """Parse the settings after a path; a path of labels needs no quotes."""
     try:
         values = parse_settings(re.sub(r"\blabels=([^\"',]+)", r"labels='\1'", source), name)
     except ConfigError:
         example = "PATH:KEY=VALUE,…, for example table.csv:labels=species,support=real"
-        raise ConfigError(f"The settings {source!r} of {name} cannot be read. Write {example}.") from None
+        raise ConfigError(f"The settings {source!r} of {name} cannot be parsed. Write {example}.") from None
     return FileSettings.parse(values, f"the data {name}")
 
 
@@ -105,13 +105,13 @@ def _existing(name: str) -> Path:
         if path.is_dir() or path.is_file():
             return path
         there = path.exists()
-    except (OSError, RuntimeError, ValueError) as error:  # no permission on the way, a name too long, no such home
+    except (OSError, RuntimeError, ValueError) as error:  # missing permission, name too long, unknown home folder
         raise DataError(f"Cannot read {name}: {getattr(error, 'strerror', None) or str(error).rstrip('.')}.") from None
     raise DataError(f"{name} must be a file or a folder." if there else f"{name} does not exist.")
 
 
 def _reader(path: Path) -> Callable[[Path, str], Table]:
-    """How a path is read, by its ending; a file without a known one may be IDX."""
+    """Choose the reader of a path by its extension; a file with an unknown one may be IDX."""
     if path.is_dir():
         return _folder
     readers: dict[str, Callable[[Path, str], Table]] = {".npy": _npy, ".npz": _npz, ".csv": _csv}
@@ -120,7 +120,7 @@ def _reader(path: Path) -> Callable[[Path, str], Table]:
 
 def _folder(path: Path, labels: str) -> Table:
     if labels:
-        raise DataError(f"{path}: the labels of a folder of images are its subfolders, got labels={labels}.")
+        raise DataError(f"{path}: labels of an image folder come from its subfolders; remove labels={labels}.")
     return Table(*read_folder(path))
 
 
@@ -141,7 +141,7 @@ def _idx(path: Path, labels: str) -> Table:
 
 
 def _label_file(labels: str) -> NDArray[Any] | None:
-    """Labels that lie in a file of their own."""
+    """Read labels from a separate file."""
     if not labels:
         return None
     path = _existing(labels)

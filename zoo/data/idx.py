@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST: a magic number, the sides in big-endian 32-bit integers, then the values.
+"""IDX, the format of MNIST: a magic number, the dimensions as big-endian 32-bit integers, then the values.
 
 Reference: LeCun, Cortes & Burges, The MNIST database of handwritten digits, section on file formats.
 """
@@ -18,18 +18,18 @@ from zoo.errors import DataError
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _MOST_SIDES = 32
-_LARGEST = 2**34  # bytes: a gzipped file whose header claims more is not believed
+_LARGEST = 2**34  # bytes of values that a gzipped file may declare
 _BLOCK = 2**20
 
 
 def read_idx(path: Path) -> NDArray[np.generic]:
-    """Read an IDX file; the values of a plain one are memory-mapped, those of a gzipped one read whole.
+    """Read an IDX file: memory-mapped if it is plain, into memory if it is gzipped.
 
-    Nothing is allocated on the word of a header: a plain file must have the size that it claims, and a gzipped one is
-    unpacked block by block.
+    A header alone never causes an allocation: a plain file must have the size that its header declares, and a gzipped
+    one is unpacked block by block.
 
     Raises:
-        DataError: for a wrong magic number, a header or values that are cut off, or bytes after the values.
+        DataError: if the magic number is wrong, the header or the values are truncated, or bytes follow the values.
     """
     try:
         with path.open("rb") as raw:
@@ -39,25 +39,25 @@ def read_idx(path: Path) -> NDArray[np.generic]:
             dtype, sides = _header(stream, path)
             return _unpacked(stream, path, dtype, sides) if zipped else _mapped(stream, path, dtype, sides)
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise DataError(f"{path} is cut off or damaged: its gzip stream has no proper end; get it again.") from None
+        raise DataError(f"{path} is truncated or corrupt: invalid gzip stream; download it again.") from None
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
 
 
 def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[np.generic], list[int]]:
-    """Type and sides of the values."""
+    """Read dtype and dimensions of the values."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= _MOST_SIDES:
         raise DataError(
-            f"{path} is no IDX file, which begins with 00 00, a type and a number of sides; got "
-            f"{magic.hex(' ') or 'nothing'}. Other files are told by their endings: .npy, .npz, .csv."
+            f"{path} is not an IDX file: it must start with 00 00, a type code and the number of dimensions, got "
+            f"{magic.hex(' ') or 'nothing'}. Other formats are recognised by extension: .npy, .npz, .csv."
         )
     header = file.read(4 * magic[3])
     if len(header) < 4 * magic[3]:
-        raise DataError(f"{path} is cut off: its header must list {magic[3]} sides, got {len(header)} bytes of them.")
+        raise DataError(f"{path} is truncated: its header must list {magic[3]} dimensions, got {len(header)} bytes.")
     sides = [int(side) for side in np.frombuffer(header, ">u4")]
     if 0 in sides:
-        raise DataError(f"{path} must hold values, got {_text(sides)}.")
+        raise DataError(f"{path} must contain values, got dimensions {_text(sides)}.")
     return np.dtype(_TYPES[magic[2]]), sides
 
 
@@ -70,7 +70,7 @@ def _mapped(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], sides: list
 def _unpacked(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], sides: list[int]) -> NDArray[np.generic]:
     size = prod(sides) * dtype.itemsize
     if size > _LARGEST:
-        raise DataError(f"{path} claims {size:,} bytes of values; more than {_LARGEST:,} are not unpacked.")
+        raise DataError(f"{path} declares {size:,} bytes of values; the limit is {_LARGEST:,}.")
     content = bytearray()
     while len(content) <= size and (block := file.read(min(_BLOCK, size + 1 - len(content)))):
         content += block
@@ -81,7 +81,8 @@ def _unpacked(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], sides: li
 def _check_size(got: int, path: Path, dtype: np.dtype[np.generic], sides: list[int]) -> None:
     size = prod(sides) * dtype.itemsize
     if got < size:
-        raise DataError(f"{path} is cut off: {_text(sides)} values need {size:,} bytes, got {got:,}; get it again.")
+        need = f"{_text(sides)} values need {size:,} bytes"
+        raise DataError(f"{path} is truncated: {need}, got {got:,}; download it again.")
     if got > size:
         raise DataError(f"{path} is longer than its header says: {_text(sides)} values need {size:,} bytes.")
 

@@ -1,4 +1,4 @@
-"""`load_data`: a name, a path, an array, a tensor or a `zoo.Data`, as a `zoo.Data`."""
+"""`load_data`: turn a name, a path, an array, a tensor or a `zoo.Data` into a `zoo.Data`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from zoo.data.files import load_file
 from zoo.data.paths import looks_like_a_path
 from zoo.errors import DataError
 from zoo.plugins.registry import PluginRegistry
+from zoo.runtime.randomness import derive_seed, scoped_randomness
+from zoo.runtime.seeds import SPLIT_SEED
 
 
 def load_data(data: Any, registry: PluginRegistry) -> Data:
@@ -26,7 +28,8 @@ def load_data(data: Any, registry: PluginRegistry) -> Data:
     name, _, argument = data.partition(":")
     plugin = registry.plugin(name, group="zoo.datasets")
     folder = os.environ.get("ZOO_DATA")
-    loaded = plugin.hooks.load(argument=argument, folder=Path(folder) if folder else None)
+    with scoped_randomness(derive_seed(SPLIT_SEED, "load")):  # whatever the data set draws or seeds ends here
+        loaded = plugin.hooks.load(argument=argument, folder=Path(folder) if folder else None)
     if not isinstance(loaded, Data):
         raise DataError(
             f"The data set {plugin.source} must return a zoo.Data from 'load', got {type(loaded).__name__}."

@@ -1,4 +1,4 @@
-"""What a `--data` value means, a registered name or a path, told apart without importing torch."""
+"""Parse `--data` values: a registered name or a path with settings. Does not import torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _PATH = re.compile(r"(?P<path>.+?)(?::(?P<settings>\w+=.*))?", re.DOTALL)
 
 
 def split_path(text: str) -> tuple[str, str]:
-    """The path and the settings of `PATH:KEY=VALUE,…`."""
+    """Split `PATH:KEY=VALUE,…` into the path and the settings."""
     match = _PATH.fullmatch(text)
     return (match["path"], match["settings"] or "") if match else (text, "")
 
 
 def looks_like_a_path(text: str) -> bool:
-    """Whether a value means a file or folder: up to a colon it has a slash, a leading dot, or an ending (`table.csv`).
+    """Whether a value is a path: up to the first colon it has a slash, a leading dot, or an extension (`table.csv`).
 
-    `genzoo/digits`, the qualified name of an installed data set, is none.
+    `genzoo/digits`, the qualified name of an installed data set, is not a path.
     """
     head = text.partition(":")[0]
     if "/" in head:
@@ -28,7 +28,7 @@ def looks_like_a_path(text: str) -> bool:
 
 
 def source_of(data: Any) -> str | None:
-    """The name, or the absolute path with its settings, under which data are found again; None for an array."""
+    """Return the name, or the absolute path with its settings, that reloads the data; None for an array."""
     text = str(data) if isinstance(data, Path) else data
     if not isinstance(text, str) or not (isinstance(data, Path) or looks_like_a_path(text)):
         return text if isinstance(text, str) else None

@@ -1,14 +1,15 @@
-"""The warm server, `python -m zoo.engine.server`: imports what every job needs, and forks a child per job.
+"""The warm server, `python -m zoo.engine.server MODULE…`: imports modules once, and forks a child per task.
 
 Requests and messages are JSON lines on standard input and output: `{"job": …}`, `{"kill": id}` and `{"end": true}` in;
-`{"ready": true}`, and per job `event`, `done`, `failed` or `died` out. It kills its children and ends when its input
-does; asked to end, it sends them SIGTERM and waits for them.
+per task `event`, `done`, `failed` or `died` out. The server kills its children and ends when its input does; asked to
+end, it sends them SIGTERM and waits for them.
 It must stay free of threads and of any computation: forking after a threaded matrix product was seen to hang.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import selectors
@@ -17,14 +18,6 @@ import sys
 from typing import Any
 
 from zoo.engine.worker import perform, redirect_output
-
-
-def preload() -> None:
-    """Import what the jobs use, once: each would pay for the rest again, 1.1 s for what the first optimizer imports."""
-    import sklearn.datasets
-    import sklearn.linear_model
-    import sklearn.mixture  # noqa: F401
-    import torch._dynamo  # noqa: F401
 
 
 class Server:
@@ -41,7 +34,6 @@ class Server:
 
     def serve(self) -> None:
         """Work until the requests end; then no child is left."""
-        self._send(b'{"ready": true}\n')
         try:
             while self._children or not self._ending:
                 for key, _ in self._selector.select():
@@ -127,7 +119,8 @@ def main() -> None:
     """Serve on standard input and output; whatever else prints goes nowhere."""
     requests, messages = os.dup(0), os.dup(1)
     redirect_output(None)
-    preload()
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     with contextlib.suppress(BrokenPipeError):
         Server(requests, messages).serve()
 

@@ -1,4 +1,4 @@
-"""Inside a job's process: call the task, send events and the result as JSON lines, keep stray output out of them."""
+"""Inside a task's process: call the function, send events and the answer as JSON lines, and keep stray output away."""
 
 from __future__ import annotations
 
@@ -7,24 +7,16 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zoo.engine.events import emitting
 from zoo.errors import ZooError
 from zoo.runtime import tracing
 
-Emit = Callable[[dict[str, Any]], None]
-
-
-def call(task: str, arguments: dict[str, Any], emit: Emit) -> Any:
-    """Run the task `module:function` of the zoo with JSON arguments; it returns JSON."""
-    module, _, function = task.partition(":")
-    return getattr(importlib.import_module(module), function)(**arguments, emit=emit)
-
 
 def perform(job: dict[str, Any], channel: int) -> None:
-    """Run a job and send its events, then one `done` or `failed` message, to the file descriptor `channel`."""
+    """Run a task and send its events, then one `done` or `failed` message, to the file descriptor `channel`."""
     sys.path[:] = job["sys_path"]
 
     def send(kind: str, value: Any) -> None:
@@ -33,16 +25,18 @@ def perform(job: dict[str, Any], channel: int) -> None:
             line = line[os.write(channel, line) :]
 
     try:
-        result = call(job["task"], job["arguments"], lambda event: send("event", event))
+        module, _, name = job["function"].partition(":")
+        with emitting(lambda event: send("event", event)):
+            answer = getattr(importlib.import_module(module), name)(*job["args"], **job["kwargs"])
     except (Exception, SystemExit) as error:
         send("failed", failure(error))
     else:
-        send("done", result)
-    print("\n".join(tracing.summary()), end="", flush=True)  # to the job's log
+        send("done", answer)
+    print("\n".join(tracing.summary()), end="", flush=True)  # to the task's log
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """A failure as plain values: its reason in a sentence, its exit code, and a traceback unless it was expected."""
+    """Return a failure as plain values: one sentence, the exit code, and a traceback unless the error was expected."""
     if isinstance(error, ZooError):
         return {"reason": str(error), "kind": type(error).__name__, "exit_code": error.exit_code, "traceback": ""}
     reason = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -52,7 +46,7 @@ def failure(error: BaseException) -> dict[str, Any]:
 
 
 def redirect_output(log: str | None) -> None:
-    """Send what the process prints to a log file, or to nowhere, and give it an empty standard input."""
+    """Redirect what the process prints to a log file, or discard it, and give it an empty standard input."""
     sys.stdout.flush()
     sys.stderr.flush()
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -64,7 +58,7 @@ def redirect_output(log: str | None) -> None:
 
 
 def main() -> None:
-    """A job in a fresh process (`python -m zoo.engine.worker`): its description on standard input."""
+    """Run a task in a fresh process (`python -m zoo.engine.worker`), described on standard input."""
     job = json.loads(sys.stdin.readline())
     channel = os.dup(1)
     Path(job["log"] or os.devnull).touch()

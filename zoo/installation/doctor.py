@@ -1,4 +1,4 @@
-"""Diagnosis: every plugin loaded in a child process, and what of the surroundings decides how the zoo behaves."""
+"""Diagnosis: every plugin loaded in a child process, and the parts of the environment that affect the zoo."""
 
 from __future__ import annotations
 
@@ -8,50 +8,39 @@ import json
 import os
 import platform
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 from zoo.contract.hookspecs import GROUPS
-from zoo.engine.pool import Job, Pool, default_jobs
-from zoo.engine.worker import Emit
+from zoo.engine.executor import TaskFailed, default_jobs
+from zoo.engine.processes import process_executor
+from zoo.errors import PluginError
+from zoo.plugins.plugin import Candidate, discover
+from zoo.plugins.registry import PluginRegistry
 from zoo.version import __version__
-
-if TYPE_CHECKING:
-    from zoo.plugins.plugin import Candidate
-    from zoo.plugins.registry import PluginRegistry
 
 
 def diagnose(registry: PluginRegistry, *, timeout: float = 60.0, jobs: int | None = None) -> dict[str, Any]:
     """Load every installed plugin; return `environment`, `plugins` (a row each, with its state) and `hints`."""
     found = [(group, candidate) for group in GROUPS for candidate in registry.candidates(group)]
-    tasks = [
-        Job(
-            candidate.qualified,
-            "zoo.installation.doctor:probe",
-            {"group": group, "value": candidate.value, "qualified": candidate.qualified},
-        )
-        for group, candidate in found
-    ]
-    with Pool(jobs, timeout=timeout) as pool:
-        outcomes = pool.run(tasks)
-    rows = []
-    for (group, candidate), outcome in zip(found, outcomes, strict=True):
-        row = _row(group, candidate)
-        row |= (
-            {"state": "broken", "reason": outcome.reason, "traceback": outcome.traceback}
-            if outcome.failed
-            else outcome.result
-        )
-        rows.append(row)
+    with process_executor(jobs, preload=["torch"]) as executor, ThreadPoolExecutor(executor.slots) as threads:
+
+        def answer(group: str, candidate: Candidate) -> dict[str, str]:
+            arguments = (group, candidate.value, candidate.qualified)
+            try:
+                return executor.launch(load_one, arguments, timeout=timeout).result()
+            except TaskFailed as error:
+                return {"state": "broken", "reason": error.reason, "traceback": error.traceback}
+
+        answers = list(threads.map(lambda each: answer(*each), found))
+    rows = [_row(group, candidate) | each for (group, candidate), each in zip(found, answers, strict=True)]
     return {"environment": _environment(), "plugins": rows, "hints": _stale_entry_points()}
 
 
-def probe(*, group: str, value: str, qualified: str, emit: Emit) -> dict[str, str]:
-    """Load one plugin in this process and say how it went."""
-    from zoo.errors import PluginError
-    from zoo.plugins.plugin import discover
-
+def load_one(group: str, value: str, qualified: str) -> dict[str, str]:
+    """Load one plugin in this process and return its state, reason and traceback."""
     for candidate in discover(group):
         if (candidate.qualified, candidate.value) == (qualified, value):
             with contextlib.suppress(PluginError):
@@ -82,7 +71,7 @@ def _environment() -> dict[str, str]:
 
 
 def _stale_entry_points() -> list[str]:
-    """Editable distributions whose pyproject.toml names other plugins than their installed metadata."""
+    """Return hints for editable distributions whose entry points changed after installation."""
     hints = []
     for distribution in importlib.metadata.distributions():
         try:

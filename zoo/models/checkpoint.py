@@ -1,7 +1,7 @@
-"""`model.safetensors`: one self-describing file that is all that `zoo.load` needs, checked by its own SHA-256.
+"""`model.safetensors`: one self-contained file per model, verified by its own SHA-256.
 
-Tensors: `model.*` (the module's state), `density.*` (a latent density's), `data.offset` and `data.scale`
-(standardisation). Metadata: one JSON text under the key `zoo`, since several keys come out in random byte order.
+Tensors: `model.*` (the module's state dict), `density.*` (that of a latent density), `data.offset` and `data.scale`
+(standardization). Metadata: one JSON text under the key `zoo`, because safetensors writes several keys in random order.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
+from zoo.contract.hookspecs import MODELS
 from zoo.errors import CheckpointError, ZooError
 from zoo.files.tensor_file import part, read
 from zoo.models.density import FittedDensity
@@ -24,22 +25,25 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import find_device
 from zoo.runtime.randomness import generator, scoped_randomness
 
-_STATE = re.compile(r"state(-\d+)?\.safetensors")  # of a training; no model
+_STATE = re.compile(r"state(-\d+)?\.safetensors")  # a training checkpoint, not a model
 
 
 def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Model:
-    """Load what `zoo.Model.save` wrote, onto a device.
+    """Load a model file written by `zoo.Model.save` onto a device.
 
     Raises:
-        CheckpointError: if it is missing, damaged, of another format, or does not fit its plugin.
-        PluginError, ConfigError: if its plugin is not usable here, or there is no such device.
+        CheckpointError: if the file is missing, damaged, of another format, or does not fit its plugin.
+        PluginError, ConfigError: if the plugin cannot be used here, or the device does not exist.
     """
     file, place = _file(path), find_device(device)
     facts, tensors = read(file)
     if "state" in facts:
-        raise CheckpointError(f"{file} is the state of a training; make its model: zoo train --resume {file.parent}.")
+        raise CheckpointError(
+            f"{file} is a training checkpoint, not a model; finish the run: zoo train --resume {file.parent}."
+        )
     check_model_facts(facts, file)
-    plugin = registry.plugin(_name(facts["plugin"], registry, "zoo.models"))
+    group = _group(facts["plugin"], registry)
+    plugin = registry.plugin(_name(facts["plugin"], registry, group), group)
     config = plugin.card.config.parse(facts["config"], f"{plugin.card.name} in {file}")
     spec = DataSpec(tuple(facts["spec"]["shape"]), facts["spec"]["support"])
     module = _restored(plugin, config, spec, part(tensors, "model."), file)
@@ -62,7 +66,7 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
 
 
 def _file(path: Path) -> Path:
-    """The file that a path means: itself, or the model file in a folder."""
+    """Return the model file at a path: the path itself, or the model file in that folder."""
     try:
         path.stat()
     except OSError as error:
@@ -73,30 +77,43 @@ def _file(path: Path) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
-        raise CheckpointError(f"{path} holds several models; say which: {', '.join(map(str, found))}.")
-    raise CheckpointError(f"{path} holds no model; a run has {FILE} once it is done: zoo train --resume {path}.")
+        raise CheckpointError(f"{path} contains several models; choose one of: {', '.join(map(str, found))}.")
+    raise CheckpointError(
+        f"{path} does not contain a model; {FILE} is written when the run finishes: zoo train --resume {path}."
+    )
+
+
+def _group(origin: dict[str, str], registry: PluginRegistry) -> str:
+    """Return the group of the plugin that a model file was written with: `zoo.models`, or `zoo.controls`."""
+    if origin["distribution"]:
+        return next((group for group in MODELS if _qualified(origin, registry, group)), MODELS[0])
+    return next((group for group in MODELS if registry.is_registered(origin["name"], group)), MODELS[0])
 
 
 def _name(origin: dict[str, str], registry: PluginRegistry, group: str) -> str:
-    """The name under which the registry knows the plugin that a file was made with."""
+    """Return the name in the registry of the plugin that a file was written with."""
+    return _qualified(origin, registry, group) or origin["name"]
+
+
+def _qualified(origin: dict[str, str], registry: PluginRegistry, group: str) -> str:
+    """Return the qualified name of the plugin that a file was written with, or "" if it is not installed."""
     qualified = f"{origin['distribution']}/{origin['name']}"
-    known = any(candidate.qualified == qualified for candidate in registry.candidates(group))
-    return qualified if known else origin["name"]
+    return qualified if any(candidate.qualified == qualified for candidate in registry.candidates(group)) else ""
 
 
 def _restored(plugin: Plugin, config: Config, spec: DataSpec, state: dict[str, Tensor], file: Path) -> nn.Module:
-    """Build a file's module and load its state; first its shapes alone, so that no word of the file takes memory."""
+    """Build a file's module and load its state dict; check the shapes first, before the file can claim memory."""
     try:
-        with scoped_randomness(0):  # whose draws are overwritten; the caller's stay as they were
+        with scoped_randomness(0):  # the draws are overwritten; the caller's random state is kept
             if (outline := _outline(plugin, config, spec)) is not None:
                 _check_state(outline, state, file)
             module: nn.Module = plugin.hooks.build(config=config, data=spec)
     except ZooError:
         raise
-    except Exception as error:  # whatever torch says to sides that do not go together
+    except Exception as error:  # torch raises many types for shapes that do not match
         raise CheckpointError(
             f"{file} does not fit the installed plugin ({' '.join(str(error).split())}); install the version that it "
-            "was made with."
+            "was written with."
         ) from error
     _check_state(module, state, file)
     module.load_state_dict(state)
@@ -104,44 +121,46 @@ def _restored(plugin: Plugin, config: Config, spec: DataSpec, state: dict[str, T
 
 
 def _outline(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module | None:
-    """The module with shapes and no values; None for a plugin that computes with values while it builds."""
+    """Return the module with shapes only; None if the plugin computes with values while it builds."""
     try:
         with torch.device("meta"):
             module: nn.Module = plugin.hooks.build(config=config, data=spec)
             return module
-    except Exception:  # whatever torch says of values that are not there
+    except Exception:  # torch raises many types for values of meta tensors
         return None
 
 
 def _standardisation(found: dict[str, Tensor], spec: DataSpec, file: Path) -> tuple[Tensor, Tensor] | None:
-    """Offset and scale of real-valued data, with which samples are finite; None if there are none."""
+    """Return offset and scale of real-valued data after checking them; None if the file has neither."""
     if not found:
         return None
     if {name: tuple(value.shape) for name, value in found.items()} != dict.fromkeys(("offset", "scale"), spec.shape):
-        raise CheckpointError(f"{file} is no model file: data.offset and data.scale must have the shape {spec.shape}.")
+        raise CheckpointError(
+            f"{file} is not a valid model file: data.offset and data.scale must have the shape {spec.shape}."
+        )
     offset, scale = found["offset"], found["scale"]
     if offset.dtype != scale.dtype or offset.dtype != torch.float32:
-        raise CheckpointError(f"{file} is no model file: data.offset and data.scale must be of 32-bit numbers.")
+        raise CheckpointError(f"{file} is not a valid model file: data.offset and data.scale must be float32.")
     if not (offset.isfinite() & scale.isfinite() & (scale > 0)).all():
         raise CheckpointError(
-            f"{file} is no model file: data.offset must be finite, and data.scale finite and above 0."
+            f"{file} is not a valid model file: data.offset must be finite, and data.scale finite and above 0."
         )
     return offset, scale
 
 
 def _check_density(density: FittedDensity, file: Path) -> None:
-    """One code is drawn: what a density was fitted to lies open in the file, and may be anything."""
+    """Draw one code, to check that the density's plugin accepts the tensors of the file."""
     try:
         density.sample(1, generator(0, "a code of a file"))
-    except Exception as error:  # whatever its plugin says of a state that is not its own
+    except Exception as error:  # a plugin may raise anything for tensors that are not its own
         raise CheckpointError(
             f"{file} does not fit the installed plugin {density.plugin.qualified} ({' '.join(str(error).split())}); "
-            "install the version that it was made with."
+            "install the version that it was written with."
         ) from error
 
 
 def _check_state(module: nn.Module, state: dict[str, Tensor], file: Path) -> None:
-    """Names and shapes must be the same on both sides, or nothing is loaded."""
+    """Check that the names and shapes of a state dict are those of the module."""
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     if expected != found:
@@ -150,5 +169,6 @@ def _check_state(module: nn.Module, state: dict[str, Tensor], file: Path) -> Non
             f"{key}: the plugin has {expected.get(key, 'none')}, the file {found.get(key, 'none')}" for key in wrong
         )
         raise CheckpointError(
-            f"{file} does not fit the installed plugin ({'; '.join(sides)}); install the version that it was made with."
+            f"{file} does not fit the installed plugin ({'; '.join(sides)}); install the version that it was "
+            "written with."
         )

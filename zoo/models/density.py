@@ -1,4 +1,4 @@
-"""`FittedDensity`: a latent density fitted to draws of a model's codes."""
+"""`FittedDensity`: a latent density fitted to a model's codes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class FittedDensity(LatentDensity):
     """A latent density fitted to draws of a model's codes.
 
     Attributes:
-        plugin: of group `zoo.densities`.
-        state: what its `fit` returned.
-        latent: shape of one code, which the density sees flat.
+        plugin: the density's plugin, of group `zoo.densities`.
+        state: the tensors that its hook `fit` returned.
+        latent: shape of one code; the density itself takes flat codes.
     """
 
     plugin: Plugin
@@ -27,7 +27,7 @@ class FittedDensity(LatentDensity):
     latent: tuple[int, ...]
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        """Draw n codes, float64, shape (n, D), on the generator's device; the density itself is on the processor."""
+        """Draw n flat codes, float64, shape (n, D), on the generator's device; the density computes on the CPU."""
         draws = generator
         if generator.device.type != "cpu":
             seed = torch.randint(2**62, (), generator=generator, device=generator.device)
@@ -36,12 +36,12 @@ class FittedDensity(LatentDensity):
         return checked(z, self.plugin, "sample", (n, *self.codes)).to(generator.device)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats for codes of shape (B, D) or (B, *latent), shape (B,)."""
+        """Return log p(z) in nats, shape (B,), for codes of shape (B, D) or (B, *latent)."""
         flat = z.reshape(len(z), -1).double().cpu()
         nats = self.plugin.hooks.log_prob(state=self.state, z=flat)
         return checked(nats, self.plugin, "log_prob", (len(z),)).to(z.device)
 
     @property
     def codes(self) -> tuple[int]:
-        """Shape of one flat code."""
+        """Shape (D,) of one flat code."""
         return (int(torch.tensor(self.latent).prod()),)

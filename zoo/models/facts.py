@@ -1,4 +1,4 @@
-"""What must stand in a model file beside its tensors: its hash shows damage, and not who wrote it."""
+"""Schema of a model file's metadata. The hash of the file detects corruption; it does not authenticate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Part(BaseModel):
 
 
 class Origin(_Part):
-    """Which plugin."""
+    """The plugin that wrote a part of the file."""
 
     name: str
     distribution: str
@@ -24,7 +24,7 @@ class Origin(_Part):
 
 
 class Fitted(Origin):
-    """A latent density, and the shape of the codes that it was fitted to."""
+    """A latent density's plugin, and the shape of one code."""
 
     latent: list[Side]
 
@@ -37,7 +37,7 @@ class Spec(_Part):
 
 
 class Facts(_Part):
-    """The plain values of a model file."""
+    """The metadata of a model file."""
 
     plugin: Origin
     config: dict[str, Any]
@@ -49,13 +49,14 @@ class Facts(_Part):
 
 
 def check_model_facts(facts: Any, file: object) -> None:
-    """Refuse plain values that are not those of a model.
+    """Check the metadata of a model file.
 
     Raises:
-        CheckpointError: with the first place that is wrong.
+        CheckpointError: with the first invalid field.
     """
     try:
         Facts.model_validate(facts)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise CheckpointError(f"{file} is no model file: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+        place = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{file} is not a valid model file: {place}: {first['msg']}.") from None

@@ -1,13 +1,13 @@
-"""`zoo.Model`: what people hold. A plugin, its module, its config, the data's shape, and a latent density or none.
+"""`zoo.Model`: a trained model that encodes, decodes, samples and scores data.
 
-It takes and returns values in the user's units: real-valued data are standardised on the way in and restored on the
-way out. Everything that a plugin returns is checked here, where its name can still be said.
+Inputs and outputs are in the user's units: real-valued data are standardized on the way in and restored on the way out.
+Every value that a plugin returns is checked here, so that the error can name the plugin and the hook.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,36 +21,40 @@ from zoo.contract.log_prob import LogProb
 from zoo.errors import ConfigError, PluginError, Unsupported
 from zoo.files.storage import writing
 from zoo.files.tensor_file import write
+from zoo.models.arrays import Array, as_tensor
 from zoo.models.density import FittedDensity
 from zoo.plugins.hook_checks import checked, guarded
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import CPU, device_of, find_device
+from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
 from zoo.version import __version__
 
 FILE = "model.safetensors"  # in a run folder
 
-_MOST = 2**31  # values of samples drawn at once: 8 GiB
-BLOCK = 1024  # examples per hook call: memory stays bounded, whatever n is
+_MOST = 2**31  # values of samples drawn in one call: 8 GiB
+BLOCK = 1024  # examples per hook call, which bounds memory for any n
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """A model that can be used: `encode`, `decode`, `reconstruct`, `sample`, `log_prob`, `save`.
+    """A trained model: `encode`, `decode`, `reconstruct`, `sample`, `log_prob`, `save`.
 
-    It works on the device where its module is, takes tensors from anywhere, and returns what it makes of them there;
-    what it makes of nothing, samples, is on the processor.
+    Inputs are tensors or NumPy arrays and may be on any device; outputs are tensors on the input's device (the CPU for
+    arrays). Samples are returned on the CPU. The model computes on the device of its module.
+
+    Arrays of any real or boolean type are converted to float32; tensors are passed on as they are.
 
     Attributes:
-        plugin: of group `zoo.models`; every hook goes through it.
-        module: the torch module that it built.
-        config: the settings that it was built from.
+        plugin: the model's plugin, of group `zoo.models`; every hook is called through it.
+        module: the torch module that the plugin built.
+        config: the settings that the module was built from.
         spec: shape and support of one example.
         density: the attached latent density, or None for the model's own distribution.
         standardisation: (offset, scale) of real-valued data, each of shape `spec.shape`, or None.
-        options: settings of sampling and likelihood that differ from the card's.
-        columns: names of the values of a table, in order; () where they have none.
-        protocol: where it comes from: data, seed, budget, versions; plain values, saved with it.
+        options: settings of sampling and likelihood that differ from the card's defaults.
+        columns: names of a table's columns, in order; () if they have no names.
+        protocol: provenance (data, seed, budget, versions) as plain values, saved with the model.
     """
 
     plugin: Plugin
@@ -63,105 +67,147 @@ class Model:
     columns: tuple[str, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """`<zoo.Model vae@gmm on (8, 8) unit, 100 epochs, seed 0>`."""
+        parts = [f"{self.name} on {self.spec.shape} {self.spec.support}", *self._training()]
+        return f"<zoo.Model {one_line(', '.join(parts))}>"
+
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook."""
+        settings = [f"{key}={value}" for key, value in self.config.model_dump(mode="json").items()]
+        facts = {
+            "data": f"{self.spec.shape} {self.spec.support}",
+            "training": ", ".join(self._training()),
+            "parameters": f"{self.n_parameters:,}",
+            "device": self.device,
+            "settings": ", ".join(settings) or None,
+        }
+        return facts_table(f"zoo.Model {self.name}", facts)
+
     @property
     def name(self) -> str:
-        """`vae`, or `vae@gmm` with a latent density."""
+        """The model's name, with the latent density if it has one: `vae` or `vae@gmm`."""
         name = str(self.plugin.card.name)
         return f"{name}@{self.density.plugin.card.name}" if self.density else name
 
     @property
     def device(self) -> torch.device:
-        """Where it works."""
+        """The device on which the model computes."""
         return device_of(self.module)
 
     @property
-    def parameters(self) -> int:
-        """Number of trained values, those of the latent density not counted."""
+    def n_parameters(self) -> int:
+        """Number of trained values, without those of the latent density."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     @property
+    def parameters(self) -> int:
+        """The same number as `n_parameters`, under its first name; torch's iterator is `module.parameters()`."""
+        return self.n_parameters
+
+    @property
     def trains_on_bits(self) -> bool:
-        """Whether training shows it grey [0, 1] data as bits, drawn from them."""
+        """Whether training draws bits from [0, 1] data instead of using the values themselves."""
         sees: bool = self.plugin.card.trains_on_bits(self.config, self.spec.support)
         return sees
 
-    def encode(self, x: Tensor, *, seed: int | None = None) -> Tensor:
-        """Codes of x, shape (B, *latent): the mean code, or with a seed one draw each.
+    def encode(self, x: Array, *, seed: int | None = None) -> Tensor:
+        """Return the codes of x, shape (B, *latent): the mean code, or one draw per example if a seed is given.
 
         Args:
-            x: examples in the data's units, shape (B, *spec.shape).
-            seed: of the draws; None gives means.
+            x: examples in the data's units, a tensor or array of shape (B, *spec.shape), B at least 1.
+            seed: seed of the draws; None returns means.
+
+        Raises:
+            TypeError: if x is not a tensor or an array of numbers.
+            ValueError: for another shape, or values outside [0, 1] if the data are in [0, 1].
+            Unsupported: if the model has no code.
         """
+        examples = self._examples(x)
         draws = None if seed is None else generator(seed, "encode", self.device)
-        return torch.cat([self._encode(self._standardise(block), draws).to(x.device) for block in self._blocks(x)])
+        blocks = examples.split(BLOCK)
+        return torch.cat([self._encode(self._standardise(block), draws).to(examples.device) for block in blocks])
 
-    def decode(self, z: Tensor, *, seed: int | None = None) -> Tensor:
-        """E[x|z] in the data's units, shape (B, *spec.shape).
+    def decode(self, z: Array, *, seed: int | None = None) -> Tensor:
+        """Return E[x|z] in the data's units, shape (B, *spec.shape).
 
         Args:
-            z: codes, shape (B, *latent).
-            seed: of draws from p(x|z), for real-valued data; None gives means.
+            z: codes, a tensor or array of shape (B, *latent).
+            seed: seed of draws from p(x|z), for real-valued data only; None returns means.
+
+        Raises:
+            TypeError: if z is not a tensor or an array of numbers.
+            ConfigError: for a seed if the data are not real-valued.
+            Unsupported: if the model has no decoder.
         """
+        codes = as_tensor(z, "z")
         if seed is not None and self.spec.support != "real":
             raise ConfigError(
                 "Only real-valued data have draws from p(x|z); draw bits from the means with zoo.bernoulli."
             )
         draws = None if seed is None else generator(seed, "decode", self.device)
-        return torch.cat([self._restore(self._decode(block, draws), z.device) for block in z.split(BLOCK)])
+        return torch.cat([self._restore(self._decode(block, draws), codes.device) for block in codes.split(BLOCK)])
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """decode(encode(x)) with mean codes, shape (B, *spec.shape)."""
+    def reconstruct(self, x: Array) -> Tensor:
+        """Return decode(encode(x)), computed with mean codes, shape (B, *spec.shape); x and errors as for `encode`."""
         return self.decode(self.encode(x))
 
     def sample(self, n: int, *, seed: int | None = None, **options: Any) -> Tensor:
-        """Generate n examples in the data's units, shape (n, *spec.shape).
+        """Generate n examples in the data's units, shape (n, *spec.shape), on the CPU.
 
-        On [0, 1] data they are means or draws, as the card says; with a latent density, means of decoded draws of it.
-        On real-valued data they are draws, observation noise included.
+        For [0, 1] data, samples are means or draws, as the model's card states; with a latent density, they are the
+        means of decoded draws from it. For real-valued data, samples are draws, observation noise included.
 
         Args:
-            n: how many, 1 or more.
+            n: number of samples, 1 or more.
             seed: the same seed gives the same samples; None takes a fresh one.
-            **options: settings of the card's sampling options, for this call.
+            **options: sampling options of the model's card, for this call.
 
         Raises:
-            Unsupported: by a model that cannot generate; it says why.
+            ConfigError: if n is out of range, or for an unknown option.
+            Unsupported: if the model cannot generate; the message gives the reason.
         """
         if n < 1:
             raise ConfigError(f"The number of samples must be 1 or more, got {n}.")
         if n > (most := _MOST // self.spec.size):
             raise ConfigError(
-                f"At most {most:,} samples of {self.spec.size:,} values are drawn at once, got {n:,}; draw the others "
-                "with another seed."
+                f"At most {most:,} samples of {self.spec.size:,} values are drawn at once, got {n:,}; draw the rest "
+                "in further calls with other seeds."
             )
         draws = generator(secrets.randbits(62) if seed is None else seed, "sample", self.device)
         chosen = self._options(options)
         sizes = [BLOCK] * (n // BLOCK) + ([n % BLOCK] if n % BLOCK else [])
         return torch.cat([self._restore(self._sample(size, draws, chosen), CPU) for size in sizes])
 
-    def log_prob(self, x: Tensor, *, seed: int = 0, **options: Any) -> tuple[LogProb, ...]:
-        """log p(x) in nats per example, each answer with its kind; several make a bracket.
+    def log_prob(self, x: Array, *, seed: int = 0, **options: Any) -> tuple[LogProb, ...]:
+        """Return log p(x) in nats per example: a tuple of `zoo.LogProb`, each with its kind.
 
-        Densities of real-valued data are those of the standardised values.
+        Most models return one answer, `(answer,) = model.log_prob(x)`; a lower and an upper bound form a bracket.
+        For real-valued data, the density is that of the standardized values.
 
         Args:
-            x: examples, shape (N, *spec.shape); bits for [0, 1] data, since a grey value has no likelihood there.
-            seed: of whatever the method draws.
-            **options: settings of the card's options, for this call.
+            x: examples, a tensor or array of shape (N, *spec.shape), N at least 1. For [0, 1] data they must be bits,
+                because values between 0 and 1 have no likelihood under a distribution over bits.
+            seed: seed of the method's draws.
+            **options: options of the model's card, for this call.
 
         Raises:
-            Unsupported: by a model without a likelihood; it says why.
+            TypeError, ValueError: as for `encode`.
+            ConfigError: for values other than 0 and 1 if the data are in [0, 1], or for an unknown option.
+            Unsupported: if the model has no likelihood; the message gives the reason.
         """
         if not self.plugin.implements("log_prob"):
-            raise Unsupported(f"{self.plugin.card.name} has no likelihood: its plugin offers no log_prob.")
+            raise Unsupported(f"{self.plugin.card.name} has no likelihood: its plugin does not implement log_prob.")
         if self.density and not self.plugin.names("log_prob", "prior"):
             raise Unsupported(
                 f"{self.name} has no likelihood: {self.plugin.card.name} has none under another latent density."
             )
-        self._check_examples(x)
-        if self.spec.support == "unit" and bool(((x != 0) & (x != 1)).any()):
-            raise ConfigError("log_prob takes bits for [0, 1] data, got grey values; draw them with zoo.bernoulli(x).")
-        seen = self._standardise(x)
+        examples = self._examples(x)
+        if self.spec.support == "unit" and bool(((examples != 0) & (examples != 1)).any()):
+            raise ConfigError(
+                "log_prob takes bits for [0, 1] data, got grayscale values; draw bits with zoo.bernoulli(x)."
+            )
+        seen = self._standardise(examples)
         with guarded(self.plugin, "log_prob", seen):
             answer = self.plugin.hooks.log_prob(
                 model=self.module,
@@ -175,50 +221,58 @@ class Model:
                 f"The hook 'log_prob' of {self.plugin.source} must return a tuple of zoo.LogProb, got {answer!r:.80}."
             )
         return tuple(
-            replace(bound, nats=checked(bound.nats, self.plugin, "log_prob", (len(x),)).to(x.device))
+            replace(bound, nats=checked(bound.nats, self.plugin, "log_prob", (len(seen),)).to(examples.device))
             for bound in answer
         )
 
     def sample_codes(self, n: int, *, seed: int, **options: Any) -> Tensor:
-        """Draw n of the codes that `sample` decodes, shape (n, *latent).
+        """Draw n codes from the distribution that `sample` decodes, shape (n, *latent), on the CPU.
 
         Raises:
-            Unsupported: by a model that does not say where its codes come from.
+            Unsupported: if the model does not define a distribution of its codes.
         """
         draws = generator(seed, "sample codes", self.device)
         if self.density is not None:
             return self.density.sample(n, draws).cpu().reshape(n, *self.density.latent)
         if not self.plugin.implements("sample_codes"):
-            raise Unsupported(f"{self.name} does not say which codes it decodes: its plugin offers no sample_codes.")
+            raise Unsupported(
+                f"{self.name} has no distribution of codes to draw from: its plugin does not implement sample_codes."
+            )
         with guarded(self.plugin, "sample_codes"):
             z = self.plugin.hooks.sample_codes(model=self.module, n=n, generator=draws, options=self._options(options))
         return checked(z, self.plugin, "sample_codes", (n, ...)).cpu()
 
-    def log_prob_codes(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, shape (B,), of codes of shape (B, *latent) under what `sample_codes` draws from.
-
-        Raises:
-            Unsupported: by a model that does not know it.
-        """
-        if self.density is not None:
-            return self.density.log_prob(z)
-        if not self.plugin.implements("log_prob_codes"):
-            raise Unsupported(f"{self.name} has no density of its codes: its plugin offers no log_prob_codes.")
-        seen = z.to(self.device)
-        with guarded(self.plugin, "log_prob_codes", seen):
-            nats = self.plugin.hooks.log_prob_codes(model=self.module, z=seen)
-        return checked(nats, self.plugin, "log_prob_codes", (len(z),)).to(z.device)
-
-    def diagnose(self, train: Tensor, valid: Tensor, *, seed: int = 0) -> dict[str, Any]:
-        """Figures that only a model of this kind has, by name; {} for one that offers none.
+    def log_prob_codes(self, z: Array) -> Tensor:
+        """Return log p(z) in nats, shape (B,), under the distribution that `sample_codes` draws from.
 
         Args:
-            train, valid: examples of both splits in the data's units, as training shows them: bits, grey or real.
-            seed: of whatever is drawn.
+            z: codes, a tensor or array of shape (B, *latent).
+
+        Raises:
+            TypeError: if z is not a tensor or an array of numbers.
+            Unsupported: if the model has no density of its codes.
+        """
+        if self.density is not None:
+            return self.density.log_prob(as_tensor(z, "z", torch.float64))  # a density computes in float64
+        if not self.plugin.implements("log_prob_codes"):
+            raise Unsupported(f"{self.name} has no density of its codes: its plugin does not implement log_prob_codes.")
+        codes = as_tensor(z, "z")
+        seen = codes.to(self.device)
+        with guarded(self.plugin, "log_prob_codes", seen):
+            nats = self.plugin.hooks.log_prob_codes(model=self.module, z=seen)
+        return checked(nats, self.plugin, "log_prob_codes", (len(codes),)).to(codes.device)
+
+    def diagnose(self, train: Array, valid: Array, *, seed: int = 0) -> dict[str, Any]:
+        """Return the model's own diagnostics, by name; {} if its plugin does not implement any.
+
+        Args:
+            train, valid: examples of both splits in the data's units and in the form used for training (bits,
+                grayscale or real values), tensors or arrays of shape (N, *spec.shape).
+            seed: seed of the plugin's draws.
         """
         if not self.plugin.implements("diagnose"):
             return {}
-        seen = [self._standardise(train), self._standardise(valid)]
+        seen = [self._standardise(as_tensor(x, name)) for name, x in (("train", train), ("valid", valid))]
         draws = generator(seed, "diagnose", self.device)
         with guarded(self.plugin, "diagnose", *seen):
             found = self.plugin.hooks.diagnose(model=self.module, train=seen[0], valid=seen[1], generator=draws)
@@ -226,35 +280,39 @@ class Model:
             isinstance(each, float | int | str | list) for each in found.values()
         ):
             raise PluginError(
-                f"The hook 'diagnose' of {self.plugin.source} must return a dictionary of numbers, texts or lists of "
+                f"The hook 'diagnose' of {self.plugin.source} must return a dictionary of numbers, strings or lists of "
                 f"numbers, got {found!r:.80}."
             )
         return found
 
     def with_options(self, changes: Mapping[str, Any]) -> Model:
-        """The same model under other settings of its sampling and likelihood; those not named stay.
+        """Return a copy with other options of sampling and likelihood; options not in `changes` are kept.
 
         Raises:
-            ConfigError: for settings that its card's options do not have.
+            ConfigError: for options that the model's card does not have, or invalid values.
         """
         self._options(changes)
         return replace(self, options={**self.options, **changes})
 
     def to(self, device: str) -> Model:
-        """Move its module to a device, `cpu`, `cuda` or `cuda:1`, and return this model.
+        """Move the module to a device, `cpu`, `cuda` or `cuda:1`, and return this same model.
 
         Raises:
-            ConfigError: if there is no such device.
+            ConfigError: if the device does not exist.
         """
         self.module.to(find_device(device))
         return self
 
     def with_density(self, density: FittedDensity) -> Model:
-        """The same model under another latent density."""
+        """Return a copy with another latent density."""
         return replace(self, density=density)
 
     def save(self, path: str | Path) -> Path:
-        """Write everything that `zoo.load` needs to one `.safetensors` file, and return its path."""
+        """Write the model to one `.safetensors` file for `zoo.load`, and return its path.
+
+        Args:
+            path: a file named `*.safetensors`, or a folder, in which `model.safetensors` is written.
+        """
         path = file if (file := Path(path)).suffix == ".safetensors" else file / FILE
         with writing(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -277,20 +335,20 @@ class Model:
         return path
 
     def _encode(self, x: Tensor, draws: Generator | None) -> Tensor:
-        """Codes of a block of standardised examples."""
+        """Encode a block of standardized examples."""
         with guarded(self.plugin, "encode", x):
             z = self.plugin.hooks.encode(model=self.module, x=x, generator=draws)
         return checked(z, self.plugin, "encode", (len(x), ...), given=x)
 
     def _decode(self, z: Tensor, draws: Generator | None) -> Tensor:
-        """Standardised examples of a block of codes."""
+        """Decode a block of codes to standardized examples."""
         z = z.to(self.device, torch.float32)
         with guarded(self.plugin, "decode", z):
             x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws)
         return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support, given=z)
 
     def _sample(self, n: int, draws: Generator, options: Config) -> Tensor:
-        """A block of standardised samples."""
+        """Draw a block of standardized samples."""
         if self.density is not None:
             z = self.density.sample(n, draws).reshape(n, *self.density.latent)
             return self._decode(z, draws if self.spec.support == "real" else None)
@@ -303,29 +361,34 @@ class Model:
         options: Config = card.options.parse({**self.options, **changes}, f"the sampling of {card.name}")
         return options
 
-    def _blocks(self, x: Tensor) -> Iterator[Tensor]:
-        self._check_examples(x)
-        yield from x.split(BLOCK)
+    def _training(self) -> list[str]:
+        """Return the budget and seed of the training as text; the protocol of a file may lack either."""
+        if not self.protocol:
+            return ["untrained"]
+        budget, seed = self.protocol.get("budget"), self.protocol.get("seed")
+        return [*([] if budget is None else [f"{budget}"]), *([] if seed is None else [f"seed {seed}"])]
 
-    def _check_examples(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"x must be a tensor, got {type(x).__name__}")
-        if x.shape[1:] != self.spec.shape or len(x) == 0:
-            raise ValueError(f"x must have shape (B, {', '.join(map(str, self.spec.shape))}), got {tuple(x.shape)}")
-        low, high = x.min().item(), x.max().item()
+    def _examples(self, x: Array) -> Tensor:
+        """Return examples as a tensor after checking their type, shape and range."""
+        examples = as_tensor(x, "x")
+        if examples.shape[1:] != self.spec.shape or len(examples) == 0:
+            sides = ", ".join(map(str, self.spec.shape))
+            raise ValueError(f"x must have shape (B, {sides}), got {tuple(examples.shape)}")
+        low, high = examples.min().item(), examples.max().item()
         if self.spec.support != "real" and not (low >= 0 and high <= 1):
             raise ValueError(
                 f"x must be in [0, 1], got values in [{low:g}, {high:g}]; divide by 255 or load it with zoo.load_data"
             )
+        return examples
 
     def _standardise(self, x: Tensor) -> Tensor:
-        """Examples as the module sees them, where it is."""
+        """Return examples in the module's units, on its device."""
         if self.standardisation is not None:
             x = (x.cpu() - self.standardisation[0]) / self.standardisation[1]
         return x.to(self.device)
 
     def _restore(self, x: Tensor, device: torch.device) -> Tensor:
-        """Examples as people see them, on a device."""
+        """Return examples in the user's units, on a device."""
         if self.standardisation is not None:
             x = x.cpu() * self.standardisation[1] + self.standardisation[0]
         return x.to(device)

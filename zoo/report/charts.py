@@ -1,294 +1,252 @@
-"""The charts of a report as plotly figures: plain dictionaries, which the page draws. Imports no plotly.
+"""The charts of a report as plotly figures: plain dictionaries that the page draws. Imports no plotly.
 
-Colours are of middle lightness, and the page gives texts and lines the colours of its scheme, so that a chart reads in
-light and dark. A contestant has one colour and one marker in every chart.
+Colours are of medium lightness, and the page sets those of texts and lines, so that charts are readable in light and
+dark mode. A contestant has the same colour and marker in every chart.
 """
 
 from __future__ import annotations
 
-import html
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo.errors import CheckpointError
 from zoo.files.path_inside import path_inside
 from zoo.report.pictures import Arrays
-from zoo.report.table_view import Metric, Results, Row, ordered, ranking_metric
+from zoo.report.plotly_json import (
+    NAMES_DOWNWARDS,
+    Figure,
+    Look,
+    cloud,
+    empty_figure,
+    error_bar,
+    finite,
+    horizontal_line,
+    label,
+    log_axis,
+    mean_on_its_line,
+    points,
+    vertical_line,
+)
+from zoo.report.table_view import ordered, ranking_metric
+from zoo.results import schema
+from zoo.results.schema import Difference, Metric, Results, Row
 
-Figure = dict[str, Any]
+Cost = Literal["train_seconds", "sample_seconds_per_1000"]
 
 _COLOURS = (
     *("#3b7fc4", "#d9772b", "#2f9e6e", "#c64d5e", "#8467c7", "#a07c3b", "#cf63a6", "#6f8292", "#96a12c", "#24a0ab"),
 )
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon", "hexagon", "triangle-down")
-_GREY = "#8a8f98"
-_TREND = "#c64d5e"
-_POINTS = 1000  # codes of a map, and lines of a log, at most
+_GRAY = "#8a8f98"
+_REFERENCE = "#c64d5e"  # real images, and no difference
+_POINTS = 1000  # greatest number of codes in a map, and of lines of a log
 _LINE = 25  # pixels of height per contestant
 
 
-def looks(results: Results) -> dict[str, tuple[str, str]]:
-    """Colour and marker of every row, the same in every chart: in the order of the command line, controls grey."""
-    styles = {}
-    for number, row in enumerate(row for row in results["rows"] if row["role"] == "contestant"):
-        styles[row["contestant"]] = (_COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)])
-    controls = [row["contestant"] for row in results["rows"] if row["role"] != "contestant"]
-    return styles | {name: (_GREY, f"{_MARKERS[n % len(_MARKERS)]}-open") for n, name in enumerate(controls)}
+def looks(results: Results) -> dict[str, Look]:
+    """Return each row's colour and marker: contestants in the order of the command line, all others gray."""
+    contestants = [row.contestant for row in results.rows if row.role == "contestant"]
+    others = [row.contestant for row in results.rows if row.role != "contestant"]
+    styles = {name: (_COLOURS[n % len(_COLOURS)], _MARKERS[n % len(_MARKERS)]) for n, name in enumerate(contestants)}
+    return styles | {name: (_GRAY, f"{_MARKERS[n % len(_MARKERS)]}-open") for n, name in enumerate(others)}
 
 
 def intervals(results: Results, metric: Metric) -> Figure | None:
-    """A metric's mean and interval per contestant, a dashed line at real images; None without a contestant's figure."""
-    rows = _shown(results, metric["name"], "contestant", "real")
-    if not any(row["role"] == "contestant" for row, _ in rows):
+    """Draw each contestant's mean and interval, with a dashed line at real images; None without any contestant."""
+    rows = _with_figures(results, metric.name, "contestant", "real")
+    if not any(row.role == "contestant" for row, _ in rows):
         return None
-    summaries, styles = [summary for _, summary in rows], looks(results)
-    figure = _figure(len(rows) * _LINE + 70)
-    figure["data"] = [_points(row, summary, styles[row["contestant"]]) for row, summary in rows]
-    low = min(each["mean"] - (each["half_width"] or 0) for each in summaries)
-    high = max(each["mean"] + (each["half_width"] or 0) for each in summaries)
-    figure["layout"]["xaxis"] |= _log(low, high) if 0 < low < high / 20 else {}
-    figure["layout"]["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
-    figure["layout"]["shapes"] = [_dashed(floor) for floor in _floors(results, metric)]
-    return figure
+    chart, styles = empty_figure(len(rows) * _LINE + 70), looks(results)
+    chart["data"] = [
+        mean_on_its_line(row.contestant, found.mean, found.half_width, styles[row.contestant]) for row, found in rows
+    ]
+    low = min(found.mean - (finite(found.half_width) or 0) for _, found in rows)
+    high = max(found.mean + (finite(found.half_width) or 0) for _, found in rows)
+    chart["layout"]["xaxis"] |= log_axis(low, high) if 0 < low < high / 20 else {}
+    chart["layout"]["yaxis"] |= NAMES_DOWNWARDS
+    chart["layout"]["shapes"] = [vertical_line(mean, _REFERENCE) for mean in _real_means(results, metric)]
+    return chart
 
 
 def differences(results: Results, metric: Metric) -> Figure | None:
-    """Paired differences to the best and their intervals, with a line at 0; None where there are none."""
-    rows = _shown(results, metric["name"], "contestant")
-    if not any(summary.get("difference") for _, summary in rows):
+    """Draw the paired differences to the best and their intervals, with a line at 0; None without any."""
+    rows = _with_figures(results, metric.name, "contestant")
+    if not any(found.difference for _, found in rows):
         return None
-    zero = {"mean": 0.0, "half_width": None}  # of the best to itself
-    found = [(row, summary.get("difference") or zero) for row, summary in rows if summary.get("standing")]
-    figure, styles = _figure(len(found) * _LINE + 70), looks(results)
-    figure["data"] = [_points(row, difference, styles[row["contestant"]]) for row, difference in found]
-    figure["layout"]["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
-    figure["layout"]["shapes"] = [_dashed(0)]
-    return figure
+    zero = Difference(mean=0.0, half_width=None)  # of the best to itself
+    shown = [(row.contestant, found.difference or zero) for row, found in rows if found.standing]
+    chart, styles = empty_figure(len(shown) * _LINE + 70), looks(results)
+    chart["data"] = [mean_on_its_line(name, each.mean, each.half_width, styles[name]) for name, each in shown]
+    chart["layout"]["yaxis"] |= NAMES_DOWNWARDS
+    chart["layout"]["shapes"] = [vertical_line(0, _REFERENCE)]
+    return chart
 
 
-def cost(results: Results, key: str, title: str) -> Figure | None:
-    """A cost against the ranking metric, both on log axes; None without two points."""
+def cost(results: Results, key: Cost, title: str) -> Figure | None:
+    """Draw the ranking metric against a cost, both on log axes; None with fewer than two points."""
     metric, styles = ranking_metric(results), looks(results)
     if metric is None:
         return None
     traces = []
-    for row, summary in _shown(results, metric["name"], "contestant"):
-        if (_finite(row[key]) or 0) > 0:
-            error = {"error_y": _error(summary["half_width"])}
-            traces.append(_trace([row[key]], [summary["mean"]], row["contestant"], styles[row["contestant"]], **error))
+    for row, found in _with_figures(results, metric.name, "contestant"):
+        seconds = finite(row.train_seconds if key == "train_seconds" else row.sample_seconds_per_1000)
+        if seconds is not None and seconds > 0:
+            look, error = styles[row.contestant], error_bar(found.half_width)
+            traces.append(points([seconds], [found.mean], row.contestant, look, error_y=error))
     if len(traces) < 2:
         return None
-    figure = _figure(340, legend=True)
-    figure["data"] = traces
-    seconds = [trace["x"][0] for trace in traces]
-    figure["layout"]["xaxis"] |= {"title": {"text": title}} | _log(min(seconds), max(seconds))
-    _set_quality_axis(figure, results, metric)
-    return figure
+    chart = empty_figure(340, legend=True)
+    chart["data"] = traces
+    costs = [trace["x"][0] for trace in traces]
+    chart["layout"]["xaxis"] |= {"title": {"text": title}} | log_axis(min(costs), max(costs))
+    _set_quality_axis(chart, results, metric)
+    return chart
 
 
 def brackets(results: Results, name: str = "likelihood") -> Figure | None:
-    """Between which ends each log-likelihood lies: a line for a bracket, an arrowhead for a single bound."""
-    rows = _shown(results, name, "contestant")
+    """Draw the range of each log-likelihood: a line for a bracket, an arrowhead for a single bound."""
+    rows = _with_figures(results, name, "contestant")
     if not rows:
         return None
-    figure = _figure(len(rows) * _LINE + 90)
-    styles = looks(results)
-    figure["data"] = [_bracket(row, summary, styles[row["contestant"]][0]) for row, summary in rows]
-    figure["layout"]["xaxis"] |= {"title": {"text": "nats per test example"}}
-    figure["layout"]["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
-    return figure
+    chart, styles = empty_figure(len(rows) * _LINE + 90), looks(results)
+    chart["data"] = [_bracket(row.contestant, found, styles[row.contestant][0]) for row, found in rows]
+    chart["layout"]["xaxis"] |= {"title": {"text": "nats per test example"}}
+    chart["layout"]["yaxis"] |= NAMES_DOWNWARDS
+    return chart
 
 
 def steps(results: Results) -> Figure | None:
-    """The ranking metric against the steps of the sampling chain; None where nobody varied them."""
+    """Draw the ranking metric against the steps of the sampling chain; None if they were not varied."""
     metric, styles = ranking_metric(results), looks(results)
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for entry in results["sensitivity"]:
-        value = entry.get("metrics", {}).get(metric["name"] if metric else "", {}).get("value")
-        if entry["key"] == "sample.steps" and _finite(value) is not None:
-            curves.setdefault(entry["contestant"], []).append((entry["value"], value))
-    if not curves or metric is None:
+    if metric is None:
         return None
-    figure = _figure(340, legend=True)
-    for name, points in curves.items():
-        x, y = zip(*sorted(points), strict=True)
-        figure["data"].append(_trace(x, y, name, styles.get(name, (_GREY, "circle")), mode="lines+markers"))
-    figure["layout"]["xaxis"] |= {"title": {"text": "Gibbs steps"}, "type": "log", "dtick": 1}
-    _set_quality_axis(figure, results, metric)
-    return figure
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for entry in results.sensitivity:
+        measured = entry.metrics.get(metric.name)
+        value = finite(measured.value) if measured else None
+        if entry.key == "sample.steps" and value is not None:
+            curves.setdefault(entry.contestant, []).append((entry.value, value))
+    if not curves:
+        return None
+    chart = empty_figure(340, legend=True)
+    for name, curve in curves.items():
+        x, y = zip(*sorted(curve), strict=True)
+        chart["data"].append(points(x, y, name, styles.get(name, (_GRAY, "circle")), mode="lines+markers"))
+    chart["layout"]["xaxis"] |= {"title": {"text": "Gibbs steps"}, "type": "log", "dtick": 1}
+    _set_quality_axis(chart, results, metric)
+    return chart
 
 
 def codes(arrays: Arrays) -> Figure | None:
-    """Codes of real data, coloured by class, and the codes that the sampler draws as grey rings."""
+    """Draw the codes of real data, coloured by class, and the codes that the sampler draws as gray rings."""
     if "codes" not in arrays:
         return None
-    figure = _figure(400, legend=True)
+    chart = empty_figure(400, legend=True)
     z = arrays["codes"][:_POINTS]
     labels = arrays["code_labels"][:_POINTS] if "code_labels" in arrays else None
     names = sorted(set(labels.tolist())) if labels is not None else [None]
     for number, name in enumerate(names):
         chosen = z if labels is None else z[labels == name]
         marker = {"size": 5, "opacity": 0.75, "color": _COLOURS[number % len(_COLOURS)]}
-        figure["data"].append(_cloud(chosen, "codes of data" if name is None else _label(str(name)), marker))
+        chart["data"].append(cloud(chosen, "codes of data" if name is None else label(str(name)), marker))
     if "drawn_codes" in arrays:
-        ring = {"size": 7, "symbol": "circle-open", "color": _GREY, "line": {"width": 1}, "opacity": 0.7}
-        figure["data"].append(_cloud(arrays["drawn_codes"][: _POINTS // 2], "drawn", ring))
-    title = _label(str(arrays["codes_axes"]).removesuffix(" of the codes")) if "codes_axes" in arrays else "axis"
-    figure["layout"]["xaxis"] |= {"title": {"text": f"first {title}"}, "zeroline": False}
-    figure["layout"]["yaxis"] |= {"title": {"text": f"second {title}"}, "zeroline": False}
-    return figure
+        ring = {"size": 7, "symbol": "circle-open", "color": _GRAY, "line": {"width": 1}, "opacity": 0.7}
+        chart["data"].append(cloud(arrays["drawn_codes"][: _POINTS // 2], "drawn", ring))
+    title = label(str(arrays["codes_axes"]).removesuffix(" of the codes")) if "codes_axes" in arrays else "axis"
+    chart["layout"]["xaxis"] |= {"title": {"text": f"first {title}"}, "zeroline": False}
+    chart["layout"]["yaxis"] |= {"title": {"text": f"second {title}"}, "zeroline": False}
+    return chart
 
 
 def codes_against_quality(results: Results) -> Figure | None:
-    """How well drawn codes are told from real ones, against the ranking metric; None without two contestants."""
+    """Draw the ranking metric against how well drawn and real codes are told apart; None without two contestants."""
     metric, styles, traces = ranking_metric(results), looks(results), []
-    told_apart = {row["contestant"]: summary for row, summary in _shown(results, "codes-test", "contestant")}
-    for row, quality in _shown(results, metric["name"], "contestant") if metric else []:
-        if told := told_apart.get(row["contestant"]):
-            errors = {"error_x": _error(told["half_width"]), "error_y": _error(quality["half_width"])}
-            look = styles[row["contestant"]]
-            traces.append(_trace([told["mean"]], [quality["mean"]], row["contestant"], look, **errors))
-    if len(traces) < 2 or metric is None:
+    if metric is None:
         return None
-    figure = _figure(360, legend=True)
-    figure["data"] = traces
-    figure["layout"]["xaxis"] |= {"title": {"text": "share of codes told apart (0.5: by chance)"}}
-    _set_quality_axis(figure, results, metric)
-    return figure
+    told_apart = {row.contestant: found for row, found in _with_figures(results, "codes-test", "contestant")}
+    for row, quality in _with_figures(results, metric.name, "contestant"):
+        if told := told_apart.get(row.contestant):
+            errors = {"error_x": error_bar(told.half_width), "error_y": error_bar(quality.half_width)}
+            traces.append(points([told.mean], [quality.mean], row.contestant, styles[row.contestant], **errors))
+    if len(traces) < 2:
+        return None
+    chart = empty_figure(360, legend=True)
+    chart["data"] = traces
+    chart["layout"]["xaxis"] |= {"title": {"text": "share of codes told apart (0.5: by chance)"}}
+    _set_quality_axis(chart, results, metric)
+    return chart
 
 
 def learning(folder: Path, row: Row) -> Figure | None:
-    """The losses of a row's trainings by epoch, a line per seed; None without two epochs."""
-    figure = _figure(300, legend=True)
-    logs = [
-        _read_log(path_inside(folder, f"{row['folder']}/seed-{cell['seed']}/metrics.jsonl")) for cell in row["cells"]
-    ]
+    """Draw the losses of a row's trainings by epoch, a line per seed; None with fewer than two epochs."""
+    chart = empty_figure(300, legend=True)
+    logs = [_read_log(path_inside(folder, f"{row.folder}/seed-{cell.seed}/metrics.jsonl")) for cell in row.cells]
     for log in logs if max(map(len, logs), default=0) > 1 else []:
         for name in sorted({key for line in log for key in line} - _CLOCK):
-            figure["data"].append(_curve(log, name, shown=name not in {each["name"] for each in figure["data"]}))
-    if not figure["data"]:
+            chart["data"].append(_curve(log, name, shown=name not in {each["name"] for each in chart["data"]}))
+    if not chart["data"]:
         return None
-    figure["layout"]["xaxis"] |= {"title": {"text": "epoch"}}
-    return figure
+    chart["layout"]["xaxis"] |= {"title": {"text": "epoch"}}
+    return chart
 
 
 def bars(values: Sequence[float]) -> Figure:
-    """A list of figures as bars, the first one at 1."""
-    figure = _figure(170)
-    heights = [_finite(value) for value in values]
-    figure["data"] = [
+    """Draw a list of figures as bars, numbered from 1."""
+    chart = empty_figure(170)
+    heights = [finite(value) for value in values]
+    chart["data"] = [
         {"type": "bar", "x": list(range(1, len(heights) + 1)), "y": heights, "marker": {"color": _COLOURS[0]}}
     ]
-    figure["layout"]["bargap"] = 0.25
-    return figure
+    chart["layout"]["bargap"] = 0.25
+    return chart
 
 
 _CLOCK = {"epoch", "step", "seconds", "progress", "learning_rate"}
 _SIGNS = {"lower": "triangle-right", "upper": "triangle-left", "estimate": "circle-open"}
-_DRAWN = {"loss": ("#3b7fc4", "solid"), "valid_loss": ("#d9772b", "dash")}  # the others wait in the legend
+_DRAWN = {"loss": ("#3b7fc4", "solid"), "valid_loss": ("#d9772b", "dash")}  # other logged values start hidden
 
 
-def _figure(height: int, *, legend: bool = False) -> Figure:
-    """An empty chart; its page sets the width."""
-    axis = {"automargin": True, "zeroline": False, "gridcolor": "rgba(128,128,128,0.25)", "ticks": ""}
-    layout: dict[str, Any] = {
-        "height": height,
-        "margin": {"l": 8, "r": 14, "t": 10, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#808080"},
-        "showlegend": legend,
-        "dragmode": False,
-        "hovermode": "closest",
-        "xaxis": dict(axis),
-        "yaxis": dict(axis),
-    }
-    if legend:
-        below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
-        layout["legend"] = below | {"itemsizing": "constant"}
-    return {"data": [], "layout": layout}
+def _set_quality_axis(chart: Figure, results: Results, metric: Metric) -> None:
+    """Set the y axis to the metric, logarithmic if all values are positive, with a dashed line at real images."""
+    x = [value for trace in chart["data"] for value in trace["x"]]
+    for mean in _real_means(results, metric):
+        chart["data"].append(horizontal_line(min(x), max(x), mean, "real images", _REFERENCE))
+    values = [value for trace in chart["data"] for value in trace["y"]]
+    chart["layout"]["yaxis"] |= {"title": {"text": label(metric.title)}}
+    chart["layout"]["yaxis"] |= log_axis(min(values), max(values)) if min(values) > 0 else {}
 
 
-def _set_quality_axis(figure: Figure, results: Results, metric: Metric) -> None:
-    """The metric upwards, on a log axis where all of it is positive, with real images as a dashed line."""
-    x = [value for trace in figure["data"] for value in trace["x"]]
-    for floor in _floors(results, metric):
-        line = {"mode": "lines", "line": {"dash": "dash", "width": 1.3, "color": _TREND}}
-        figure["data"].append(_trace([min(x), max(x)], [floor, floor], "real images", (_TREND, "line-ew"), **line))
-    values = [value for trace in figure["data"] for value in trace["y"]]
-    figure["layout"]["yaxis"] |= {"title": {"text": _label(metric["title"])}}
-    figure["layout"]["yaxis"] |= _log(min(values), max(values)) if min(values) > 0 else {}
-
-
-def _log(low: float, high: float) -> dict[str, Any]:
-    """A log axis for these values, marked at 1, 2, 5, 10, …; more densely within a decade, less over three.
-
-    Within half a decade a linear axis, on which they look the same; and where an end is no positive number.
-    """
-    if not 0 < 3 * low <= high < math.inf:
-        return {}
-    decades = range(math.floor(math.log10(low)) - 1, min(math.ceil(math.log10(high)) + 2, 308))  # 1e308 is the last
-    marks = (1, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 1000 * low else (1,)
-    values = [mark * 10.0**decade for decade in decades for mark in marks]
-    return {"type": "log", "tickvals": values, "ticktext": [f"{value:,.10g}" for value in values]}
-
-
-def _trace(
-    x: Sequence[float | None], y: Sequence[Any], name: str, look: tuple[str, str], **more: Any
-) -> dict[str, Any]:
-    colour, symbol = look
-    marker = {"color": colour, "symbol": symbol, "size": 10}
-    base = {"type": "scatter", "mode": "markers", "x": list(x), "y": list(y), "name": _label(name), "marker": marker}
-    return base | {"line": {"color": colour}} | more
-
-
-def _points(row: Row, summary: dict[str, Any], look: tuple[str, str]) -> dict[str, Any]:
-    """One contestant's mean with its interval, on a line of its own."""
-    name = row["contestant"]
-    return _trace([summary["mean"]], [_label(name)], name, look, error_x=_error(summary["half_width"]))
-
-
-def _error(half_width: float | None) -> dict[str, Any]:
-    bar = {"type": "data", "array": [half_width or 0], "thickness": 1.6, "width": 5}
-    return bar | {"visible": bool(half_width)}
-
-
-def _bracket(row: Row, summary: dict[str, Any], colour: str) -> dict[str, Any]:
-    """A line between two bounds, or one sign: an arrowhead towards where the value may be, a dot for a value."""
-    sign = _SIGNS.get(summary["kind"], "circle")
-    ends = summary.get("bracket")
-    x = [_finite(end) for end in ends] if ends else [_finite(summary["mean"])]
+def _bracket(contestant: str, found: schema.Figure, colour: str) -> dict[str, Any]:
+    """Return a line between two bounds; or one mark: an arrowhead towards the true value for a bound, else a dot."""
+    sign = _SIGNS.get(found.kind, "circle")
+    x = [finite(end) for end in found.bracket or [found.mean]]
     edge = {"width": 2, "color": colour}
-    marker = {"symbol": ["line-ns-open"] * 2 if ends else sign, "size": 11, "color": colour, "line": edge}
-    name = _label(row["contestant"])
+    marker = {"symbol": ["line-ns-open"] * 2 if found.bracket else sign, "size": 11, "color": colour, "line": edge}
+    name = label(contestant)
     trace: dict[str, Any] = {
         "type": "scatter",
-        "mode": "lines+markers" if ends else "markers",
+        "mode": "lines+markers" if found.bracket else "markers",
         "x": x,
         "y": [name] * len(x),
+        "name": name,
+        "marker": marker,
+        "line": {"color": colour, "width": 4},
     }
-    trace |= {"name": name, "marker": marker, "line": {"color": colour, "width": 4}}
-    return trace if ends else trace | {"error_x": _error(summary["half_width"])}
+    return trace if found.bracket else trace | {"error_x": error_bar(found.half_width)}
 
 
-def _cloud(z: Any, name: str, marker: dict[str, Any]) -> dict[str, Any]:
-    x, y = ([round(float(value), 3) for value in z[:, column]] for column in (0, 1))
-    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker, "hoverinfo": "name"}
-
-
-def _curve(log: list[dict[str, Any]], name: str, *, shown: bool) -> dict[str, Any]:
-    """One logged value of one training; in the legend once."""
+def _curve(log: list[dict[str, float]], name: str, *, shown: bool) -> dict[str, Any]:
+    """Return one logged value of one training as a line; `shown` gives it an entry in the legend."""
     lines = [line for line in log if name in line][:: max(1, len(log) // _POINTS)]
-    colour, dash = _DRAWN.get(name, (_GREY, "dot"))
+    colour, dash = _DRAWN.get(name, (_GRAY, "dot"))
     return {
         "type": "scatter",
         "mode": "lines",
         "x": [line["epoch"] for line in lines],
-        "y": [_finite(line[name]) for line in lines],
-        "name": _label(name),
+        "y": [finite(line[name]) for line in lines],
+        "name": label(name),
         "legendgroup": name,
         "showlegend": shown,
         "visible": True if name in _DRAWN else "legendonly",
@@ -296,11 +254,11 @@ def _curve(log: list[dict[str, Any]], name: str, *, shown: bool) -> dict[str, An
     }
 
 
-def _read_log(file: Path) -> list[dict[str, Any]]:
-    """The lines of a training's log; none where it has none.
+def _read_log(file: Path) -> list[dict[str, float]]:
+    """Read the lines of a training's log; none if there is no log.
 
     Raises:
-        CheckpointError: if one of them is something else than numbers by their names, the epoch among them.
+        CheckpointError: if a line is not an object of numbers with an epoch.
     """
     if not file.is_file():
         return []
@@ -308,35 +266,15 @@ def _read_log(file: Path) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return [{name: float(value) for name, value in line.items()} | {"epoch": line["epoch"]} for line in lines]
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise CheckpointError(f"{file} is no log of a training, or damaged: {error!r}.") from None
+        raise CheckpointError(f"{file} is not a valid training log, or is damaged: {error!r}.") from None
 
 
-def _shown(results: Results, name: str, *roles: str) -> list[tuple[Row, dict[str, Any]]]:
-    """Rows with a finite mean and the metric's summary; a half-width without end is none."""
-    rows = [(row, row["summary"].get(name, {})) for row in ordered(results, *roles)]
-    return [
-        (row, summary | {"half_width": _finite(summary["half_width"])})
-        for row, summary in rows
-        if _finite(summary.get("mean")) is not None
-    ]
+def _with_figures(results: Results, name: str, *roles: str) -> list[tuple[Row, schema.Figure]]:
+    """Return the rows with a finite mean, and their figures."""
+    rows = [(row, row.figure(name)) for row in ordered(results, *roles)]
+    return [(row, found) for row, found in rows if found is not None and finite(found.mean) is not None]
 
 
-def _floors(results: Results, metric: Metric) -> list[float]:
-    """The metric of real images, where they have one."""
-    return [summary["mean"] for _, summary in _shown(results, metric["name"], "real")]
-
-
-def _dashed(x: float) -> dict[str, Any]:
-    """A dashed line from top to bottom."""
-    line = {"dash": "dash", "width": 1.3, "color": _TREND}
-    return {"type": "line", "layer": "below", "line": line, "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
-
-
-def _finite(value: float | None) -> float | None:
-    """The value, or None for what JSON has no word for."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _label(text: str) -> str:
-    """A text as plotly shows it letter by letter, which otherwise reads tags in it."""
-    return html.escape(text, quote=False)
+def _real_means(results: Results, metric: Metric) -> list[float]:
+    """Return the metric of real images, if there is one."""
+    return [found.mean for _, found in _with_figures(results, metric.name, "real")]

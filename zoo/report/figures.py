@@ -1,16 +1,17 @@
-"""Figures as text: as many digits as say something, and what a figure is (exact, a bound, an estimate)."""
+"""Formatting of figures: significant digits, intervals, and marks for exact values, bounds and estimates."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-#: what stands before a likelihood: the true value is equal to, at least, at most, or about the figure
+#: prefix of a likelihood: the true value is equal to, at least, at most, or about the figure
 KINDS = {"exact": "=", "lower": "≥", "upper": "≤", "estimate": "≈"}
 
 
 def figure(value: float) -> str:
-    """A figure with three significant digits, and an exponent only where it is very small or large."""
+    """Format a figure with three significant digits, with an exponent only if it is very small or large."""
     if not math.isfinite(value):
         return _text(str(value))
     if value and not _is_plain(value):
@@ -19,7 +20,7 @@ def figure(value: float) -> str:
 
 
 def interval(mean: float, half_width: float | None) -> str:
-    """mean ± half-width, both to the place of the half-width's second digit, the mean to four digits at most."""
+    """Format mean ± half-width, both rounded at the half-width's second digit, the mean to at most four digits."""
     if half_width is None:
         return figure(mean)
     larger = max(abs(mean), half_width)
@@ -31,24 +32,24 @@ def interval(mean: float, half_width: float | None) -> str:
     return _text(f"{mean:,.{places}f} ± {half_width:,.{places}f}")
 
 
-def bracket(ends: list[float]) -> str:
-    """[lower bound, upper bound], four significant digits each."""
+def bracket(ends: Sequence[float]) -> str:
+    """Format [lower bound, upper bound] with four significant digits each."""
     low, high = (_text(f"{end:,.{_decimals(end, 4)}f}") if math.isfinite(end) else figure(end) for end in ends)
     return f"[{low}, {high}]"
 
 
 def kind_mark(kind: str) -> str:
-    """The sign of a kind of likelihood; of several kinds (`lower/upper`, over seeds) all signs."""
+    """Return the sign of a kind of likelihood; for several kinds (`lower/upper`, over seeds) all their signs."""
     return "".join(KINDS.get(each, "") for each in kind.split("/"))
 
 
 def whole(value: float | None) -> str:
-    """A count."""
+    """Format a count."""
     return "n/a" if value is None else f"{value:,.0f}"
 
 
 def setting(value: Any) -> str:
-    """A setting's value as a contestant has it."""
+    """Format a setting's value as in the text of a contestant."""
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
@@ -57,11 +58,11 @@ def _is_plain(value: float) -> bool:
 
 
 def _decimals(value: float, digits: int) -> int:
-    """Decimal places that show so many significant digits of a value."""
+    """Return the number of decimal places that show the given number of significant digits."""
     position = math.floor(math.log10(abs(value))) if value else 0
     return max(0, digits - 1 - position)
 
 
 def _text(number: str) -> str:
-    """A figure with the minus sign of print."""
+    """Replace hyphens by typographic minus signs."""
     return number.replace("-", "−")

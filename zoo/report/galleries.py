@@ -1,4 +1,4 @@
-"""Grids of images for the report: samples, pairs, paths between codes, maps; each as a PNG inside the page."""
+"""Image grids of the report: samples, pairs, paths between codes and maps, each as a PNG inside the page."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from zoo.report.grid import as_pixels, tile
 from zoo.report.pictures import CELL, Arrays, beside, data_uri
-from zoo.report.table_view import Results, ordered
+from zoo.report.table_view import ordered
+from zoo.results.schema import Results
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A grid of images: its address, its caption, and what it shows for who cannot see it."""
+    """An image grid: its `data:` address, caption and alternative text."""
 
     source: str
     caption: str
@@ -19,8 +20,8 @@ class Picture:
 
 
 def galleries(results: Results, pictures: dict[str, Arrays]) -> dict[str, list[Picture]]:
-    """Grids of images, real ones first."""
-    names = [row["contestant"] for row in ordered(results, "real", "contestant", "control")]
+    """Return the image grids of each section, real images first."""
+    names = [row.contestant for row in ordered(results, "real", "contestant", "control")]
     shown = {name: pictures[name] for name in names if name in pictures}
     return {
         "samples": [_grid(each, name, "samples", 8) for name, each in shown.items() if "samples" in each],

@@ -1,4 +1,4 @@
-"""Pictures: images in a grid, and a comparison as one row of samples per contestant. Imports no torch."""
+"""Image grids as PNG, and `samples.png` with a row of samples per contestant. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from zoo.errors import ConfigError
 from zoo.files.storage import write_atomically
 from zoo.report.pictures import load_pictures
 from zoo.report.table_view import ordered
+from zoo.results.schema import Results
 
 Pixels = NDArray[np.uint8]
 
-_SIDE = 56  # pixels of a sample's longer side, at least
+_SIDE = 56  # least number of pixels of a sample's longer side
 _GAP = 4
 _WHITE = 255
 _SHOWN = 16  # samples of each contestant
 
 
 def as_pixels(images: NDArray[Any]) -> Pixels:
-    """Images as bytes, shape (N, H, W, 3).
+    """Convert images to bytes, shape (N, H, W, 3).
 
     Args:
-        images: shape (N, H, W) or (N, C, H, W) with C 1 or 3, values in [0, 1]; what lies outside is clipped.
+        images: shape (N, H, W) or (N, C, H, W) with C 1 or 3, values in [0, 1]; others are clipped.
 
     Raises:
-        ConfigError: for any other shape, which is no picture.
+        ConfigError: for any other shape.
     """
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ConfigError(
-            f"A picture needs examples of shape (H, W), (1, H, W) or (3, H, W), got {images.shape[1:]}; "
-            "write .npy or .npz."
+            "Only examples of shape (H, W), (1, H, W) or (3, H, W) can be written as an image, "
+            f"got {images.shape[1:]}; write .npy or .npz."
         )
     colours = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images
     return np.asarray(np.rint(np.clip(colours, 0, 1) * 255), dtype=np.uint8).transpose(0, 2, 3, 1)
 
 
 def tile(pixels: Pixels, columns: int, *, side: int = _SIDE, gap: int = _GAP, clear: bool = False) -> Image.Image:
-    """Images in rows of `columns`, each enlarged by a whole factor until its longer side has `side` pixels.
+    """Arrange images in rows of `columns`, each enlarged by an integer factor to at least `side` pixels.
 
     Args:
         pixels: shape (N, H, W, 3).
-        columns: images in a row.
-        side: pixels of an image's longer side, at least.
+        columns: number of images in a row.
+        side: least number of pixels of an image's longer side.
         gap: pixels between images and around them.
         clear: whether the gaps are transparent instead of white.
     """
@@ -66,23 +67,23 @@ def tile(pixels: Pixels, columns: int, *, side: int = _SIDE, gap: int = _GAP, cl
 
 
 def write_png(image: Image.Image, path: Path) -> None:
-    """Write a picture atomically."""
+    """Write an image atomically."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     write_atomically(path, buffer.getvalue())
 
 
-def save_grid(folder: Path, results: dict[str, Any]) -> Path | None:
-    """Write `samples.png`: real test images, then a row of samples per contestant, of its first seed.
+def save_grid(folder: Path, results: Results) -> Path | None:
+    """Write `samples.png`: a row of real test images, then a row of samples of each contestant's first seed.
 
     Returns:
-        Its path; None for data that are no images.
+        Its path; None if the data are not images.
     """
     pictures = load_pictures(folder, results)
     shown = [
-        (row["contestant"], as_pixels(samples[:_SHOWN]))
+        (row.contestant, as_pixels(samples[:_SHOWN]))
         for row in ordered(results, "real", "contestant", "control")
-        if (samples := pictures.get(row["contestant"], {}).get("samples")) is not None
+        if (samples := pictures.get(row.contestant, {}).get("samples")) is not None
     ]
     if not shown:
         return None
@@ -92,7 +93,7 @@ def save_grid(folder: Path, results: dict[str, Any]) -> Path | None:
 
 
 def _labelled(rows: list[tuple[str, Pixels]]) -> Image.Image:
-    """Rows of images with their labels on the left."""
+    """Stack rows of images, with their labels on the left."""
     strips = [(label, tile(pixels, len(pixels))) for label, pixels in rows]
     font = ImageFont.load_default(size=16)
     margin = 16 + max(int(font.getlength(label)) for label, _ in strips)

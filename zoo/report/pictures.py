@@ -1,4 +1,4 @@
-"""The pictures of a comparison as PNG data in the page: grids of images, and images in pairs. Imports no torch."""
+"""Loading a comparison's pictures, and embedding images in the page as PNG data. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from PIL import Image
 from zoo.errors import CheckpointError, DataError
 from zoo.files.npy import read_arrays
 from zoo.files.path_inside import path_inside
+from zoo.results.schema import Results
 
-CELL = 28  # pixels of an image's longer side, at least
+CELL = 28  # least number of pixels of an image's longer side
 Arrays = dict[str, NDArray[Any]]
-#: arrays of images in a `*.pictures.npz`; the others are codes
+#: arrays of images in a `*.pictures.npz`; the other arrays are codes
 IMAGES = ("samples", "nearest", "originals", "reconstructions", "interpolation", "traversal", "map")
-_WORDS = ("code_labels", "codes_axes")  # which may be texts
+_TEXTS = ("code_labels", "codes_axes")  # may contain texts
 _ROWS = ("interpolation", "traversal", "map")
 
 
-def load_pictures(folder: Path, results: dict[str, Any]) -> dict[str, Arrays]:
-    """The arrays of each contestant that has some; the images only of data that are images, scaled to [0, 1]."""
-    files = {name: path_inside(folder, path) for name, path in results["pictures"].items() if path}
-    data = results["protocol"]["data"]
-    shape = tuple(data["shape"])
+def load_pictures(folder: Path, results: Results) -> dict[str, Arrays]:
+    """Load each contestant's arrays; images are scaled to [0, 1], and left out if the data are not images."""
+    files = {name: path_inside(folder, path) for name, path in results.pictures.items() if path}
+    data = results.protocol.data
+    shape = tuple(data.shape)
     found = {name: _load(path, shape) for name, path in files.items() if path.is_file()}
     if not is_image(shape):
         return {name: {key: arrays[key] for key in arrays if key not in IMAGES} for name, arrays in found.items()}
-    if data["support"] == "real":
+    if data.support == "real":
         return _scaled(found)
     return found
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
-    """Whether examples of this shape are pictures: (H, W), (1, H, W) or (3, H, W)."""
+    """Whether examples of this shape are images: (H, W), (1, H, W) or (3, H, W)."""
     return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
 
 
 def data_uri(image: Image.Image) -> str:
-    """A picture as a small PNG in a `data:` address: one channel of grey where it has no colours."""
-    if image.mode == "RGBA" and _is_grey(image):
+    """Encode an image as a small PNG in a `data:` address, with a single channel if it is grayscale."""
+    if image.mode == "RGBA" and _is_grayscale(image):
         image = image.convert("LA")
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
@@ -51,7 +52,7 @@ def data_uri(image: Image.Image) -> str:
 
 
 def beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pairs of images with a thin grey line between them, enlarged by a whole factor until a side has 28 pixels.
+    """Put pairs of images side by side with a thin gray line between, enlarged by an integer factor to 28 pixels.
 
     Shape (N, H, W, 3) twice becomes (N, sH, 2sW + 2, 3).
     """
@@ -61,10 +62,10 @@ def beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def _load(path: Path, shape: tuple[int, ...]) -> Arrays:
-    """The arrays of a file, each of the dimensions that `docs/results-schema.md` gives it.
+    """Load the arrays of a file and check their shapes against `docs/results-schema.md`.
 
     Raises:
-        CheckpointError: if it is damaged, or something else.
+        CheckpointError: if the file is damaged or not a picture file.
     """
     try:
         arrays = read_arrays(path)
@@ -75,26 +76,26 @@ def _load(path: Path, shape: tuple[int, ...]) -> Arrays:
     for name, array in arrays.items():
         rows = (None, None) if name in _ROWS else (None,)
         wanted = (*rows, *shape) if name in IMAGES else plane.get(name, array.shape)
-        if not (_has_sides(array, wanted) and (_are_numbers(array) or (name in _WORDS and array.dtype.kind == "U"))):
+        if not (_has_sides(array, wanted) and (_are_numbers(array) or (name in _TEXTS and array.dtype.kind == "U"))):
             sides = ", ".join("…" if side is None else str(side) for side in wanted)
             raise CheckpointError(f"{path}: {name} must have shape ({sides}) and finite numbers, got {array.shape}.")
     return arrays
 
 
 def _has_sides(array: NDArray[Any], wanted: tuple[int | None, ...]) -> bool:
-    """Whether an array has these sides, None being any but 0."""
+    """Whether an array has these sides; None matches any side but 0."""
     return len(array.shape) == len(wanted) and all(
         side == other or (other is None and side > 0) for side, other in zip(array.shape, wanted, strict=True)
     )
 
 
 def _are_numbers(array: NDArray[Any]) -> bool:
-    """Whether all of it are finite numbers."""
+    """Whether all values are finite numbers."""
     return array.dtype.kind in "biuf" and bool(np.isfinite(array).all())
 
 
 def _scaled(found: dict[str, Arrays]) -> dict[str, Arrays]:
-    """Real-valued images with the range of all samples shown as black to white, the same for every contestant."""
+    """Scale real-valued images so that the range of all contestants' samples becomes [0, 1]."""
     samples = [arrays["samples"] for arrays in found.values() if "samples" in arrays]
     low = min((float(each.min()) for each in samples), default=0.0)
     span = max((float(each.max()) for each in samples), default=1.0) - low or 1.0
@@ -104,6 +105,6 @@ def _scaled(found: dict[str, Arrays]) -> dict[str, Arrays]:
     }
 
 
-def _is_grey(image: Image.Image) -> bool:
+def _is_grayscale(image: Image.Image) -> bool:
     colours = np.asarray(image)[..., :3]
     return bool((colours == colours[..., :1]).all())

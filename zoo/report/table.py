@@ -1,4 +1,4 @@
-"""The tables of a comparison for terminals, text, Markdown, CSV and notebooks."""
+"""A comparison's tables for terminals, plain text, Markdown, CSV and notebooks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.report.figures import figure
-from zoo.report.table_view import Results, TableCell, TableRow, TableView, all_failures, incidents, legend, sheets
+from zoo.report.table_view import TableCell, TableRow, TableView, all_failures, incidents, legend, sheets
+from zoo.results.schema import Figure, Missing, Results
 
-__all__ = ["as_text", "comparison_table", "figure", "to_csv", "to_html", "to_markdown"]
+__all__ = ["CSV_COLUMNS", "as_text", "comparison_table", "csv_lines", "figure", "to_csv", "to_html", "to_markdown"]
 
-_CSV = [
+CSV_COLUMNS = [
     *("contestant", "role", "metric", "mean", "half_width", "n", "kind", "lower", "upper", "stderr"),
     *("standing", "difference", "difference_half_width", "unsupported", "note"),
 ]
-_NAME = 30  # columns of a contestant's name, at most
+_NAME = 30  # greatest width of a contestant's name
 _STYLES = {"*": "bold green", "~": "green", "?": "yellow"}
 
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """The tables of a `results.json`, for rich; a table that is too wide is continued in a second one."""
+    """A comparison's tables as a rich renderable; a table that is too wide is continued in another one."""
 
     results: Results
 
@@ -47,12 +48,12 @@ class ComparisonTable:
 
 
 def comparison_table(results: Results) -> ComparisonTable:
-    """The tables of a comparison: headline, details and costs, and what a full comparison adds."""
+    """Return the tables: headline, details and costs, and the metrics that only a full comparison measures."""
     return ComparisonTable(results)
 
 
 def as_text(table: RenderableType, width: int = 120) -> str:
-    """A table as plain text, without colours."""
+    """Render a table as plain text, without colours."""
     console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
     console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
@@ -60,21 +61,25 @@ def as_text(table: RenderableType, width: int = 120) -> str:
 
 
 def to_csv(results: Results) -> str:
-    """One line per contestant and metric; `lower` and `upper` are the ends of a bracket, what is unknown is empty."""
+    """Return a CSV line per contestant and metric, with unknowns empty; `lower` and `upper` are a bracket's ends."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, _CSV, lineterminator="\n")
+    writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in results["rows"]:
-        for metric in results["metrics"]:
-            facts = _facts(row["summary"][metric["name"]])
-            writer.writerow(
-                {"contestant": row["contestant"], "role": row["role"], "metric": metric["name"]} | facts,
-            )
+    writer.writerows(csv_lines(results))
     return file.getvalue()
 
 
+def csv_lines(results: Results) -> list[dict[str, Any]]:
+    """Return the lines of `results.csv` as dictionaries by column; columns without a value are None or absent."""
+    return [
+        {"contestant": row.contestant, "role": row.role, "metric": metric.name} | _facts(row.summary[metric.name])
+        for row in results.rows
+        for metric in results.metrics
+    ]
+
+
 def to_markdown(results: Results) -> str:
-    """The tables in Markdown, with their notes and the meaning of the signs."""
+    """Return the tables in Markdown, with their notes and the legend."""
     shown = sheets(results)
     parts = [f"**{_markdown(_heading(results))}**"]
     for sheet in shown:
@@ -85,7 +90,7 @@ def to_markdown(results: Results) -> str:
 
 
 def to_html(results: Results) -> str:
-    """The headline for a notebook: a table with its styles inside it, in the notebook's own colours."""
+    """Return the headline table as HTML with inline styles, in the notebook's own colours."""
     sheet = sheets(results)[0]
     head = "".join(f'<th scope="col" style="text-align:right">{html.escape(c.heading)}</th>' for c in sheet.columns)
     body = "".join(_html_line(line) for line in sheet.lines)
@@ -99,36 +104,36 @@ def to_html(results: Results) -> str:
 
 
 def _notes(sheet: TableView, *, first: bool) -> list[str]:
-    """What stands below a table; remarks below the headline only, the report has them all."""
+    """Return the lines below a table; remarks only below the headline, since the report has them all."""
     return [*sheet.notes, *(sheet.remarks if first else [])]
 
 
 def _heading(results: Results) -> str:
-    protocol = results["protocol"]
-    budget, seeds = protocol["budget"], len(protocol["seeds"])
+    protocol = results.protocol
+    budget, seeds = protocol.budget, len(protocol.seeds)
     return (
-        f"{protocol['data']['name']}: {budget['value']:g} {budget['unit']}, {seeds} seed{'s' if seeds > 1 else ''}, "
+        f"{protocol.data.name}: {budget.value:g} {budget.unit}, {seeds} seed{'s' if seeds > 1 else ''}, "
         "mean ± 95 % interval"
     )
 
 
 def _foot(results: Results, shown: list[TableView]) -> list[str]:
-    """Failed seeds, what happened on the way, the meaning of the signs, and the protocol in a few words."""
+    """Return failed seeds, incidents, the legend, and the protocol in brief."""
     signs = "; ".join(legend(shown))
     return [*all_failures(results), *incidents(results), *([f"{signs}."] if signs else []), _protocol(results)]
 
 
 def _protocol(results: Results) -> str:
-    protocol = results["protocol"]
+    protocol = results.protocol
     return (
-        f"{protocol['samples']:,} samples each, compared with {protocol['reference'].rstrip('.')}. "
-        f"Features: {protocol['features']['description']}, sha256 {protocol['features']['sha256'][:12]}; "
-        f"data sha256 {protocol['data']['sha256'][:12]}."
+        f"{protocol.samples:,} samples each, compared with {protocol.reference.rstrip('.')}. "
+        f"Features: {protocol.features.description}, sha256 {protocol.features.sha256[:12]}; "
+        f"data sha256 {protocol.data.sha256[:12]}."
     )
 
 
 def _parts(sheet: TableView, width: int) -> Iterator[TableView]:
-    """The sheet in parts that are no wider than `width` columns, each with the contestants' names."""
+    """Split a table into parts that are at most `width` characters wide, each with the contestants' names."""
     left = 2 + min(_NAME, max(len(line.contestant) for line in sheet.lines))
     start, used, number = 0, left, len(sheet.columns)
     for column in range(number):
@@ -147,7 +152,7 @@ def _slice(sheet: TableView, start: int, stop: int) -> TableView:
 
 
 def _width(sheet: TableView, column: int) -> int:
-    """Columns of text that a column needs when its heading is wrapped between words."""
+    """Return the width in characters of a column whose heading is wrapped between words."""
     cells = [line.cells[column] for line in sheet.lines]
     texts = [text for cell in cells for text in (f"{cell.text} {cell.mark}".rstrip(), cell.below)]
     return max(len(text) for text in (*texts, *sheet.columns[column].heading.split(" ")))
@@ -172,17 +177,24 @@ def _rich_cell(cell: TableCell) -> Text:
     return text.append(f"\n{cell.below}") if cell.below else text
 
 
-def _facts(summary: dict[str, Any]) -> dict[str, Any]:
-    """A summary as cells of a CSV line; what is absent or null is empty."""
-    lower, upper = summary.get("bracket") or (None, None)
-    difference = summary.get("difference") or {}
-    facts = {name: summary.get(name) for name in _CSV if name in summary} | {
+def _facts(summary: Figure | Missing) -> dict[str, Any]:
+    """Return the columns of a CSV line that a summary fills; None is left empty."""
+    if isinstance(summary, Missing):
+        return {"unsupported": summary.unsupported, "note": summary.note}
+    lower, upper = summary.bracket or (None, None)
+    return {
+        "mean": summary.mean,
+        "half_width": summary.half_width,
+        "n": summary.n,
+        "kind": summary.kind,
         "lower": lower,
         "upper": upper,
-        "difference": difference.get("mean"),
-        "difference_half_width": difference.get("half_width"),
+        "stderr": summary.stderr,
+        "standing": summary.standing,
+        "difference": summary.difference.mean if summary.difference else None,
+        "difference_half_width": summary.difference.half_width if summary.difference else None,
+        "note": summary.note,
     }
-    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _markdown_lines(sheet: TableView) -> Iterator[str]:
@@ -200,7 +212,7 @@ def _markdown_cell(cell: TableCell) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Text without its meaning in Markdown or HTML."""
+    """Escape characters with a meaning in Markdown or HTML."""
     for sign in "\\`*_[]<>|~":
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ")

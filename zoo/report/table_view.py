@@ -1,25 +1,22 @@
-"""What the tables of a comparison say, before anybody decides how they look: sheets of cells from a `results.json`.
+"""The content of a comparison's tables, independent of how they are rendered.
 
-`table` shows them in a terminal, as Markdown and in a notebook, `html` in the report.
+`table` renders them for terminals, Markdown and notebooks, `html` for the report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from zoo.report.figures import bracket, figure, interval, kind_mark, whole
-
-Results = dict[str, Any]
-Row = dict[str, Any]
-Metric = dict[str, Any]
+from zoo.results.schema import Difference, Figure, Metric, Missing, Results, Row, Standing
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 MARKS = {"best": "*", "tied": "~", "open": "?"}
 ROLES = {"contestant": "contestants", "control": "controls", "real": "real images"}
+TITLES = {"headline": "How well each model generates", "detail": "Details and costs", "full": "Further metrics"}
 COSTS = {
-    "parameters": ("parameters", "numbers that training adjusts"),
+    "parameters": ("parameters", "number of trainable parameters"),
     "train_seconds": ("training s", "seconds of training, mean over the seeds"),
     "sample_seconds_per_1000": ("s per 1,000 samples", "seconds to draw 1,000 samples, mean over the seeds"),
 }
@@ -27,7 +24,7 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, which direction is better, and what it says in one line."""
+    """A column: its title, which direction is better, and a one-line description."""
 
     title: str
     direction: str = "none"
@@ -35,27 +32,27 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """The title with an arrow towards what is better."""
+        """The title with an arrow in the direction that is better."""
         return f"{self.title}\N{NO-BREAK SPACE}{ARROWS[self.direction]}".rstrip()
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell: the figure, a second line under it, and how the figure stands against the column's best."""
+    """A cell: the figure, a second line below it, and the row's standing in the column."""
 
     text: str
     below: str = ""
-    standing: str | None = None
+    standing: Standing | None = None
 
     @property
     def mark(self) -> str:
-        """`*` best, `~` tied with the best, `?` open; nothing where the results say nothing."""
+        """`*` best, `~` tied with the best, `?` order open, otherwise empty."""
         return MARKS.get(self.standing or "", "")
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A contestant's line; `below` says how many of its seeds failed."""
+    """A contestant's line; `below` counts its failed seeds."""
 
     contestant: str
     role: str
@@ -65,7 +62,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableView:
-    """One table. At its foot stand `notes`, why figures are missing, and `remarks`, what metrics say of theirs."""
+    """One table. `notes` explain missing figures, `remarks` are the metrics' own notes; both are printed below it."""
 
     title: str
     columns: list[Column]
@@ -81,10 +78,9 @@ class TableView:
 
 
 def sheets(results: Results) -> list[TableView]:
-    """The headline; details and costs; and, where they were measured, the figures of a full comparison."""
-    titles = {"headline": "How each one generates", "detail": "Details and costs", "full": "More figures"}
+    """Return the tables: the headline; details and costs; and the metrics that only a full comparison measures."""
     found = []
-    for level, title in titles.items():
+    for level, title in TITLES.items():
         metrics = measured(results, level)
         costs = COSTS if level == "detail" else {}
         if metrics or costs:
@@ -92,91 +88,91 @@ def sheets(results: Results) -> list[TableView]:
     return found
 
 
-def sheet(title: str, rows: list[Row], metrics: list[Metric], costs: dict[str, tuple[str, str]]) -> TableView:
-    """A table of these rows and metrics, with costs as its last columns."""
-    lines = [_line(row, [*(_cell(row, each["name"]) for each in metrics), *_costs(row, costs)]) for row in rows]
+def sheet(
+    title: str, rows: Sequence[Row], metrics: Sequence[Metric], costs: Mapping[str, tuple[str, str]]
+) -> TableView:
+    """Return a table of these rows and metrics, with costs as its last columns."""
+    lines = [_line(row, [*(_cell(row, each.name) for each in metrics), *_costs(row, costs)]) for row in rows]
     columns = [*map(_column, metrics), *(Column(name, summary=summary) for name, summary in costs.values())]
     return TableView(title, columns, lines, _missing(rows, metrics), _remarks(rows, metrics))
 
 
 def differences(results: Results) -> TableView | None:
-    """Paired differences to each column's best; None where there are none (one seed)."""
+    """Return the paired differences to each column's best; None without any, as with one seed."""
     rows = ordered(results, "contestant")
-    metrics = [each for each in results["metrics"] if any(_difference(row, each["name"]) for row in rows)]
+    metrics = [each for each in results.metrics if any(_difference(row, each.name) for row in rows)]
     if not metrics:
         return None
-    lines = [_line(row, [_difference_cell(row, metric["name"]) for metric in metrics]) for row in rows]
+    lines = [_line(row, [_difference_cell(row, metric.name) for metric in metrics]) for row in rows]
     return TableView("Differences to the best", [_column(metric) for metric in metrics], lines, [])
 
 
 def pairs(results: Results) -> TableView | None:
-    """Paired differences of every two contestants, first minus second; None where there are none."""
-    found = results.get("differences") or {}
-    metrics = [metric for metric in results["metrics"] if found.get(metric["name"])]
+    """Return the paired differences of all pairs of contestants, first minus second; None without any."""
+    found = results.differences or {}
+    metrics = [metric for metric in results.metrics if found.get(metric.name)]
     cells: dict[str, list[TableCell]] = {}
     for number, metric in enumerate(metrics):
-        for each in found[metric["name"]]:
-            line = cells.setdefault(f"{each['first']} − {each['second']}", [TableCell("n/a")] * len(metrics))
-            line[number] = TableCell(interval(each["mean"], each["half_width"]))
+        for pair in found[metric.name]:
+            line = cells.setdefault(f"{pair.first} − {pair.second}", [TableCell("n/a")] * len(metrics))
+            line[number] = TableCell(interval(pair.mean, pair.half_width))
     lines = [TableRow(name, "contestant", line) for name, line in cells.items()]
-    return TableView("Every pair", [_column(metric) for metric in metrics], lines, []) if lines else None
+    return TableView("All pairs", [_column(metric) for metric in metrics], lines, []) if lines else None
 
 
 def measured(results: Results, level: str) -> list[Metric]:
-    """The metrics of a level that have a figure for anybody."""
-    return [each for each in results["metrics"] if each["level"] == level and _has_figures(results, each["name"])]
+    """Return the metrics of a level for which any row has a figure."""
+    return [each for each in results.metrics if each.level == level and _has_figures(results, each.name)]
 
 
 def ranking_metric(results: Results) -> Metric | None:
-    """What the tables are ordered by: the Fréchet distance, or the first headline metric with a better direction."""
-    usable = [metric for metric in measured(results, "headline") if metric["direction"] != "none"]
-    return next((metric for metric in usable if metric["name"] == "frechet"), usable[0] if usable else None)
+    """Return the metric that orders the tables: the Fréchet distance, or the first headline metric with a direction."""
+    usable = [metric for metric in measured(results, "headline") if metric.sign]
+    return next((metric for metric in usable if metric.name == "frechet"), usable[0] if usable else None)
 
 
 def ordered(results: Results, *roles: str) -> list[Row]:
-    """The rows role by role (default: all roles), the better ones first, who is not ranked last.
+    """Return the rows role by role (default: all roles), better ones first, unranked ones last.
 
-    Not ranked is a row without the figure, or with failed seeds.
+    A row without the figure, or with failed seeds, is unranked.
     """
     metric, order = ranking_metric(results), list(roles or ROLES)
 
     def place(row: Row) -> tuple[int, bool, float]:
-        mean = row["summary"][metric["name"]].get("mean") if metric else None
-        sign = -1 if metric and metric["direction"] == "higher" else 1
-        return order.index(row["role"]), mean is None or bool(failures(row)), sign * (mean or 0.0)
+        found = row.figure(metric.name) if metric else None
+        worse = -metric.sign * found.mean if metric and found else 0.0
+        return order.index(row.role), found is None or bool(row.failed_cells), worse
 
-    return sorted((row for row in results["rows"] if row["role"] in order), key=place)
+    return sorted((row for row in results.rows if row.role in order), key=place)
 
 
 def all_failures(results: Results) -> list[str]:
-    """A sentence for each row with failed seeds."""
-    return [f"{row['contestant']}: {text}" for row in results["rows"] if (text := failures(row))]
+    """Return a sentence for each row with failed seeds."""
+    return [f"{row.contestant}: {text}" for row in results.rows if (text := failures(row))]
 
 
 def incidents(results: Results) -> list[str]:
-    """What happened on the way, a sentence each: cells that were tried again, conditions that changed."""
-    lost = [
-        (row["contestant"], cell["seed"], cell["lost"])
-        for row in results["rows"]
-        for cell in row["cells"]
-        if cell.get("lost")
+    """Return a sentence for each retried cell, and one for the conditions that changed on resuming."""
+    retried = [
+        f"{row.contestant} seed {cell.seed}: tried again because {' and then '.join(cell.failed_attempts)}"
+        for row in results.rows
+        for cell in row.cells
+        if cell.failed_attempts
     ]
-    tried = [f"{name} seed {seed}: tried again, since {' and then '.join(reasons)}" for name, seed, reasons in lost]
-    changes = results["protocol"].get("changes")
-    return [*tried, *([f"Gone on with under other conditions: {'; '.join(changes)}"] if changes else [])]
+    changes = results.protocol.changes
+    return [*retried, *([f"Resumed under other conditions: {'; '.join(changes)}"] if changes else [])]
 
 
 def failures(row: Row) -> str:
-    """How many of a row's seeds failed and why, or nothing."""
-    failed = [cell for cell in row["cells"] if "failed" in cell]
-    if not failed:
+    """Return how many of a row's seeds failed and why, "" if none did."""
+    if not row.failed_cells:
         return ""
-    reasons = "; ".join(dict.fromkeys(cell["failed"] for cell in failed))
-    return f"{len(failed)} of {len(row['cells'])} seeds failed: {reasons}"
+    reasons = "; ".join(dict.fromkeys(cell.failed for cell in row.failed_cells))
+    return f"{len(row.failed_cells)} of {len(row.cells)} seeds failed: {reasons}"
 
 
 def legend(shown: Iterable[TableView]) -> list[str]:
-    """What the signs in these sheets mean; only those that occur."""
+    """Return the meaning of each sign that occurs in these tables."""
     cells = [cell for sheet in shown for line in sheet.lines for cell in line.cells]
     texts = [cell.text for cell in cells]
     sentences = {
@@ -185,89 +181,92 @@ def legend(shown: Iterable[TableView]) -> list[str]:
         "~ tied with the best: the 95 % interval of the paired difference contains 0": any(
             cell.mark == "~" for cell in cells
         ),
-        "? the order is open: a bound cannot tell it": any(cell.mark == "?" for cell in cells),
+        "? the order is open: a bound cannot decide it": any(cell.mark == "?" for cell in cells),
         "= exact": any(text.startswith("=") for text in texts),
         "≥ lower bound": any(text.startswith("≥") for text in texts),
         "≤ upper bound": any("≤" in text[:2] for text in texts),
         "≈ estimate": any("≈" in text[:2] for text in texts),
-        "[a, b] a lower and an upper bound": any(cell.below.startswith("[") for cell in cells),
-        "s.e. standard error of the measuring itself": any(cell.below.startswith("s.e.") for cell in cells),
+        "[a, b] lower and upper bound": any(cell.below.startswith("[") for cell in cells),
+        "s.e. standard error of the measurement itself": any(cell.below.startswith("s.e.") for cell in cells),
     }
     return [sentence for sentence, occurs in sentences.items() if occurs]
 
 
 def _column(metric: Metric) -> Column:
-    return Column(metric["title"], metric["direction"], metric["summary"])
+    return Column(metric.title, metric.direction, metric.summary)
 
 
 def _line(row: Row, cells: list[TableCell]) -> TableRow:
-    return TableRow(row["contestant"], row["role"], cells, failures(row).partition(":")[0])
+    return TableRow(row.contestant, row.role, cells, failures(row).partition(":")[0])
 
 
 def _cell(row: Row, name: str) -> TableCell:
-    summary = row["summary"][name]
-    if "mean" not in summary:
+    found = row.figure(name)
+    if found is None:
         return TableCell("failed" if _all_failed(row) else "n/a")
-    text = f"{kind_mark(summary['kind'])} {interval(summary['mean'], summary['half_width'])}".strip()
-    return TableCell(text, _below(summary), summary.get("standing"))
+    text = f"{kind_mark(found.kind)} {interval(found.mean, found.half_width)}".strip()
+    return TableCell(text, _below(found), found.standing)
 
 
-def _below(summary: dict[str, Any]) -> str:
-    """The bracket of two bounds; without an interval over seeds the error of the measuring."""
-    if summary.get("bracket"):
-        return bracket(summary["bracket"])
-    if summary["half_width"] is None and summary.get("stderr"):
-        return f"s.e. {figure(summary['stderr'])}"
+def _below(found: Figure) -> str:
+    """Return the bracket of two bounds; without an interval over seeds, the error of the measurement."""
+    if found.bracket:
+        return bracket(found.bracket)
+    if found.half_width is None and found.stderr:
+        return f"s.e. {figure(found.stderr)}"
     return ""
 
 
-def _costs(row: Row, costs: dict[str, tuple[str, str]]) -> list[TableCell]:
-    texts = {name: "n/a" if row[name] is None else figure(row[name]) for name in costs}
-    if "parameters" in texts:
-        texts["parameters"] = whole(row["parameters"])
-    return [TableCell(text) for text in texts.values()]
+def _costs(row: Row, names: Iterable[str]) -> list[TableCell]:
+    texts = {
+        "parameters": whole(row.parameters),
+        "train_seconds": "n/a" if row.train_seconds is None else figure(row.train_seconds),
+        "sample_seconds_per_1000": (
+            "n/a" if row.sample_seconds_per_1000 is None else figure(row.sample_seconds_per_1000)
+        ),
+    }
+    return [TableCell(texts[name]) for name in names]
 
 
-def _missing(rows: list[Row], metrics: list[Metric]) -> list[str]:
-    """Why figures are missing, rows with equal reasons together."""
+def _missing(rows: Iterable[Row], metrics: Iterable[Metric]) -> list[str]:
+    """Return the reasons for missing figures, with the contestants to which each applies."""
     missing: dict[str, list[str]] = {}
     for row in rows:
         for metric in metrics:
-            summary = row["summary"][metric["name"]]
-            if "mean" not in summary and not _all_failed(row):
-                missing.setdefault(summary["unsupported"], []).append(row["contestant"])
+            summary = row.summary[metric.name]
+            if isinstance(summary, Missing) and not _all_failed(row):
+                missing.setdefault(summary.unsupported, []).append(row.contestant)
     return [f"n/a, {', '.join(dict.fromkeys(names))}: {reason}" for reason, names in missing.items()]
 
 
-def _remarks(rows: list[Row], metrics: list[Metric]) -> list[str]:
-    """What the metrics say of their own figures: a line per metric, rows with equal notes together."""
+def _remarks(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
+    """Return the metrics' own notes: a line per metric, with the contestants to which each note applies."""
     lines = []
     for metric in metrics:
         remarks: dict[str, list[str]] = {}
         for row in rows:
-            if note := row["summary"][metric["name"]].get("note"):
-                remarks.setdefault(note, []).append(row["contestant"])
+            if note := row.summary[metric.name].note:
+                remarks.setdefault(note, []).append(row.contestant)
         if remarks:
             parts = [f"{', '.join(names)}: {note}" for note, names in remarks.items()]
-            lines.append(f"{metric['title']}. {' | '.join(parts)}")
+            lines.append(f"{metric.title}. {' | '.join(parts)}")
     return lines
 
 
-def _difference(row: Row, name: str) -> dict[str, Any] | None:
-    difference: dict[str, Any] | None = row["summary"][name].get("difference")
-    return difference
+def _difference(row: Row, name: str) -> Difference | None:
+    return row.summary[name].difference
 
 
 def _difference_cell(row: Row, name: str) -> TableCell:
-    difference, standing = _difference(row, name), row["summary"][name].get("standing")
+    difference, standing = _difference(row, name), row.summary[name].standing
     if difference and standing != "best":
-        return TableCell(interval(difference["mean"], difference["half_width"]), standing=standing)
+        return TableCell(interval(difference.mean, difference.half_width), standing=standing)
     return TableCell("best" if standing == "best" else "n/a", standing=standing)
 
 
 def _has_figures(results: Results, name: str) -> bool:
-    return any("mean" in row["summary"][name] for row in results["rows"])
+    return any(row.figure(name) for row in results.rows)
 
 
 def _all_failed(row: Row) -> bool:
-    return bool(row["cells"]) and all("failed" in cell for cell in row["cells"])
+    return bool(row.cells) and len(row.failed_cells) == len(row.cells)

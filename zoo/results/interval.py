@@ -1,4 +1,4 @@
-"""Mean and 95 % t-interval over training seeds."""
+"""Means and 95 % t-intervals over training seeds."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ CONFIDENCE = 0.95
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean of the values, and the half-width of its two-sided 95 % interval by Student's t.
+    """Return the mean of the values and the half-width of its two-sided 95 % t-interval.
 
-    mean ± t(0.975; n − 1) s / √n, with s the sample standard deviation. One value has no interval (None).
+    mean ± t(0.975; n − 1) s / √n, with s the sample standard deviation. The half-width is None for a single value.
 
     Raises:
-        ValueError: without values.
+        ValueError: if there are no values.
     """
     if not values:
-        raise ValueError("a mean needs one value at least")
+        raise ValueError("values must not be empty")
     if len(values) == 1:
         return values[0], None
     from scipy.special import stdtrit

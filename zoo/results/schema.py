@@ -1,56 +1,80 @@
-"""What a `results.json` must be before anything is made of it; `docs/results-schema.md` says what it means.
+"""Typed contents of `results.json`; `docs/results-schema.md` documents each key.
 
-Other keys may stand beside these. Everything here is only compared with the file, which stays as it was read.
+Fields are declared in the order in which the file has them. Unset fields are absent from the file, and unknown keys are
+kept. Objects are frozen: change one with `model_copy(update=...)`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
-from zoo.errors import CheckpointError
+Role = Literal["contestant", "control", "real"]
+Standing = Literal["best", "tied", "behind", "open"]
+
+
+def _number(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Validate a number and keep its type: `3` in a file stays `3`."""
+    validate(value)
+    return value
+
 
 Name = Annotated[str, Field(min_length=1, max_length=4000)]
-Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+Number = Annotated[float, WrapValidator(_number)]
+Pair = Annotated[Sequence[Number], Field(min_length=2, max_length=2)]
 Seed = Annotated[int, Field(ge=0)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(
+        strict=True, extra="allow", frozen=True, protected_namespaces=(), validate_by_name=True, validate_by_alias=True
+    )
 
 
 class Difference(_Part):
-    """To the best, paired by seed."""
+    """Mean paired difference to the best contestant, and the half-width of its 95 % interval."""
 
-    mean: float
-    half_width: float | None
+    mean: Number
+    half_width: Number | None
 
 
-class PairDifference(Difference):
-    """First minus second, paired by seed."""
+class PairDifference(_Part):
+    """Mean paired difference of two contestants, first minus second."""
 
     first: Name
     second: Name
+    mean: Number
+    half_width: Number | None
 
 
 class Figure(_Part):
-    """A summary over the seeds."""
+    """A metric of one row, summarized over its seeds."""
 
-    mean: float
-    half_width: float | None
+    mean: Number
+    half_width: Number | None
     n: int
-    values: list[float]
+    values: Sequence[Number]
     kind: str
     note: str = ""
+    stderr: Number | None = None
     bracket: Pair | None = None
-    stderr: float | None = None
-    standing: Literal["best", "tied", "behind", "open"] | None = None
+    standing: Standing | None = None
     difference: Difference | None = None
 
 
 class Missing(_Part):
-    """Why there is no summary."""
+    """The reason why a row has no figure for a metric."""
 
     unsupported: str
     standing: None = None
@@ -58,41 +82,67 @@ class Missing(_Part):
     note: str = ""
 
 
-def _which(summary: Any) -> str:
-    return "figure" if isinstance(summary, dict) and "mean" in summary else "missing"
+def _tag(summary: Any) -> str:
+    return "figure" if isinstance(summary, Figure) or (isinstance(summary, dict) and "mean" in summary) else "missing"
 
 
-Summary = Annotated[Annotated[Figure, Tag("figure")] | Annotated[Missing, Tag("missing")], Discriminator(_which)]
+Summary = Annotated[Annotated[Figure, Tag("figure")] | Annotated[Missing, Tag("missing")], Discriminator(_tag)]
 
 
 class Measured(_Part):
-    """A metric of one seed."""
+    """A metric of one cell: a value, or the reason why there is none."""
 
-    value: float | None = None
+    value: Number | None = None
+    kind: str = ""
+    stderr: Number | None = None
+    note: str = ""
+    bracket: Pair | None = None
+    unsupported: str = ""
 
 
 class Cell(_Part):
-    """One seed of a row."""
+    """One seed of a row: its measurements, or the reason why it failed."""
 
     seed: Seed
     failed: str = ""
-    lost: list[str] = []
-    diagnostics: dict[str, bool | int | float | str | list[float]] = {}
+    exit_code: int | None = None
+    train_seconds: Number | None = None
+    parameters: Number | None = None
+    metrics: Mapping[str, Measured] = {}
+    sample_seconds_per_1000: Number | None = None
+    diagnostics: Mapping[str, bool | int | float | str | Sequence[Number]] = {}
+    failed_attempts: Sequence[str] = Field(default=(), validation_alias="lost", serialization_alias="lost")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the cell failed."""
+        return "failed" in self.model_fields_set  # the reason may be empty
 
 
 class Row(_Part):
-    """A contestant, a control, or real images."""
+    """A contestant, a control, or the real images."""
 
     contestant: Name
-    role: Literal["contestant", "control", "real"]
+    role: Role
+    kind: str = ""
     folder: Name | None
-    settings: dict[str, Any] | None
+    settings: Mapping[str, Any] | None
     source: str | None
-    parameters: float | None
-    train_seconds: float | None
-    sample_seconds_per_1000: float | None
-    summary: dict[str, Summary]
-    cells: list[Cell]
+    train_seconds: Number | None
+    sample_seconds_per_1000: Number | None
+    parameters: Number | None
+    summary: Mapping[str, Summary]
+    cells: Sequence[Cell]
+
+    def figure(self, metric: str) -> Figure | None:
+        """Return the figure of a metric, None where it is missing."""
+        summary = self.summary.get(metric)
+        return summary if isinstance(summary, Figure) else None
+
+    @property
+    def failed_cells(self) -> list[Cell]:
+        """The cells that failed; a row with any is shown and never ranked."""
+        return [cell for cell in self.cells if cell.has_failed]
 
 
 class Metric(_Part):
@@ -105,23 +155,33 @@ class Metric(_Part):
     level: Literal["headline", "detail", "full"]
     paper: str
 
+    @property
+    def sign(self) -> int:
+        """1 if higher is better, -1 if lower is better, 0 if the metric ranks nothing."""
+        return {"higher": 1, "lower": -1, "none": 0}[self.direction]
+
 
 class Variation(_Part):
-    """One setting that was varied."""
+    """One contestant with one setting varied: its measurements, or the reason why it failed."""
 
     contestant: Name
     key: str
     value: Any
     default: bool
     failed: str = ""
-    metrics: dict[str, Measured] = {}
+    metrics: Mapping[str, Measured] = {}
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the variation failed."""
+        return "failed" in self.model_fields_set  # the reason may be empty
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Variation:
+    def _is_complete(self) -> Variation:
         if not {"failed", "metrics"} & self.model_fields_set:
-            raise ValueError("neither metrics nor why they failed")
+            raise ValueError("either metrics or failed is required")
         if self.key == "sample.steps" and not (isinstance(self.value, int) and self.value > 0):
-            raise ValueError(f"sample.steps must be a whole number above 0, got {self.value!r}")
+            raise ValueError(f"sample.steps must be a positive integer, got {self.value!r}")
         return self
 
 
@@ -131,8 +191,8 @@ class DataFacts(_Part):
     name: str
     sha256: str
     split_seed: int
-    sizes: list[int]
-    shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]
+    sizes: Sequence[int]
+    shape: Annotated[Sequence[Annotated[int, Field(gt=0)]], Field(min_length=1)]
     support: Literal["bits", "unit", "real"]
     classes: int | None
 
@@ -145,14 +205,14 @@ class Features(_Part):
 
 
 class BudgetFacts(_Part):
-    """Of each training."""
+    """Training budget."""
 
-    value: float
+    value: Number
     unit: str
 
 
 class Protocol(_Part):
-    """Under what conditions."""
+    """Experimental protocol."""
 
     data: DataFacts
     reference: str
@@ -160,54 +220,38 @@ class Protocol(_Part):
     binarisation_seed: int
     samples: int
     features: Features
-    versions: dict[str, str]
-    extensions: list[str]
+    versions: Mapping[str, str]
+    extensions: Sequence[str]
     device: str = "cpu"
     threads_per_process: int
-    jobs: int
     budget: BudgetFacts
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[Sequence[Seed], Field(min_length=1)]
     full: bool
+    changes: Sequence[str] = ()
     command: str
-    wall_seconds: float
-    in_process: list[str]
-    changes: list[str] = []
+    in_process: Sequence[str]
+    jobs: int
+    wall_seconds: Number
 
 
 class Results(_Part):
-    """The whole file."""
+    """Everything that a comparison found."""
 
     protocol: Protocol
-    metrics: list[Metric]
-    rows: Annotated[list[Row], Field(min_length=1)]
-    differences: dict[str, list[PairDifference]] | None = None
-    fooled: dict[str, list[str]]
-    sensitivity: list[Variation]
-    pictures: dict[str, Name | None]
+    metrics: Sequence[Metric]
+    rows: Annotated[Sequence[Row], Field(min_length=1)]
+    differences: Mapping[str, Sequence[PairDifference]] | None = None
+    fooled: Mapping[str, Sequence[str]]
+    sensitivity: Sequence[Variation]
+    pictures: Mapping[str, Name | None]
 
     @model_validator(mode="after")
-    def _every_metric_is_told_of(self) -> Results:
-        """Each row has a summary of each metric, and what a control fools is among the metrics."""
+    def _is_consistent(self) -> Results:
+        """Require a summary of each metric in each row, and known metrics in `fooled`."""
         names = {metric.name for metric in self.metrics}
         for row in self.rows:
             if missing := sorted(names - row.summary.keys()):
                 raise ValueError(f"the row {row.contestant!r} has no summary of {missing[0]!r}")
         if unknown := sorted({name for fooled in self.fooled.values() for name in fooled} - names):
-            raise ValueError(f"'fooled' names {unknown[0]!r}, which is none of the metrics")
+            raise ValueError(f"'fooled' names {unknown[0]!r}, which is not one of the metrics")
         return self
-
-
-def check_results(results: Any, file: object) -> None:
-    """Compare what stands in a file with the schema.
-
-    Raises:
-        CheckpointError: with the first place that is wrong.
-    """
-    try:
-        Results.model_validate(results)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise CheckpointError(
-            f"{file} is no results of a comparison, or damaged: {place}: {first['msg']}; see docs/results-schema.md."
-        ) from None

@@ -1,7 +1,7 @@
-"""Where a model lives and works: the processor, or one NVIDIA GPU.
+"""Device selection: the CPU, or one NVIDIA GPU.
 
-A model is built and initialised on the processor, whose random numbers give it the same first weights everywhere, and
-is then moved. The hooks of a model see its own device alone; `zoo.Model` takes tensors there and back.
+A model is built and initialised on the CPU, so that a seed gives the same initial weights everywhere, and then moved.
+A model's hooks see only its own device; `zoo.Model` moves tensors there and back.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ CPU = torch.device("cpu")
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name: `cpu`, `cuda`, or `cuda:1` for the second GPU.
+    """Return the device named `cpu`, `cuda`, or `cuda:1` (the second GPU).
 
     Raises:
-        ConfigError: for another name, or a GPU that torch does not see.
+        ConfigError: if the name is invalid, or torch does not see that GPU.
     """
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ConfigError(f"A device is cpu, cuda or cuda:NUMBER, got {name!r}.")
+        raise ConfigError(f"The device must be cpu, cuda or cuda:NUMBER, got {name!r}.")
     if name == "cpu":
         return CPU
     number, count = int(name.partition(":")[2] or 0), torch.cuda.device_count()
     if number >= count:
         raise ConfigError(
-            f"There is no device {name!r}: torch {torch.__version__} sees {count} GPUs here; use another, or the "
-            "processor (cpu)."
+            f"The device {name!r} is not available: torch {torch.__version__} sees {count} GPUs; use another one, or "
+            "cpu."
         )
     return torch.device("cuda", number)
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module lives; one without tensors, on the processor."""
+    """Return the device of a module's tensors; the CPU if it has none."""
     return next((tensor.device for tensor in chain(module.parameters(), module.buffers())), CPU)
 
 
 def describe_device(device: torch.device) -> str:
-    """What results say of a device: the processor's instructions, or the GPU's model; both change last digits."""
+    """Describe a device for results: the CPU's instruction set or the GPU's model; both affect the last digits."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted while work must not stop, raised otherwise; the second one ends the process."""
+"""Deferred SIGINT and SIGTERM: held in critical sections, raised elsewhere; a second signal kills the process."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from types import FrameType
 from typing import Any, Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides; the second signal leaves no time for it
+_SHOW_CURSOR = b"\x1b[?25h"  # progress bars hide it, and a second signal kills before they restore it
 
 
 class Interrupted(KeyboardInterrupt):
-    """Work that Ctrl-C or SIGTERM has stopped.
+    """Raised when SIGINT (Ctrl-C) or SIGTERM stops the work.
 
     Attributes:
-        number: of the signal.
-        exit_code: 130 or 143, as a shell has it.
+        number: the signal number.
+        exit_code: 130 or 143, the shell's convention.
     """
 
     def __init__(self, number: int, command: str) -> None:
-        super().__init__(f"Interrupted. Go on with: {command}")
+        super().__init__(f"Interrupted. Resume with: {command}")
         self.number = number
         self.exit_code = 128 + number
 
 
 class Interruption:
-    """Takes Ctrl-C and SIGTERM inside a `with` block of the main thread, unless they are ignored there.
+    """Handles SIGINT and SIGTERM inside a `with` block of the main thread, unless the process ignores them.
 
     Args:
-        command: that goes on with the work; without one the signals are left alone.
+        command: resumes the work; with None the signal handlers are left unchanged.
 
     Attributes:
-        pending: the signal that came while it was held back, or None.
+        pending: the signal that was received, or None.
     """
 
     def __init__(self, command: str | None = None) -> None:
@@ -58,7 +58,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Only note a signal inside the block, for `stop`; it is raised at the end of the block at the latest."""
+        """Hold signals inside the block; a pending one is raised by `stop`, at the latest when the block ends."""
         self._held = True
         try:
             yield

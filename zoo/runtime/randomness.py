@@ -1,7 +1,7 @@
-"""Where random numbers come from: seeds that depend on nothing but the cell, and a scope that leaves no trace.
+"""Derived seeds, generators, scoped global randomness, and fast Bernoulli draws.
 
-A cell's seed and a purpose ("train", "epoch 3", "sample") give a seed of their own, so that no draw depends on the
-order in which things happen to run.
+Each draw has a seed derived from the cell's seed and a purpose ("train", "epoch 3", "sample"), so that no draw depends
+on the order of execution.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from torch import Generator, Tensor
 
 
 def derive_seed(seed: int, purpose: str) -> int:
-    """A 63-bit seed that is a pure function of (seed, purpose)."""
+    """Return a 63-bit seed, a pure function of (seed, purpose)."""
     digest = hashlib.sha256(f"zoo:{seed}:{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 def generator(seed: int, purpose: str, device: torch.device | None = None) -> Generator:
-    """A generator seeded by `derive_seed`, for draws on a device; None for the processor."""
+    """Return a generator seeded by `derive_seed`, for draws on a device; None is the CPU."""
     return Generator(device or "cpu").manual_seed(derive_seed(seed, purpose))
 
 
 @contextlib.contextmanager
 def scoped_randomness(seed: int) -> Iterator[None]:
-    """Seed the global state of torch, numpy and random inside the block; restore the caller's after it."""
+    """Seed the global state of torch, numpy and random inside the block, and restore the caller's state afterwards."""
     states = np.random.get_state(), random.getstate()
     gpus = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
     with torch.random.fork_rng(gpus):
@@ -46,13 +46,13 @@ def scoped_randomness(seed: int) -> Iterator[None]:
 def bernoulli(p: Tensor, generator: Generator | None = None) -> Tensor:
     """Draw bits b with P(b = 1) = p, as 0.0 and 1.0 in p's shape and dtype.
 
-    b = 1 where u < p, for a u of 24 bits. The 16 high bits are b's own: one 64-bit draw gives four of them, and draws
-    are what costs. The 8 low bits are drawn once a call. Hence P(b = 1) is p rounded up to a multiple of 2^-24, as it
-    is with `torch.rand` in float32, and two bits of one call have a covariance of 2^-34 at most.
+    b = 1 where u < p, with a u of 24 bits. Its 16 high bits are drawn for each b, four per 64-bit draw, because draws
+    dominate the cost; its 8 low bits are drawn once per call. Hence P(b = 1) is p rounded up to a multiple of 2^-24, as
+    with `torch.rand` in float32, and two bits of one call have a covariance of at most 2^-34.
 
     Args:
-        p: probabilities in [0, 1]; 0 gives 0 and 1 gives 1, always.
-        generator: where the draws come from; None takes torch's global state.
+        p: probabilities in [0, 1]; 0 always gives 0, and 1 always gives 1.
+        generator: source of the draws; None uses torch's global state.
     """
     n = p.numel()
     draws = torch.empty(-(-n // 4), dtype=torch.int64, device=p.device).random_(-(2**63), None, generator=generator)

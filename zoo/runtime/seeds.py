@@ -1,6 +1,6 @@
-"""The fixed seeds of the protocol. None is ever a training seed."""
+"""Fixed seeds of the protocol, never used for training."""
 
-SPLIT_SEED = 0  # of training, validation and test splits
-BITS_SEED = 0  # of the bits that samples and test images are compared as, in separate streams
-REFERENCE_SEED = 0  # of the halving of the test split
-FEATURE_SEED = 0  # of the feature network
+SPLIT_SEED = 0  # training, validation and test splits
+BITS_SEED = 0  # bits drawn from samples and from test images for the comparison, in separate streams
+REFERENCE_SEED = 0  # halving of the test split
+FEATURE_SEED = 0  # feature network

@@ -1,7 +1,7 @@
-"""One thread per process for torch, OpenBLAS and OpenMP: the same numbers on every machine load, and no stalls.
+"""One thread per process for torch, OpenBLAS and OpenMP: results and speed that do not depend on the machine's load.
 
-Two threads lose most of their speed when a neighbour is busy, and sums in another order give other last digits.
-Processes of the zoo's own set the environment before any import; `single_thread` serves a caller's process.
+Two threads lose most of their speed when another process is busy, and a different order of summation changes the last
+digits. Worker processes set the environment before any import; `single_thread` is for the caller's process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ENVIRONMENT = {
 
 @contextlib.contextmanager
 def single_thread() -> Iterator[None]:
-    """Compute on one thread inside the block; restore the caller's numbers after it."""
+    """Compute on one thread inside the block, and restore the caller's thread counts afterwards."""
     import torch
     from threadpoolctl import threadpool_limits
 

@@ -1,7 +1,7 @@
-"""`zoo --trace-hooks`: which plugin's hooks were called, how often, and how long they took. Imports no torch.
+"""`zoo --trace-hooks`: count and time the hook calls of each plugin. Does not import torch.
 
-Each process counts its own: a command prints its table to standard error at the end, a cell of a comparison to its
-`output.log`.
+Each process counts its calls: a command prints its table to standard error when it ends, a cell of a comparison to
+its `output.log`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _began: list[float] = []
 
 
 def asked_for() -> bool:
-    """Whether hooks are to be traced in this process."""
+    """Whether hooks are traced in this process."""
     return bool(os.environ.get(VARIABLE))
 
 
@@ -37,10 +37,10 @@ def trace(manager: pluggy.PluginManager, plugin: str) -> None:
 
 
 def summary() -> list[str]:
-    """A line per plugin and hook, the longest in sum first; nothing if no hook was called."""
+    """Return one line per plugin and hook, sorted by total time; no lines if no hook was called."""
     if not _calls:
         return []
-    lines = [f"{'plugin':24} {'hook':16} {'calls':>8} {'seconds':>10} {'ms a call':>10}"]
+    lines = [f"{'plugin':24} {'hook':16} {'calls':>8} {'seconds':>10} {'ms/call':>10}"]
     for (plugin, hook), seconds in sorted(_calls.items(), key=lambda item: -sum(item[1])):
         total, count = sum(seconds), len(seconds)
         lines.append(f"{plugin:24} {hook:16} {count:8,} {total:10.3f} {1000 * total / count:10.3f}")

@@ -1,7 +1,7 @@
-"""Averaged weights: an exponential moving average over the steps, bias-corrected.
+"""Bias-corrected exponential moving average of the weights.
 
 a_t = a_{t-1} + (w_t - a_{t-1}) (1 - d) / (1 - d^t), which is the usual average divided by 1 - d^t (Adam's correction;
-Kingma & Ba 2015, section 3): after one step it is the weights themselves, not a mixture with zeros.
+Kingma & Ba 2015, section 3): after one step it equals the weights, not a mixture with zeros.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Average:
     """The averaged parameters of a module.
 
     Args:
-        module: whose parameters; buffers are left as they are.
+        module: the module whose parameters are averaged; buffers are not.
         decay: d, in (0, 1).
     """
 
@@ -30,7 +30,7 @@ class Average:
         self._values = [parameter.detach().clone() for parameter in self._parameters]
 
     def update(self) -> None:
-        """Take the weights of one more step into the average."""
+        """Add the weights of one more step to the average."""
         self._steps += 1
         weight = (1 - self._decay) / (1 - self._decay**self._steps)
         with torch.no_grad():
@@ -38,7 +38,7 @@ class Average:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Put the averages into the module inside the block; the last weights after it."""
+        """Use the averages in the module inside the block, and restore the last weights afterwards."""
         last = [parameter.detach().clone() for parameter in self._parameters]
         self.keep()
         try:
@@ -47,15 +47,15 @@ class Average:
             self._copy(last)
 
     def keep(self) -> None:
-        """Put the averages into the module for good."""
+        """Replace the module's weights by the averages."""
         self._copy(self._values)
 
     def state(self) -> State:
-        """The averages, and over how many steps they are taken."""
+        """Return the averages and their number of steps."""
         return State({str(number): value for number, value in enumerate(self._values)}, {"steps": self._steps})
 
     def restore(self, state: State) -> None:
-        """Go on from averages taken before."""
+        """Restore saved averages."""
         self._steps = state.facts["steps"]
         torch._foreach_copy_(self._values, [state.tensors[str(number)] for number in range(len(self._values))])
 

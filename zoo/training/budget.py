@@ -1,4 +1,4 @@
-"""How long a model trains: an amount that is the same for every contestant. Imports no torch."""
+"""The training budget, the same for every contestant. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,9 @@ Unit = Literal["epochs", "steps", "seconds"]
 _UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
-def check_save_every(seconds: float) -> None:
-    """Refuse a time from one saved state to the next that is none."""
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise ConfigError(f"A state is saved every so many seconds, a finite number from 0 on, got {seconds}.")
-
-
 @dataclass(frozen=True)
 class TrainingBudget:
-    """A training budget: so many epochs, steps, or seconds of training."""
+    """A number of epochs, steps, or seconds of training."""
 
     value: float
     unit: Unit
@@ -34,13 +28,13 @@ class TrainingBudget:
 
     @classmethod
     def choose(cls, *, epochs: float | None, steps: float | None, seconds: float | None) -> Self | None:
-        """The one that was given, or None; refuse two."""
+        """Return the budget that was given, or None; refuse more than one."""
         amounts = [
             cls(value, unit) for unit, value in zip(_UNITS, (epochs, steps, seconds), strict=True) if value is not None
         ]
         if len(amounts) > 1:
             raise ConfigError(
-                f"A budget is given in epochs, steps or seconds, got {' and '.join(map(str, amounts))}; keep one."
+                f"Give the budget in epochs, steps or seconds, got {' and '.join(map(str, amounts))}; keep one."
             )
         return amounts[0] if amounts else None
 

@@ -1,7 +1,8 @@
-"""`state.safetensors`: a training saves itself while it goes on, and goes on from there after whatever ended it."""
+"""`state.safetensors`: checkpoints of a training, from which it can be resumed after an interruption or a crash."""
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -13,7 +14,6 @@ from zoo.errors import ConfigError
 from zoo.files.storage import write_atomically, writing
 from zoo.files.tensor_file import write
 from zoo.runtime.interruption import Interruption
-from zoo.training.budget import check_save_every
 from zoo.training.state import Part, State
 
 FILE = "state.safetensors"
@@ -21,35 +21,36 @@ FILE = "state.safetensors"
 
 @dataclass(frozen=True)
 class CheckpointPolicy:
-    """How a run saves its state.
+    """When a run is saved, and where it starts.
 
     Args:
-        every: seconds from one state to the next; 0 saves after each step.
-        keep: how many of the last states stay.
-        begin: the state file to go on from; None begins at the first step.
-        allow_changes: go on from it although something differs that it depends on.
+        every: seconds from one checkpoint to the next; 0 saves after each step.
+        keep: how many of the last checkpoints are kept.
+        start: the checkpoint to continue from; None starts at the first step.
+        allow_changes: continue although data, settings, versions or threads differ from those of the checkpoint.
     """
 
     every: float = 30.0
     keep: int = 2
-    begin: Path | None = None
+    start: Path | None = None
     allow_changes: bool = False
 
     def __post_init__(self) -> None:
-        check_save_every(self.every)
+        if not (math.isfinite(self.every) and self.every >= 0):
+            raise ConfigError(f"save_every must be a finite number of seconds >= 0, got {self.every}.")
         if self.keep < 1:
-            raise ConfigError(f"A run keeps its last state at least, got {self.keep} states to keep; give 1 or more.")
+            raise ConfigError(f"keep must be at least 1, got {self.keep}.")
 
 
 class States:
-    """The states of one run: `state.safetensors`, and before it `state-STEP.safetensors`.
+    """The checkpoints of one run: the newest is `state.safetensors`, earlier ones are `state-STEP.safetensors`.
 
     Args:
         folder: of the run.
         saving: when, and how many.
-        facts: plain values that each state file carries.
-        interruption: what may have to be obeyed after a step.
-        newest: step of the state in `state.safetensors`; None if there is none, or none to keep.
+        facts: plain values that each checkpoint carries.
+        interruption: a signal that may be pending after a step.
+        newest: step of the checkpoint in `state.safetensors`; None if there is none to keep.
     """
 
     def __init__(
@@ -66,15 +67,15 @@ class States:
 
     @property
     def due(self) -> bool:
-        """Whether the state has to be saved after this step."""
+        """Whether a checkpoint is due after this step."""
         return time.monotonic() >= self._next or self._interruption.pending is not None
 
     def save(self, parts: Mapping[str, Part], step: int) -> None:
-        """Write the state of all parts, then stop if a signal asks for it.
+        """Write a checkpoint of all parts, then stop if a signal is pending.
 
         Raises:
-            DivergedError: if a loss is not finite; the last state stays.
-            ZooError: if it cannot be written; the last state stays.
+            DivergedError: if a loss is not finite; the last checkpoint is kept.
+            ZooError: if it cannot be written; the last checkpoint is kept.
             Interrupted: after Ctrl-C or SIGTERM.
         """
         state = State.of(parts)
@@ -89,30 +90,30 @@ class States:
         self._interruption.stop()
 
     def _set_aside(self, path: Path) -> None:
-        """Give the newest state a second name, under which it stays when the next one takes the first."""
+        """Give the newest checkpoint a second name, which it keeps when the next one takes the first."""
         newest = self._folder / FILE
         try:
             os.link(newest, path)
         except FileExistsError:
             pass
-        except OSError:  # a disk without second names
+        except OSError:  # a file system without hard links
             with writing(path):
                 write_atomically(path, newest.read_bytes())
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The state to go on from, if one was saved."""
+    """Return the newest checkpoint, if there is one."""
     return folder / FILE if (folder / FILE).exists() else None
 
 
 def remove_states(folder: Path) -> None:
-    """Remove every state: nothing will go on from here."""
+    """Remove every checkpoint of a run."""
     for path in [folder / FILE, *earlier_states(folder)]:
         with writing(path):
             path.unlink(missing_ok=True)
 
 
 def earlier_states(folder: Path) -> list[Path]:
-    """The states before the newest, the latest first."""
+    """Return the checkpoints before the newest, the latest first."""
     numbered = ((path.stem.removeprefix("state-"), path) for path in folder.glob("state-*.safetensors"))
     return [path for _, path in sorted(((int(n), path) for n, path in numbered if n.isdecimal()), reverse=True)]

@@ -1,4 +1,4 @@
-"""What differs between what was begun and what would go on. Imports no torch."""
+"""Differences between the conditions of a run and those under which it is resumed. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two nested mappings of plain values, each in a clause."""
+    """Return the differences between two nested mappings of plain values, one clause each."""
     before, after = _flat(then), _flat(now)
     return [
         f"{key} {before.get(key, 'absent')} then, {after.get(key, 'absent')} now"
@@ -25,5 +25,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    """A value as JSON would give it back: a tuple is a list."""
+    """Return a value as JSON would give it back: a tuple is a list."""
     return str(list(value) if isinstance(value, tuple) else value)

@@ -1,4 +1,4 @@
-"""What has diverged goes no further: a loss or a weight that is nan or infinite ends the training."""
+"""Divergence checks: a loss or weight that is nan or infinite ends the training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from zoo.errors import DivergedError
 
 
 def check_values(values: Mapping[str, float], step: int, learning_rate: float) -> None:
-    """Every mean loss must be finite.
+    """Check that every mean loss is finite.
 
     Raises:
-        DivergedError: naming the first that is not.
+        DivergedError: names the first that is not.
     """
     for name, value in values.items():
         if not math.isfinite(value):
@@ -23,10 +23,10 @@ def check_values(values: Mapping[str, float], step: int, learning_rate: float) -
 
 
 def check_weights(module: nn.Module, step: int, learning_rate: float) -> None:
-    """Every parameter must be finite, and no buffer nan; a buffer may be infinite, as a mask is.
+    """Check that every parameter is finite and no buffer is nan; buffers may be infinite (masks).
 
     Raises:
-        DivergedError: naming the first that is not.
+        DivergedError: names the first that is not.
     """
     for name, parameter in module.named_parameters():
         if not _finite(parameter):

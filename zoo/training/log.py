@@ -14,15 +14,15 @@ FILE = "metrics.jsonl"
 
 @dataclass(frozen=True)
 class Report:
-    """The mean losses since the last report, and where the training stands.
+    """The mean losses since the last report, and the progress of the training.
 
     Attributes:
-        epoch: whole passes through the training split.
-        step: updates.
-        seconds: since the training began.
-        progress: share of the budget that is used, in [0, 1].
-        learning_rate: of the last step.
-        losses: mean over the steps since the last line, by name; `valid_loss` where it was measured.
+        epoch: complete passes through the training split.
+        step: number of updates.
+        seconds: time since the training started.
+        progress: used share of the budget, in [0, 1].
+        learning_rate: learning rate of the last step.
+        losses: means over the steps since the last line, by name; with `valid_loss` if it was measured.
     """
 
     epoch: int
@@ -34,7 +34,7 @@ class Report:
 
 
 class Log:
-    """Appends reports to a run folder's `metrics.jsonl`, or to nothing without a folder."""
+    """Appends reports to a run folder's `metrics.jsonl`; without a folder, does nothing."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / FILE
@@ -50,18 +50,18 @@ class Log:
 
     @property
     def length(self) -> int:
-        """Bytes that are written."""
+        """Length in bytes."""
         return self._path.stat().st_size if self._path is not None and self._path.exists() else 0
 
     def settle(self) -> int:
-        """Bring what is written to the disk, and return its length in bytes."""
+        """Sync the log to disk and return its length in bytes."""
         if self._path is not None and self._path.exists():
             with writing(self._path), self._path.open("rb") as file:
                 os.fsync(file.fileno())
         return self.length
 
     def cut(self, length: int) -> None:
-        """Forget what was written after `length` bytes."""
+        """Truncate the log to `length` bytes."""
         if self._path is not None and self.length > length:
             with writing(self._path):
                 os.truncate(self._path, length)

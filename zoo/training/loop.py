@@ -1,6 +1,6 @@
-"""The trainer: one loop for every model with a `loss`. Data in one tensor, indexed by a permutation per epoch.
+"""The training loop for models with a `loss`: data in one tensor, indexed by one permutation per epoch.
 
-On a GPU no step waits for it: the losses are added up there, and read at the end of an epoch.
+On a GPU no step synchronises: losses are summed on the device and read at the end of an epoch.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def run(
     states: States | None = None,
     begin: State | None = None,
 ) -> None:
-    """Minimise the plugin's `loss` until the budget is used or early stopping ends it.
+    """Minimise the plugin's `loss` until the budget is used up or early stopping ends the training.
 
     Args:
-        plugin, module: what is trained.
-        settings: of the optimiser.
+        plugin, module: the model to train.
+        settings: optimiser settings.
         budget: the meter.
-        seed: of the cell; the permutation is a pure function of (seed, epoch).
+        seed: seed of the cell; the permutation is a pure function of (seed, epoch).
         data: the training split, and the validation split for early stopping.
-        bits: whether the model is shown bits, drawn anew each epoch from the examples as probabilities.
-        states: where the state is saved when it is due, and at the end.
-        begin: where to go on from; None begins at the first step.
+        bits: whether the model is trained on bits, drawn anew each epoch with the examples as probabilities.
+        states: writes checkpoints when due, and at the end.
+        begin: training state to resume from; None starts at the first step.
 
     Raises:
         DivergedError: if a loss, or at the end a weight, is not finite.
@@ -74,7 +74,7 @@ def run(
             losses = loss(model=module, x=bernoulli(x, draws) if bits else x, generator=draws, step=step)
             if step.index == 0:
                 _check_losses(losses, plugin)
-            for parameter in trained:  # a tenth of what the optimiser's own zero_grad takes
+            for parameter in trained:  # ten times as fast as the optimiser's zero_grad
                 parameter.grad = None
             losses["loss"].backward()
             if settings.clip:
@@ -84,7 +84,7 @@ def run(
                 average.update()
             budget.step(module, **losses)
             if budget.exhausted or budget.index % budget.per_epoch == 0:
-                break  # what stands at the end of an epoch belongs to its last step
+                break  # validation and checkpoint at the end of an epoch follow its last step
             if states and states.due:
                 _save(states, parts, module, budget)
         if stopping:
@@ -112,7 +112,7 @@ def _parts(
     average: Average | None,
     stopping: _EarlyStopping | None,
 ) -> dict[str, Part]:
-    """Everything that changes from step to step, by name."""
+    """Return everything that changes from step to step, by name."""
     found: dict[str, Part | None] = {
         "module": ModuleState(module),
         "optimiser": OptimiserState(optimiser),
@@ -125,13 +125,13 @@ def _parts(
 
 
 def _save(states: States, parts: Mapping[str, Part], module: nn.Module, budget: Meter) -> None:
-    """Save a state whose weights are finite."""
+    """Save a checkpoint, after checking that the weights are finite."""
     check_weights(module, budget.index, budget.learning_rate)
     states.save(parts, budget.index)
 
 
 def _examples(data: Data, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """From indices to standardised training examples, both on the device; on the processor only the batch is copied."""
+    """Return a function from indices to standardised training examples on the device; it copies only the batch."""
     train = data.train.to(device)
     if data.standardisation is None:
         return lambda index: train.index_select(0, index)
@@ -140,7 +140,7 @@ def _examples(data: Data, device: torch.device) -> Callable[[Tensor], Tensor]:
 
 
 class _EarlyStopping:
-    """Keeps the best weights, and says when `patience` epochs have brought no better validation loss."""
+    """Keeps the best weights, and stops after `patience` epochs without a better validation loss."""
 
     def __init__(self, patience: int, module: nn.Module) -> None:
         self._patience = patience
@@ -150,7 +150,7 @@ class _EarlyStopping:
         self._weights: dict[str, Tensor] = {}
 
     def update(self, value: float) -> bool:
-        """Take one more validation loss, with its weights in the module; True to stop."""
+        """Record the validation loss of the module's current weights; return True to stop."""
         if value < self._best:
             self._best, self._waited = value, 0
             self._weights = {key: tensor.clone() for key, tensor in self._module.state_dict().items()}
@@ -159,16 +159,16 @@ class _EarlyStopping:
         return self._waited >= self._patience
 
     def keep_best(self) -> None:
-        """Put the best weights into the module for good."""
+        """Load the best weights into the module."""
         if self._weights:
             self._module.load_state_dict(self._weights)
 
     def state(self) -> State:
-        """The best weights so far, their loss, and for how many epochs none was better."""
+        """Return the best weights so far, their loss, and the number of epochs since."""
         return State(self._weights, {"best": self._best if self._weights else None, "waited": self._waited})
 
     def restore(self, state: State) -> None:
-        """Go on from what was best before."""
+        """Restore saved best weights."""
         self._best = math.inf if state.facts["best"] is None else state.facts["best"]
         self._waited = state.facts["waited"]
         self._weights = {name: value.clone() for name, value in state.tensors.items()}
@@ -177,7 +177,7 @@ class _EarlyStopping:
 def _validate(
     plugin: Plugin, module: nn.Module, valid: Tensor, step: Step, seed: int, size: int, *, bits: bool
 ) -> float:
-    """Mean `loss` over the validation split in evaluation mode; the same draws at every epoch."""
+    """Return the mean `loss` over the validation split in evaluation mode, with the same draws at every epoch."""
     draws: Generator = generator(seed, "validation", valid.device)
     total = 0.0
     module.eval()
@@ -190,7 +190,7 @@ def _validate(
 
 
 def _check_losses(losses: Any, plugin: Plugin) -> None:
-    """The answer of `loss`, checked once: afterwards only its finiteness is."""
+    """Check the return value of `loss` at the first step; later steps only check that it is finite."""
     where = f"The hook 'loss' of {plugin.source}"
     if not isinstance(losses, dict) or "loss" not in losses:
         raise PluginError(f"{where} must return a dictionary with the key 'loss', got {losses!r:.80}.")
@@ -210,7 +210,7 @@ def _optimiser(settings: Training, parameters: list[nn.Parameter]) -> torch.opti
 
 
 def _update(settings: Training, optimiser: torch.optim.Optimizer) -> Callable[[], Any]:
-    """The optimiser's step; of plain SGD it is the formula, as what torch does around it costs more than it does."""
+    """Return the optimiser's step; for plain SGD its formula, because torch's overhead exceeds the computation."""
     if settings.optimiser != "sgd" or settings.momentum or settings.weight_decay:
         return optimiser.step
 
@@ -225,7 +225,7 @@ def _update(settings: Training, optimiser: torch.optim.Optimizer) -> Callable[[]
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, settings: Training, progress: float) -> float:
-    """Set and return the step size at this share of the budget."""
+    """Set and return the learning rate at this share of the budget."""
     rate = settings.learning_rate * schedule(settings, progress)
     for group in optimiser.param_groups:
         group["lr"] = rate
@@ -233,7 +233,7 @@ def _set_rate(optimiser: torch.optim.Optimizer, settings: Training, progress: fl
 
 
 def schedule(settings: Training, progress: float) -> float:
-    """The factor of the step size at `progress` in [0, 1]: a linear warm-up, then the card's schedule down to 0."""
+    """Factor of the learning rate at `progress` in [0, 1]: a linear warm-up, then the card's schedule, down to 0."""
     if progress < settings.warmup:
         return progress / settings.warmup
     rest = (progress - settings.warmup) / (1 - settings.warmup)

@@ -1,4 +1,4 @@
-"""The meter of a training: it counts steps, logs losses, and says how much of the amount is used."""
+"""The meter of a training: it counts steps, logs losses, and measures how much of the budget is used."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Progress = Callable[[Report], None]
 
 @dataclass
 class Step:
-    """Where training stands when `loss` is called.
+    """The progress of training when `loss` is called.
 
     Attributes:
-        index: updates so far, 0 at the first.
-        epoch: passes through the training split so far, 0 during the first.
-        progress: share of the budget that is used, in [0, 1].
+        index: number of updates so far, 0 at the first.
+        epoch: complete passes through the training split so far, 0 during the first.
+        progress: used share of the budget, in [0, 1].
     """
 
     index: int = 0
@@ -37,14 +37,14 @@ class Step:
 
 
 class Meter:
-    """The meter of a training: counts steps, logs losses, says how much is used.
+    """The meter of a training: counts steps, logs losses, measures how much of the budget is used.
 
-    The core's loop and a plugin's `fit` share it: call `step` after every update, while it is not `exhausted`.
+    Used by the core's loop and by a plugin's `fit`: call `step` after every update, until it is `exhausted`.
 
     Attributes:
-        amount: what there is to use.
-        per_epoch: steps in one pass through the training split.
-        index: steps so far.
+        amount: the training budget.
+        per_epoch: number of steps in one pass through the training split.
+        index: number of steps so far.
     """
 
     def __init__(
@@ -64,36 +64,36 @@ class Meter:
 
     @property
     def epoch(self) -> int:
-        """Whole passes through the training split so far."""
+        """Complete passes through the training split so far."""
         return self.index // self.per_epoch
 
     @property
     def seconds(self) -> float:
-        """Time since the training began."""
+        """Time since the training started."""
         return time.monotonic() - self._start
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used, in [0, 1]."""
+        """Used share of the budget, in [0, 1]."""
         used = self.seconds / self.amount.value if self._steps is None else self.index / self._steps
         return min(used, 1.0)
 
     @property
     def exhausted(self) -> bool:
-        """Whether training has to end now."""
+        """Whether training must stop."""
         return self.stopped or self.progress >= 1.0
 
     def step(self, model: nn.Module, **losses: Tensor | float) -> None:
         """Count one update and log its losses (scalars).
 
         Raises:
-            PluginError: for a step beyond the budget, which is everybody's.
-            DivergedError: if a loss is nan or infinite; noticed at the end of each epoch, and before a state is saved.
+            PluginError: if the budget, which is the same for every contestant, is already used up.
+            DivergedError: if a loss is nan or infinite; checked at the end of each epoch and before each checkpoint.
         """
         if self.index == self._steps:
             raise PluginError(
-                f"The budget of {self.amount}, {self._steps} steps here, is used up; a fit ends when budget.exhausted "
-                "says so."
+                f"The budget of {self.amount} ({self._steps} steps) is used up; fit must stop when budget.exhausted is "
+                "true."
             )
         self.index += 1
         self._count += 1
@@ -106,7 +106,7 @@ class Meter:
             self._show(self._report())
 
     def flush(self, **validation: float) -> None:
-        """Write the mean losses since the last flush as one line of the log, and show it."""
+        """Write the mean losses since the last flush as one line of the log, and report it."""
         if self._count == 0 and not validation:
             return
         report = self._report(validation)
@@ -115,7 +115,7 @@ class Meter:
         self._show(report)
 
     def state(self) -> State:
-        """How much is used, and what the next line of the log is made of; the log is on the disk up to here.
+        """Return the used budget and the losses not yet logged, after syncing the log to disk.
 
         Raises:
             DivergedError: if a loss since the last line is nan or infinite.
@@ -132,7 +132,7 @@ class Meter:
         return State({str(number): total for number, total in enumerate(self._sums.values())}, facts)
 
     def restore(self, state: State) -> None:
-        """Go on from what was used before; the log is cut to what it was."""
+        """Restore a saved state, and truncate the log to its length at that time."""
         self.index, self.stopped, self._count = (state.facts[key] for key in ("steps", "stopped", "count"))
         self._start = time.monotonic() - state.facts["seconds"]
         self._sums = {name: state.tensors[str(number)].clone() for number, name in enumerate(state.facts["losses"])}
@@ -149,11 +149,11 @@ class Meter:
         return Report(self.epoch, self.index, self.seconds, self.progress, self.learning_rate, losses)
 
 
-Budget = Meter  # its public name in version 0.1 of the contract
+Budget = Meter  # public name in version 0.1 of the contract
 
 
 def _steps(amount: TrainingBudget, per_epoch: int) -> int | None:
-    """The number of updates that an amount allows; None if time decides."""
+    """Return the number of updates in a budget; None for a budget of time."""
     if amount.unit == "seconds":
         return None
     return max(1, round(amount.value * per_epoch)) if amount.unit == "epochs" else int(amount.value)

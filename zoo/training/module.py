@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict
 from math import ceil
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,13 +16,13 @@ from zoo.data.dataset import Data
 from zoo.errors import PluginError
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
-from zoo.runtime.devices import CPU, describe_device, device_of
+from zoo.runtime.devices import describe_device, device_of
 from zoo.runtime.interruption import Interruption
 from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
 from zoo.runtime.seeds import SPLIT_SEED
-from zoo.training.budget import TrainingBudget
-from zoo.training.checkpoints import CheckpointPolicy, States
+from zoo.training.checkpoints import States
 from zoo.training.divergence import check_weights
+from zoo.training.job import TrainingJob
 from zoo.training.log import Log
 from zoo.training.loop import run
 from zoo.training.meter import Meter, Progress
@@ -32,50 +30,30 @@ from zoo.training.record import Record
 from zoo.training.start_point import StartPoint
 from zoo.training.state import ModuleState
 
-if TYPE_CHECKING:
-    from zoo.training.resolved import Resolved
 
-
-def train_module(
-    resolved: Resolved,
-    data: Data,
-    seed: int,
-    amount: TrainingBudget,
-    folder: Path | None = None,
-    progress: Progress | None = None,
-    saving: CheckpointPolicy | None = None,
-    interruption: Interruption | None = None,
-    about: Mapping[str, Any] | None = None,
-    device: torch.device = CPU,
-) -> Model:
-    """Train the model of a contestant, without a latent density, on one thread as `single_thread` sets it.
+def train_module(job: TrainingJob, progress: Progress | None = None, interruption: Interruption | None = None) -> Model:
+    """Train the model of a job, without a latent density, on one thread as `single_thread` sets it.
 
     The caller's global random state is left as it was.
 
     Args:
-        resolved: the contestant.
-        data: what it is trained on.
-        seed: of everything random.
-        amount: the budget.
-        folder: where `metrics.jsonl`, `run.json` and the states are written; None writes nothing.
-        progress: takes the reports.
-        saving: how the state is saved, and where to begin; None saves none and begins at the first step.
+        job: what to train.
+        progress: called with the reports.
         interruption: the signals that the training obeys between two steps.
-        about: further plain values for `run.json`.
-        device: where it is trained, and stays.
 
     Raises:
-        CheckpointError: if the state to begin with does not fit.
+        CheckpointError: if the checkpoint to start from does not fit.
         DivergedError: if a loss or weight is not finite.
-        Interrupted: after Ctrl-C or SIGTERM, once the state is saved.
+        Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
     """
+    resolved, data, seed, folder, device = job.resolved, job.data, job.seed, job.folder, job.device
     plugin, settings = resolved.plugin, resolved.training
     bits = plugin.card.trains_on_bits(resolved.config, data.spec.support)
     interruption = interruption or Interruption()
     protocol = {
         "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
         "seed": seed,
-        "budget": str(amount),
+        "budget": str(job.budget),
         "training": settings.model_dump(mode="json"),
         "versions": versions(plugin, *plugin.extensions),
         "extensions": [extension.qualified for extension in plugin.extensions],
@@ -86,31 +64,31 @@ def train_module(
         **chosen,
         **protocol,
         "data": data.sha256,
-        "budget": f"{amount.value} {amount.unit}",
+        "budget": f"{job.budget.value} {job.budget.unit}",
         **_machine(device),
     }
-    beginning = StartPoint.of(depends_on, saving, Log(folder))
-    if beginning.changes:
-        protocol["changes"] = beginning.changes
-    record = Record(folder, {**(about or {}), **chosen, "amount": asdict(amount), **beginning.history, **protocol})
+    start = StartPoint.of(depends_on, job.checkpoints, Log(folder))
+    if start.changes:
+        protocol["changes"] = start.changes
+    record = Record(folder, {**job.about, **chosen, "amount": asdict(job.budget), **start.history, **protocol})
     with scoped_randomness(derive_seed(seed, "build")):
         module = built(plugin, resolved.config, data.spec)
         if plugin.implements("initialise"):
             plugin.hooks.initialise(model=module, train=data.standardise(data.train))
     module.to(device)
-    if beginning.state:
-        ModuleState(module).check(beginning.state.part("module"))  # before the run is written down as another
+    if start.state:
+        ModuleState(module).check(start.state.part("module"))  # before run.json is overwritten
     record.begin()
-    budget = Meter(amount, ceil(len(data.train) / settings.batch_size), folder, progress)
-    with record.ending(budget), scoped_randomness(derive_seed(seed, "train")):
+    meter = Meter(job.budget, ceil(len(data.train) / settings.batch_size), folder, progress)
+    with record.ending(meter), scoped_randomness(derive_seed(seed, "train")):
         if plugin.implements("fit"):
-            _fit(plugin, module, data, seed, budget)
+            _fit(plugin, module, data, seed, meter)
         else:
             states = None
-            if folder and saving:
-                states = States(folder, saving, beginning.facts, interruption, beginning.newest)
+            if folder and job.checkpoints:
+                states = States(folder, job.checkpoints, start.facts, interruption, start.newest)
             with interruption.held():
-                run(plugin, module, settings, budget, seed, data, bits=bits, states=states, begin=beginning.state)
+                run(plugin, module, settings, meter, seed, data, bits=bits, states=states, begin=start.state)
     return Model(
         plugin,
         module.eval(),
@@ -134,29 +112,29 @@ def built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:
 
 
 def versions(*plugins: Plugin) -> dict[str, str]:
-    """Of Python, torch, the core and these plugins' distributions."""
+    """Return the versions of Python, torch, genzoo and the given plugins."""
     from zoo.version import __version__
 
     found = {"python": platform.python_version(), "torch": torch.__version__, "genzoo": __version__}
     return found | {plugin.distribution: plugin.version for plugin in plugins if plugin.distribution}
 
 
-def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, budget: Meter) -> None:
-    """Let a plugin train its module by itself."""
+def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, meter: Meter) -> None:
+    """Let a plugin train its module with its `fit` hook."""
     device = device_of(module)
     train, valid = (data.standardise(split).to(device) for split in (data.train, data.valid))
     draws = generator(seed, "training", device)
     module.train()
-    plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=budget)
-    budget.flush()
-    check_weights(module, budget.index, budget.learning_rate)
+    plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=meter)
+    meter.flush()
+    check_weights(module, meter.index, meter.learning_rate)
 
 
 def _machine(device: torch.device) -> dict[str, Any]:
-    """What changes the last digits of a sum."""
+    """Return what the last digits of a sum depend on."""
     return {"threads": torch.get_num_threads(), "processor": describe_device(device)}
 
 
 def _changes(options: Config) -> dict[str, Any]:
-    """The settings that differ from the card's defaults."""
+    """Return the settings that differ from the card's defaults."""
     return options.model_dump(mode="json", exclude_defaults=True)

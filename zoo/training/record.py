@@ -1,4 +1,4 @@
-"""`run.json`: what a run is, written before its first step, so that it can be resumed; and how it ended."""
+"""`run.json`: the description of a run, written before its first step so that it can be resumed, and how it ended."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Record:
         self._folder, self._facts = folder, facts
 
     def begin(self) -> None:
-        """Write the run down, with the status `training`."""
+        """Write `run.json` with the status `training`."""
         self._write("training")
 
     @contextlib.contextmanager
-    def ending(self, budget: Meter) -> Iterator[None]:
-        """Around the training: its status becomes `trained`, `diverged`, `interrupted` or `failed`."""
+    def ending(self, meter: Meter) -> Iterator[None]:
+        """Context manager for the training: sets its status to `trained`, `diverged`, `interrupted` or `failed`."""
         status = "failed"
         try:
             yield
@@ -45,7 +45,7 @@ class Record:
             raise
         finally:
             with contextlib.nullcontext() if status == "trained" else contextlib.suppress(ZooError):
-                self._write(status, seconds=budget.seconds, steps=budget.index)
+                self._write(status, seconds=meter.seconds, steps=meter.index)
 
     def _write(self, status: str, **more: Any) -> None:
         if self._folder:
@@ -54,10 +54,10 @@ class Record:
 
 
 def check_unused(folder: Path) -> None:
-    """Refuse a folder that holds a run: its state and its log would become another's.
+    """Refuse a folder that already contains a run: its checkpoints and log would be overwritten.
 
     Raises:
-        ConfigError: with the way to go on with that run.
+        ConfigError: with the command that resumes that run.
     """
     if (folder / FILE).exists():
-        raise ConfigError(f"{folder} holds a run; go on with it (zoo.resume), or give another folder.")
+        raise ConfigError(f"{folder} already contains a run; resume it with zoo.resume(), or choose another folder.")

@@ -24,12 +24,12 @@ class Resolved:
 
 
 def resolve(registry: PluginRegistry, contestant: Contestant) -> Resolved:
-    """Load what a contestant names and check all its settings, before any work.
+    """Load the plugins of a contestant and check all its settings, before any work.
 
     Raises:
         ConfigError, PluginError: for an unknown or broken plugin, a wrong setting, or a density of other codes.
     """
-    plugin = registry.plugin(contestant.model)
+    plugin = registry.plugin(contestant.model, contestant.group)
     card = plugin.card
     density = registry.plugin(contestant.density, "zoo.densities") if contestant.density else None
     if density and card.latent not in density.card.accepts:
@@ -45,10 +45,10 @@ def resolve(registry: PluginRegistry, contestant: Contestant) -> Resolved:
         Training.parse({**card.training.model_dump(), **contestant.training}, f"the training of {card.name}"),
         card.options.parse(contestant.options, f"the sampling of {card.name}"),
     )
-    unheeded = [f"train.{key}" for key in contestant.training if key not in TRAINING_KEYS_USED_BY_FIT]
-    if unheeded and plugin.implements("fit"):
+    unused = [f"train.{key}" for key in contestant.training if key not in TRAINING_KEYS_USED_BY_FIT]
+    if unused and plugin.implements("fit"):
         raise ConfigError(
-            f"{contestant.text}: {card.name} is trained by a fit of its own, which of train. is told batch_size alone; "
-            f"leave out {', '.join(unheeded)}, or choose among its own settings: zoo info {card.name}."
+            f"{contestant.text}: {card.name} defines its own fit() and only uses train.batch_size; remove "
+            f"{', '.join(unused)}, or use its own settings: zoo info {card.name}."
         )
     return resolved

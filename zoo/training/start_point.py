@@ -1,4 +1,4 @@
-"""Where a training begins: at its first step, or at a state that was saved, if nothing differs that it depends on."""
+"""Where a training starts: at its first step, or at a checkpoint whose conditions still hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Count = Annotated[int, Field(ge=0)]
 
 
 class _Budget(BaseModel):
-    """What must stand in a state of the budget that is used."""
+    """The meter's part of a checkpoint."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -35,7 +35,7 @@ class _Budget(BaseModel):
 
 
 class _Parts(BaseModel):
-    """The parts that each training has; `State.restore` checks the others, and what is inside."""
+    """The parts that every checkpoint has; `State.restore` checks the others, and their content."""
 
     model_config = ConfigDict(strict=True)
 
@@ -44,7 +44,7 @@ class _Parts(BaseModel):
 
 
 class _Facts(BaseModel):
-    """What must stand in a state file."""
+    """The fields of a checkpoint."""
 
     model_config = ConfigDict(strict=True)
 
@@ -58,15 +58,15 @@ class _Facts(BaseModel):
 
 @dataclass(frozen=True)
 class StartPoint:
-    """Where a training begins.
+    """Where a training starts.
 
     Attributes:
         depends_on: everything that its weights depend on, as nested plain values.
-        started: when it was begun for the first time.
-        state: what to go on from; None begins at the first step.
-        newest: step of the state in `state.safetensors`, if the training goes on from that one.
-        resumed: the steps at which it went on, with this one.
-        changes: what differed then, in clauses; with any, the weights are not those of an undisturbed training.
+        started: when it was first started.
+        state: the checkpoint to continue from; None starts at the first step.
+        newest: step of the checkpoint in `state.safetensors`, if the training continues from that one.
+        resumed: the steps at which the training was resumed, this one included.
+        changes: what differed each time, in clauses; if any, the weights differ from an uninterrupted training's.
     """
 
     depends_on: Mapping[str, Any]
@@ -78,29 +78,29 @@ class StartPoint:
 
     @classmethod
     def of(cls, depends_on: Mapping[str, Any], saving: CheckpointPolicy | None, log: Log) -> Self:
-        """What `saving` asks for; the log is emptied for a training that begins at its first step.
+        """Return the start that `saving` asks for; the log is emptied where a training starts at its first step.
 
         Raises:
-            CheckpointError: if the state cannot be read, or if something differs and changes are not allowed.
+            CheckpointError: if the checkpoint cannot be read, or something differs and changes are not allowed.
         """
         first = cls(depends_on, datetime.now(UTC).isoformat(timespec="seconds"))
-        if saving is None or saving.begin is None:
+        if saving is None or saving.start is None:
             log.cut(0)
             return first
-        facts, tensors = _read(saving.begin)
+        facts, tensors = _read(saving.start)
         found = differences(facts["depends_on"], depends_on)
         if log.length < facts["state"]["budget"]["log"]:
             found.append(f"{LOG} {facts['state']['budget']['log']} bytes then, {log.length} now")
         if found and not saving.allow_changes:
             raise CheckpointError(
-                f"{saving.begin} was saved by another training: {'; '.join(found)}. Go on with it all the same, and "
-                "not bit-identically, with --allow-changes (allow_changes=True)."
+                f"{saving.start} was saved under other conditions: {'; '.join(found)}. Continue from it, though not "
+                "bit-identically, with --allow-changes (allow_changes=True)."
             )
         return replace(
             first,
             started=facts["started"],
             state=State(tensors, facts["state"]),
-            newest=facts["step"] if saving.begin.name == FILE else None,
+            newest=facts["step"] if saving.start.name == FILE else None,
             resumed=(*facts["resumed"], facts["step"]),
             changes=(*facts["changes"], *found),
         )
@@ -112,24 +112,24 @@ class StartPoint:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Plain values for the states that follow."""
+        """Plain values for the checkpoints that follow."""
         return {"depends_on": self.depends_on, **self.history}
 
 
 def _read(file: Path) -> tuple[dict[str, Any], Any]:
-    """A state file, with the way out if it is damaged and an earlier one is there."""
+    """Read a checkpoint; an error names an earlier one if there is one."""
     try:
         facts, tensors = read(file)
     except CheckpointError as error:
         if others := [path for path in earlier_states(file.parent) if path != file]:
-            raise CheckpointError(f"{error} An earlier state: zoo train --resume {others[0]}.") from None
+            raise CheckpointError(f"{error} An earlier checkpoint: zoo train --resume {others[0]}.") from None
         raise
     if "state" not in facts:
-        raise CheckpointError(f"{file} is the model of a training, not its state; resume its folder: {file.parent}.")
+        raise CheckpointError(f"{file} is a trained model, not a checkpoint; resume its folder: {file.parent}.")
     try:
         _Facts.model_validate(facts)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise CheckpointError(f"{file} is no state of a training: {place}: {first['msg']}; train again.") from None
+        raise CheckpointError(f"{file} is not a valid checkpoint: {place}: {first['msg']}; train again.") from None
     return facts, tensors

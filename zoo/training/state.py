@@ -1,7 +1,7 @@
-"""What a training is between two steps: tensors and plain values that each of its parts gives and takes back.
+"""Training state between two steps: tensors and plain values, saved and restored by each part of a training.
 
-The parts are the module, the optimiser, the random numbers, the budget, and where they are used the averaged weights
-and early stopping. With all of them put back, the next step is bit for bit the step that it would have been.
+The parts are the module, the optimiser, the random number generators, the budget and, if used, the averaged weights and
+early stopping. After all of them are restored, the next step is bit-identical to that of an uninterrupted training.
 """
 
 from __future__ import annotations
@@ -21,75 +21,75 @@ from zoo.files.tensor_file import part
 
 @dataclass(frozen=True)
 class State:
-    """Tensors, and plain values that survive JSON."""
+    """Tensors, and plain values that can be stored as JSON."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, parts: Mapping[str, Part]) -> Self:
-        """The state of several parts; the name of a tensor begins with its part's."""
+        """Collect the state of several parts; tensor names start with the name of their part."""
         states = {name: each.state() for name, each in parts.items()}
         tensors = {f"{name}.{key}": value for name, state in states.items() for key, value in state.tensors.items()}
         return cls(tensors, {name: state.facts for name, state in states.items()})
 
     def restore(self, parts: Mapping[str, Part]) -> None:
-        """Put each part back; one that the state does not have begins as it is."""
+        """Restore each part; parts that the state does not contain keep their initial state."""
         for name, each in parts.items():
             if name in self.facts:
                 try:
                     each.restore(self.part(name))
                 except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
                     raise CheckpointError(
-                        f"The state of the {name} cannot be put back ({type(error).__name__}: {error}); go on with the "
-                        "version of the zoo that saved it, or train again."
+                        f"The checkpoint's {name} state cannot be restored ({type(error).__name__}: {error}); resume "
+                        "with the version of genzoo that saved it, or train again."
                     ) from None
 
     def part(self, name: str) -> State:
-        """The state of one part."""
+        """Return the state of one part."""
         return State(part(self.tensors, f"{name}."), self.facts[name])
 
 
 class Part(Protocol):
-    """Something that changes as training goes on."""
+    """Anything that changes during training."""
 
     def state(self) -> State:
-        """What it is now; tensors may be its own."""
+        """Return the current state; tensors may be shared, not copied."""
 
     def restore(self, state: State) -> None:
-        """Become what it was; the tensors are copied."""
+        """Restore a saved state; its tensors are copied."""
 
 
 class ModuleState:
-    """Parameters and all buffers of a module, also those that its model file leaves out: chains, offsets."""
+    """Parameters and all buffers of a module, including those omitted from its model file: chains, offsets."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
 
     def state(self) -> State:
-        """Each tensor once, however many names it has."""
+        """Return each tensor once, also if several names share it."""
         return State(dict(self._module.named_parameters()) | dict(self._module.named_buffers()))
 
     def check(self, state: State) -> None:
-        """Refuse a state of another module.
+        """Refuse the state of another module.
 
         Raises:
-            CheckpointError: if the names, or the shapes of parameters, differ; with both sides.
+            CheckpointError: if names or parameter shapes differ; the message lists both sides.
         """
         parameters, slots = dict(self._module.named_parameters()), _slots(self._module)
         there = {name: str(tuple(value.shape)) for name, value in state.tensors.items()}
         here = {name: str(tuple(value.shape)) for name, value in parameters.items()}
-        here |= {name: there.get(name, "none") for name in slots}  # a buffer may come, go and change its shape
+        here |= {name: there.get(name, "none") for name in slots}  # buffers may appear, disappear and change shape
         wrong = sorted(name for name in here | there if here.get(name, "none") != there.get(name, "none"))
         if wrong:
-            sides = (f"{name}: here {here.get(name, 'none')}, there {there.get(name, 'none')}" for name in wrong)
+            sides = (f"{name}: {there.get(name, 'none')} instead of {here.get(name, 'none')}" for name in wrong)
             raise CheckpointError(
-                f"The state does not fit the model ({'; '.join(sides)}); install the plugin's version that it was made "
-                "with."
+                f"The checkpoint does not match the model ({'; '.join(sides)}); install the plugin version that "
+                "saved it."
             )
 
     def restore(self, state: State) -> None:
-        """Copy the tensors in, all or none; raises as `check` does."""
+        """Copy all tensors in, or none if `check` raises."""
         self.check(state)
         parameters, slots = dict(self._module.named_parameters()), _slots(self._module)
         with torch.no_grad():
@@ -104,14 +104,14 @@ class ModuleState:
 
 
 class OptimiserState:
-    """The moments of an optimiser; its settings are those of the run."""
+    """The moments of an optimiser; its settings come from the run."""
 
     def __init__(self, optimiser: torch.optim.Optimizer) -> None:
         self._optimiser = optimiser
         self._parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
     def state(self) -> State:
-        """Tensors named after the number of their parameter."""
+        """Return the moments, named by the index of their parameter."""
         tensors = {
             f"{number}.{name}": value
             for number, parameter in enumerate(self._parameters)
@@ -121,7 +121,7 @@ class OptimiserState:
         return State(tensors, {"kind": type(self._optimiser).__name__})
 
     def restore(self, state: State) -> None:
-        """Copy the moments in, in their parameters' order of memory; another kind of optimiser starts afresh."""
+        """Copy the moments in, in the memory format of their parameters; another kind of optimiser starts without."""
         if state.facts["kind"] != type(self._optimiser).__name__:
             return
         for number, parameter in enumerate(self._parameters):
@@ -131,13 +131,13 @@ class OptimiserState:
 
 
 class RandomState:
-    """The global states of torch, numpy and random, a GPU's too, and the generator of the training's own draws."""
+    """The global random states of torch (CPU and GPU), numpy and random, and the generator of the training."""
 
     def __init__(self, draws: Generator) -> None:
         self._draws = draws
 
     def state(self) -> State:
-        """Words as tensors; what is no word as plain values."""
+        """Return the words of each state as tensors, and the remaining values as plain values."""
         kind, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
         version, numbers, normal = random.getstate()
         tensors = {
@@ -152,7 +152,7 @@ class RandomState:
         return State(tensors, {"numpy": rest, "python": [version, normal]})
 
     def restore(self, state: State) -> None:
-        """Put all of them back."""
+        """Restore all of them."""
         self._draws.set_state(state.tensors["draws"].clone())
         torch.set_rng_state(state.tensors["torch"].clone())
         if "cuda" in state.tensors:
@@ -164,7 +164,7 @@ class RandomState:
 
 
 def _slots(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
-    """Where each buffer of a module is held, by its first name; those that are None too."""
+    """Return owner and key of each buffer of a module, by its first name, including buffers that are None."""
     found: dict[str, tuple[nn.Module, str]] = {}
     seen: set[int] = set()
     for prefix, owner in module.named_modules():

@@ -1,4 +1,4 @@
-"""`train`: from a contestant to a model and its run folder. Everything random depends on the seed."""
+"""`plan` and `train`: from a contestant to a `TrainingJob`, and from the job to a model and its run folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from zoo.data.load import load_data
 from zoo.data.paths import source_of
 from zoo.errors import ConfigError, DivergedError, PluginError
 from zoo.files.folder_lock import locked
-from zoo.files.storage import remove_unfinished, writing
+from zoo.files.names import slug
+from zoo.files.storage import new_folder, remove_unfinished, writing
 from zoo.models.density import FittedDensity
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
@@ -28,6 +29,7 @@ from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_ran
 from zoo.runtime.threads import single_thread
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import FILE, CheckpointPolicy
+from zoo.training.job import TrainingJob
 from zoo.training.meter import Progress
 from zoo.training.module import built, train_module
 from zoo.training.record import check_unused
@@ -35,78 +37,100 @@ from zoo.training.resolved import resolve
 
 
 def create(registry: PluginRegistry, contestant: Contestant, spec: DataSpec, seed: int) -> Model:
-    """An untrained model; a latent density cannot be attached to it, for it is fitted to the codes of a trained one."""
+    """Return an untrained model; a latent density is fitted to the codes of a trained one, so it is refused here."""
     resolved = resolve(registry, contestant)
     if resolved.density:
         raise ConfigError(
-            f"{contestant.text}: a latent density is fitted after training; create {contestant.model}, or train this."
+            f"{contestant.text}: a latent density is fitted after training; create {contestant.model}, or train "
+            f"{contestant.text}."
         )
     with scoped_randomness(derive_seed(seed, "build")):
         module = built(resolved.plugin, resolved.config, spec)
     return Model(resolved.plugin, module.eval(), resolved.config, spec, options=contestant.options)
 
 
-def train(
+def plan(
     registry: PluginRegistry,
     contestant: Contestant,
     data: Any,
     *,
-    seed: int,
-    amount: TrainingBudget | None,
-    folder: Path | None,
-    progress: Progress | None = None,
-    source: str | None = None,
-    saving: CheckpointPolicy | None = None,
-    resuming: bool = False,
+    seed: int = 0,
+    budget: TrainingBudget | None = None,
+    folder: Path | None = None,
+    out: Path | None = None,
+    checkpoints: CheckpointPolicy | None = None,
     device: str = "cpu",
-) -> Model:
-    """Train one contestant; see `zoo.Registry.train`.
+    source: str | None = None,
+    resuming: bool = False,
+) -> TrainingJob:
+    """Load the plugins and the data of a training and check everything that can be checked before work starts.
 
     Args:
-        source: name or path under which the data are found again; None takes what `data` says.
-        saving: how the run saves its state, and where it begins.
-        resuming: whether the folder may hold a run, with which this goes on.
-        device: where it is trained and stays: `cpu`, `cuda` or `cuda:1`.
+        registry: where names are looked up.
+        contestant, data, seed, device: see `zoo.train`.
+        budget: None takes the data set's number of epochs.
+        folder: the run folder; None for none.
+        out: a folder in which a new run folder is made, last of all; it takes the place of `folder`.
+        checkpoints: how the training is saved; None takes the default.
+        source: name or path under which the data are found again; None takes it from `data`.
+        resuming: whether the folder may hold a run, which the job continues.
+
+    Raises:
+        ConfigError, PluginError, DataError: for anything that is wrong.
     """
     resolved, place = resolve(registry, contestant), find_device(device)
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
         loaded = load_data(data, registry)
+    if out is not None:
+        name = resolved.plugin.card.name + (f"@{resolved.density.card.name}" if resolved.density else "")
+        folder = new_folder(out, slug(f"{name}-{Path(loaded.name).stem}"))
+    return TrainingJob(
+        resolved,
+        loaded,
+        seed,
+        budget or TrainingBudget(loaded.epochs, "epochs"),
+        folder,
+        checkpoints or CheckpointPolicy(),
+        place,
+        about,
+        resuming,
+    )
+
+
+def train(job: TrainingJob, progress: Progress | None = None) -> Model:
+    """Train a job's model, fit its latent density if it has one, and write its run folder if it has one.
+
+    Raises:
+        ConfigError: if the folder already contains a run.
+        DivergedError: if a loss or a weight is not finite.
+        Interrupted: after Ctrl-C or SIGTERM; with a folder, once a checkpoint is saved.
+    """
+    folder, density = job.folder, job.resolved.density
+    with single_thread():
         if folder:
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-        amount = amount or TrainingBudget(loaded.epochs, "epochs")
         held = locked(folder) if folder else contextlib.nullcontext()
         command = f"zoo train --resume {shlex.quote(str(folder))}" if folder else None
         with held, Interruption(command) as interruption:
             if folder:
-                remove_unfinished(folder) if resuming else check_unused(folder)
+                remove_unfinished(folder) if job.resuming else check_unused(folder)
             try:
-                model = train_module(
-                    resolved,
-                    loaded,
-                    seed,
-                    amount,
-                    folder,
-                    progress,
-                    saving or CheckpointPolicy(),
-                    interruption,
-                    about,
-                    place,
-                )
+                model = train_module(job, progress, interruption)
             except DivergedError as error:
-                raise DivergedError(f"{error}{_way_on(folder)}") from None
-            if resolved.density:
-                model = fit_density(model, resolved.density, loaded, seed)
+                raise DivergedError(f"{error}{_way_out(folder)}") from None
+            if density:
+                model = fit_density(model, density, job.data, job.seed)
             if folder:
                 model.save(folder)
     return model
 
 
 def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
-    """The same model under a density fitted, in float64, to one draw of the code of each training example.
+    """Return the model under a density fitted, in float64, to one draw of the code of each training example.
 
-    The examples are shown as training showed them: a model of bits sees one draw of the bits of each.
+    The examples are given as training gave them: a model trained on bits gets one draw of the bits of each.
     """
     x = data.train
     if model.trains_on_bits:
@@ -124,8 +148,8 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
     return model.with_density(FittedDensity(density, state, tuple(codes.shape[1:])))
 
 
-def _way_on(folder: Path | None) -> str:
-    """How to go on from the last finite state, if there is one."""
+def _way_out(folder: Path | None) -> str:
+    """Say how to continue from the last finite checkpoint, if there is one."""
     if folder is None or not (folder / FILE).exists():
         return ""
-    return f" The last finite state is kept; go on from it: zoo train CONTESTANT --resume {folder} --allow-changes."
+    return f" The last finite checkpoint is kept; resume it: zoo train CONTESTANT --resume {folder} --allow-changes."

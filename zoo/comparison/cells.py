@@ -1,0 +1,304 @@
+"""Jobs of the grid: train and measure contestants, measure runs, samples and real images. Imports no torch.
+
+Fields that no result depends on are marked `ASIDE`: the journal leaves them out of a job's key.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import ceil
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from zoo.comparison.measurements import Measurements
+from zoo.comparison.preparation import read_samples
+from zoo.contestant import Contestant
+from zoo.engine.events import emit
+from zoo.engine.worker import failure
+from zoo.errors import Unsupported
+from zoo.plugins.registry import PluginRegistry
+from zoo.training.budget import TrainingBudget
+
+if TYPE_CHECKING:
+    from zoo.training.log import Report
+
+ASIDE = MappingProxyType({"identity": False})  # metadata of a field
+
+_TRIAL_SECONDS = 2.0  # of training, for an estimate of the whole
+_TRIAL_SAMPLES = 50
+
+
+class Shared(BaseModel):
+    """What the contestants of a cell share: the seconds of their training and its number of parameters."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    train_seconds: float | None = None
+    parameters: int | None = None
+
+
+class CellResult(BaseModel):
+    """What a cell found, by contestant."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    shared: Shared
+    contestants: Mapping[str, Measurements]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no contestant failed."""
+        return not any(each.has_failed for each in self.contestants.values())
+
+
+@dataclass(frozen=True)
+class TrainCell:
+    """Train once; then, for each contestant that shares the training, fit its density, export, sample and measure.
+
+    The training resumes from its last checkpoint, if the folder has one; once everything is measured, checkpoints are
+    removed. The failure of one contestant does not affect the others.
+    """
+
+    kind: Literal["train"] = field(default="train", kw_only=True)
+    result: ClassVar[Any] = CellResult
+
+    contestants: tuple[Contestant, ...]
+    seed: int
+    budget: TrainingBudget
+    folder: str
+    metrics: tuple[str, ...]
+    pictures: bool
+    device: str
+    n: int | None
+    file: str = field(metadata=ASIDE)
+    command: str = field(metadata=ASIDE)
+    save_every: float = field(metadata=ASIDE)
+    allow_changes: bool = field(metadata=ASIDE)
+
+    def run(self, registry: PluginRegistry) -> CellResult:
+        """Run the job; see the class."""
+        from zoo.comparison.measuring import Measuring
+        from zoo.data.dataset import Data
+        from zoo.files.folder_lock import locked
+        from zoo.files.names import slug
+        from zoo.files.storage import remove_unfinished
+        from zoo.runtime.devices import find_device
+        from zoo.runtime.interruption import Interruption
+        from zoo.runtime.threads import single_thread
+        from zoo.training.checkpoints import CheckpointPolicy, newest_state, remove_states
+        from zoo.training.job import TrainingJob
+        from zoo.training.module import train_module
+        from zoo.training.record import FILE as RECORD
+        from zoo.training.resolved import resolve
+        from zoo.training.train import fit_density
+
+        run = Path(self.folder)
+        with single_thread(), locked(run), Interruption(self.command) as interruption:
+            remove_unfinished(run)
+            data = Data.open(Path(self.file))
+            resolved = {each.text: resolve(registry, each) for each in self.contestants}
+            start = newest_state(run)
+            checkpoints = CheckpointPolicy(self.save_every, keep=1, start=start, allow_changes=self.allow_changes)
+            job = TrainingJob(
+                resolved[self.contestants[0].text],
+                data,
+                self.seed,
+                self.budget,
+                run,
+                checkpoints,
+                find_device(self.device),
+            )
+            trained = train_module(job, lambda report: emit(_progress(report)), interruption)
+            seconds = json.loads((run / RECORD).read_bytes())["seconds"]  # those of earlier attempts included
+            measuring = Measuring(data, run, self.metrics, self.n, registry)
+
+            def measured(contestant: Contestant) -> Measurements:
+                emit({"stage": f"evaluating {contestant.text}"})
+                model = replace(trained, options=contestant.options)
+                if density := resolved[contestant.text].density:
+                    model = fit_density(model, density, data, self.seed)
+                model.save(run / f"{slug(contestant.text)}.safetensors")
+                return measuring.model(contestant.text, model, self.seed, pictures=self.pictures)
+
+            found = CellResult(
+                shared=Shared(train_seconds=seconds, parameters=trained.n_parameters),
+                contestants={each.text: _attempted(measured, each) for each in self.contestants},
+            )
+            if found.is_whole:
+                remove_states(run)
+        return found
+
+
+@dataclass(frozen=True)
+class EvaluateRun:
+    """Measure a finished run, under other sampling options if some are given."""
+
+    kind: Literal["run"] = field(default="run", kw_only=True)
+    result: ClassVar[Any] = CellResult
+
+    contestant: str
+    source: str
+    seed: int
+    folder: str
+    metrics: tuple[str, ...]
+    pictures: bool
+    device: str
+    options: dict[str, Any] | None
+    n: int | None = None
+    file: str = field(metadata=ASIDE, kw_only=True)
+
+    def run(self, registry: PluginRegistry) -> CellResult:
+        """Run the job; see the class."""
+        from zoo.comparison.measuring import Measuring
+        from zoo.data.dataset import Data
+        from zoo.models.checkpoint import load_model
+        from zoo.runtime.threads import single_thread
+
+        with single_thread():
+            model = load_model(Path(self.source), registry, self.device).with_options(self.options or {})
+            measuring = Measuring(Data.open(Path(self.file)), Path(self.folder), self.metrics, self.n, registry)
+            return CellResult(
+                shared=Shared(parameters=model.n_parameters),
+                contestants={
+                    self.contestant: measuring.model(self.contestant, model, self.seed, pictures=self.pictures)
+                },
+            )
+
+
+@dataclass(frozen=True)
+class EvaluateSamples:
+    """Measure samples that were made elsewhere."""
+
+    kind: Literal["samples"] = field(default="samples", kw_only=True)
+    result: ClassVar[Any] = CellResult
+
+    contestant: str
+    source: str
+    seed: int
+    folder: str
+    metrics: tuple[str, ...]
+    pictures: bool
+    file: str = field(metadata=ASIDE)
+
+    def run(self, registry: PluginRegistry) -> CellResult:
+        """Run the job; see the class."""
+        from zoo.comparison.measuring import Measuring
+        from zoo.data.dataset import Data
+        from zoo.runtime.threads import single_thread
+
+        with single_thread():
+            data = Data.open(Path(self.file))
+            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry)
+            samples = read_samples(self.source, data)[: measuring.n]
+            found = measuring.samples(self.contestant, samples, self.seed, pictures=self.pictures)
+            return CellResult(shared=Shared(), contestants={self.contestant: found})
+
+
+@dataclass(frozen=True)
+class EvaluateReal:
+    """Measure real images that no model was trained on against other ones: what a perfect model would reach."""
+
+    kind: Literal["real"] = field(default="real", kw_only=True)
+    result: ClassVar[Any] = CellResult
+
+    contestant: str = field(metadata=ASIDE)
+    number: int
+    folder: str
+    metrics: tuple[str, ...]
+    file: str = field(metadata=ASIDE)
+
+    def run(self, registry: PluginRegistry) -> CellResult:
+        """Run the job; see the class."""
+        from zoo.comparison.measuring import Measuring
+        from zoo.data.dataset import Data
+        from zoo.evaluation.reference import halving
+        from zoo.runtime.threads import single_thread
+
+        with single_thread():
+            data = Data.open(Path(self.file))
+            against, real = halving(data, self.number)
+            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry, against)
+            found = measuring.samples(self.contestant, real, self.number, pictures=self.number == 0)
+            return CellResult(shared=Shared(), contestants={self.contestant: found})
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Return the seconds that a cell will take without its metrics, from two seconds of training and a few samples."""
+
+    kind: Literal["trial"] = field(default="trial", kw_only=True)
+    result: ClassVar[Any] = float
+
+    contestants: tuple[Contestant, ...]
+    budget: TrainingBudget
+    device: str
+    file: str = field(metadata=ASIDE)
+
+    def run(self, registry: PluginRegistry) -> float:
+        """Run the job; see the class."""
+        from zoo.data.dataset import Data
+        from zoo.evaluation.reference import reference_split
+        from zoo.runtime.devices import find_device
+        from zoo.runtime.randomness import bernoulli, generator
+        from zoo.runtime.threads import single_thread
+        from zoo.training.job import TrainingJob
+        from zoo.training.module import train_module
+        from zoo.training.record import FILE as RECORD
+        from zoo.training.resolved import resolve
+
+        with single_thread(), tempfile.TemporaryDirectory(prefix="zoo-") as scratch:
+            data = Data.open(Path(self.file))
+            resolved = [resolve(registry, each) for each in self.contestants]
+            first, budget = resolved[0], TrainingBudget(_TRIAL_SECONDS, "seconds")
+            job = TrainingJob(first, data, 0, budget, Path(scratch), device=find_device(self.device))
+            model = train_module(job)
+            run = json.loads((Path(scratch) / RECORD).read_text())
+            seconds: float = run["seconds"]
+            if self.budget.unit == "seconds":
+                seconds = self.budget.value
+            elif not first.plugin.implements("fit"):  # which has stopped by itself
+                epochs = self.budget.value * ceil(len(data.train) / first.training.batch_size)
+                seconds *= (self.budget.value if self.budget.unit == "steps" else epochs) / run["steps"]
+            n, test = reference_split(data).n_samples, len(data.test)
+            x = data.test[:100]
+            if data.spec.support == "unit":
+                x = bernoulli(x, generator(0, "probe"))
+            for contestant, its in zip(self.contestants, resolved, strict=True):
+                each = replace(model, options=contestant.options)
+                if its.density is None:
+                    seconds += _seconds(lambda: each.sample(_TRIAL_SAMPLES, seed=0)) * n / _TRIAL_SAMPLES  # noqa: B023
+                _, few, more = (_seconds(lambda: each.log_prob(x[:m])) for m in (10, 10, 100))  # noqa: B023
+                seconds += more + max(0.0, more - few) / 90 * (test - 100)
+            return seconds
+
+
+def _attempted(measured: Callable[[Contestant], Measurements], contestant: Contestant) -> Measurements:
+    """Return the measurements of a contestant, or why there are none; the traceback goes to the log."""
+    try:
+        return measured(contestant)
+    except Exception as error:
+        failed = failure(error)
+        print(failed["traceback"], end="", file=sys.stderr, flush=True)
+        return Measurements(failed=failed["reason"], exit_code=failed["exit_code"])
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    """Return how long something takes; 0 where it is unsupported."""
+    began = time.monotonic()
+    try:
+        work()
+    except Unsupported:
+        return 0.0
+    return time.monotonic() - began
+
+
+def _progress(report: Report) -> dict[str, Any]:
+    return {"progress": report.progress, "epoch": report.epoch, "losses": report.losses}

@@ -1,0 +1,261 @@
+"""Jobs before the grid: load the data and every plugin, and check every setting and file. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from zoo.contestant import Contestant
+from zoo.engine.events import emit
+from zoo.errors import CheckpointError, DataError
+from zoo.plugins.registry import PluginRegistry
+from zoo.results.schema import DataFacts, Features, Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.data.dataset import Data
+
+
+class _Found(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, protected_namespaces=())
+
+
+class Conditions(_Found):
+    """The part of the protocol that is known before anything is trained; `zoo.results.schema.Protocol` has the rest."""
+
+    data: DataFacts
+    reference: str
+    reference_seed: int
+    binarisation_seed: int
+    samples: int
+    features: Features
+    versions: Mapping[str, str]
+    extensions: list[str]
+    device: str
+    threads_per_process: int
+
+
+class PreparedData(_Found):
+    """What is known of the data: the default number of epochs, whether its splits are exchangeable, and the metrics."""
+
+    epochs: float
+    exchangeable: bool
+    conditions: Conditions
+    metrics: list[Metric]
+
+
+class Settings(_Found):
+    """The complete settings of a contestant."""
+
+    name: str
+    model: str
+    version: str
+    density: str | None
+    trains_on: str
+    samples: str
+    config: Mapping[str, Any]
+    training: Mapping[str, Any]
+    options: Mapping[str, Any]
+    sensitivity: Mapping[str, list[Any]]
+
+
+class OutsideRow(_Found):
+    """A finished run, or samples made elsewhere: its seed, and the settings of a run."""
+
+    seed: int
+    settings: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class PrepareData:
+    """Write named data into `file`, train or find the feature network, and return how everything is measured."""
+
+    kind: Literal["prepare"] = field(default="prepare", kw_only=True)
+    result: ClassVar[Any] = PreparedData
+
+    name: str | None
+    file: str
+    full: bool
+    device: str
+
+    def run(self, registry: PluginRegistry) -> PreparedData:
+        """Run the job; see the class."""
+        from zoo.data.dataset import Data
+        from zoo.data.load import load_data
+        from zoo.evaluation.features import feature_space
+        from zoo.evaluation.reference import reference_split
+        from zoo.files.storage import cache_folder
+        from zoo.runtime.devices import describe_device, find_device
+        from zoo.runtime.seeds import BITS_SEED, REFERENCE_SEED, SPLIT_SEED
+        from zoo.runtime.threads import single_thread
+        from zoo.training.module import versions
+
+        with single_thread():
+            if self.name is not None:
+                load_data(self.name, registry).save(Path(self.file))
+            data = Data.open(Path(self.file))
+            emit({"stage": "features"})
+            features, split = feature_space(data, cache_folder("features")), reference_split(data)
+            order = {metric: place for place, metric in enumerate(registry.catalogue.compare.metrics)}
+            names = sorted(registry.names("zoo.metrics"), key=lambda metric: order.get(metric, len(order)))
+            cards = [registry.plugin(metric, "zoo.metrics").card for metric in names]
+            extensions = registry.active_extensions()
+            device = (
+                self.device if self.device == "cpu" else f"{self.device}, {describe_device(find_device(self.device))}"
+            )
+            return PreparedData(
+                epochs=data.epochs,
+                exchangeable=split.exchangeable,
+                conditions=Conditions(
+                    data=DataFacts(
+                        name=data.name,
+                        sha256=data.sha256,
+                        split_seed=SPLIT_SEED,
+                        sizes=[len(data.train), len(data.valid), len(data.test)],
+                        shape=list(data.spec.shape),
+                        support=data.spec.support,
+                        classes=None if data.train_labels is None else len(data.train_labels.unique()),
+                    ),
+                    reference=split.description,
+                    reference_seed=REFERENCE_SEED,
+                    binarisation_seed=BITS_SEED,
+                    samples=split.n_samples,
+                    features=Features(description=features.description, sha256=features.sha256),
+                    versions=versions(),
+                    extensions=[f"{plugin.qualified} {plugin.version}".strip() for plugin in extensions],
+                    device=device,
+                    threads_per_process=1,
+                ),
+                metrics=[
+                    Metric(
+                        name=card.name,
+                        title=card.title,
+                        summary=card.summary,
+                        direction=card.direction,
+                        level=card.level,
+                        paper=card.paper,
+                    )
+                    for card in cards
+                    if self.full or card.level != "full"
+                ],
+            )
+
+
+@dataclass(frozen=True)
+class DescribeContestant:
+    """Load a contestant's plugins and return its complete settings, or raise what is wrong with it."""
+
+    kind: Literal["describe"] = field(default="describe", kw_only=True)
+    result: ClassVar[Any] = Settings
+
+    contestant: Contestant
+
+    def run(self, registry: PluginRegistry) -> Settings:
+        """Run the job; see the class."""
+        from zoo.training.resolved import resolve
+
+        resolved = resolve(registry, self.contestant)
+        card = resolved.plugin.card
+        return Settings(
+            name=card.name,
+            model=resolved.plugin.qualified,
+            version=resolved.plugin.version,
+            density=resolved.density.qualified if resolved.density else None,
+            trains_on=card.trains_on_with(resolved.config),
+            samples=card.samples,
+            config=resolved.config.model_dump(mode="json"),
+            training=resolved.training.model_dump(mode="json"),
+            options=resolved.options.model_dump(mode="json"),
+            sensitivity={key: list(values) for key, values in card.sensitivity.items()},
+        )
+
+
+@dataclass(frozen=True)
+class DescribeRun:
+    """Check a finished run, under the sampling options given, against the comparison's data.
+
+    Raises:
+        ConfigError: for options that the run's model does not have.
+        CheckpointError: for a run on other data.
+    """
+
+    kind: Literal["describe-run"] = field(default="describe-run", kw_only=True)
+    result: ClassVar[Any] = OutsideRow
+
+    source: str
+    options: dict[str, Any]
+    file: str
+
+    def run(self, registry: PluginRegistry) -> OutsideRow:
+        """Run the job; see the class."""
+        from zoo.data.dataset import Data
+        from zoo.models.checkpoint import load_model
+
+        data, model = Data.open(Path(self.file)), load_model(Path(self.source), registry)
+        trained_on = model.protocol.get("data", {})
+        if trained_on.get("sha256") != data.sha256:
+            raise CheckpointError(
+                f"{self.source} was trained on {trained_on.get('name', 'other data')} with another content or split "
+                f"(sha256 {str(trained_on.get('sha256'))[:12]}) than {data.name} (sha256 {data.sha256[:12]}); evaluate "
+                "it alone."
+            )
+        model = model.with_options(self.options)
+        settings = {
+            "name": model.name,
+            "model": model.plugin.qualified,
+            "version": model.plugin.version,
+            "config": model.config.model_dump(mode="json"),
+            "options": dict(model.options),
+            "budget": model.protocol["budget"],
+        }
+        return OutsideRow(seed=model.protocol["seed"], settings=settings)
+
+
+@dataclass(frozen=True)
+class DescribeSamples:
+    """Check a file of samples against the comparison's data.
+
+    Raises:
+        DataError: for samples of another shape, or fewer than every contestant draws.
+    """
+
+    kind: Literal["describe-samples"] = field(default="describe-samples", kw_only=True)
+    result: ClassVar[Any] = OutsideRow
+
+    source: str
+    file: str
+
+    def run(self, registry: PluginRegistry) -> OutsideRow:
+        """Run the job; see the class."""
+        from zoo.data.dataset import Data
+
+        read_samples(self.source, Data.open(Path(self.file)))
+        return OutsideRow(seed=0)
+
+
+def read_samples(source: str, data: Data) -> Tensor:
+    """Return the samples of a file, in the data's units, if there are enough of the right shape.
+
+    Raises:
+        DataError: with the rule, the value that came, and the way out.
+    """
+    from zoo.data.files import read_examples
+    from zoo.evaluation.reference import reference_split
+
+    x, n = read_examples(source), reference_split(data).n_samples
+    if tuple(x.shape[1:]) != data.spec.shape:
+        shape = ", ".join(map(str, data.spec.shape))
+        raise DataError(f"{source} must hold samples of shape (N, {shape}), got {tuple(x.shape)}.")
+    if len(x) < n:
+        raise DataError(
+            f"{source} must hold at least {n:,} samples, as many as every contestant draws, got {len(x):,}; add more."
+        )
+    if data.spec.support != "real" and not (x.min() >= 0 and x.max() <= 1):
+        low, high = x.min().item(), x.max().item()
+        raise DataError(f"{source} must hold values in [0, 1], got values in [{low:g}, {high:g}]; divide by 255.")
+    return x

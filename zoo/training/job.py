@@ -1,0 +1,43 @@
+"""`TrainingJob`: everything that one training needs, checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.data.dataset import Data
+from zoo.runtime.devices import CPU
+from zoo.training.budget import TrainingBudget
+from zoo.training.checkpoints import CheckpointPolicy
+from zoo.training.resolved import Resolved
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training: `zoo train`, `zoo.train`, `zoo.resume` and a cell of a comparison all go through it.
+
+    Attributes:
+        resolved: the contestant, its plugins loaded and its settings complete.
+        data: what it is trained on.
+        seed: of everything random.
+        budget: how long it is trained.
+        folder: run folder for `metrics.jsonl`, `run.json` and checkpoints; None writes nothing.
+        checkpoints: how often the training is saved, and where it starts; None saves none and starts at step 0.
+        device: where it is trained, and stays.
+        about: further plain values for `run.json`: the contestant, and where the data came from.
+        resuming: whether the folder may hold a run already, which this job continues.
+    """
+
+    resolved: Resolved
+    data: Data
+    seed: int
+    budget: TrainingBudget
+    folder: Path | None = None
+    checkpoints: CheckpointPolicy | None = None
+    device: torch.device = CPU
+    about: Mapping[str, Any] = field(default_factory=dict)
+    resuming: bool = False

@@ -1,4 +1,4 @@
-"""Print docs/contract.md, the reference of the plugin contract, from zoo/contract/hookspecs.py and what it names."""
+"""Print docs/contract.md, the reference of the plugin contract, from the docstrings of zoo/contract/hookspecs.py."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _HEAD = f"""<!-- Written by: {COMMAND} -->
 
 # The contract
 
-What a plugin may implement, and what it is given: the docstrings of
-[zoo/contract/hookspecs.py](../zoo/contract/hookspecs.py), in order.
-[plugins.md](plugins.md) is the guide to it, and says what may change from version to version. In the shapes B is a
-batch, N a number of examples, `data.shape` the shape of one example and `latent` the shape of one code. A hook names
-only the arguments that it needs, and none has a default. Tensors and generators are on the model's device, and so are
-answers; `build` and `initialise` run on the processor.
+Reference of the hooks that a plugin implements, generated from the docstrings of
+[zoo/contract/hookspecs.py](../zoo/contract/hookspecs.py). [plugins.md](plugins.md) is the guide; it also says what may
+change between versions. In the shapes, B is the size of a batch, N a number of examples, `data.shape` the shape of one
+example and `latent` the shape of one code. A hook names only the arguments that it needs, without defaults. The tensors
+and generators that a hook receives are on the model's device, and the tensors that it returns must be on that device
+too; `build` and `initialise` run on the CPU.
 """
 _CARDS = {
     "zoo.models": (zoo.Card, zoo.Training),
@@ -31,31 +31,32 @@ _CARDS = {
     "zoo.datasets": (zoo.DatasetCard,),
     "zoo.metrics": (zoo.MetricCard,),
     "zoo.extensions": (zoo.ExtensionCard,),
+    "zoo.controls": (),
 }
-_GIVEN = (zoo.DataSpec, zoo.Data, zoo.Step, zoo.Budget, zoo.LogProb, LatentDensity, zoo.Evaluation, zoo.Measurement)
+_GIVEN = (zoo.DataSpec, zoo.Data, zoo.Step, zoo.Meter, zoo.LogProb, LatentDensity, zoo.Evaluation, zoo.Measurement)
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the page."""
     parts = [_HEAD]
     for group, hooks in GROUPS.items():
         parts += [f"## `{group}`\n", _text(hooks)]
         parts += [_class(card) for card in _CARDS[group]]
         parts += [_hook(hook, hooks) for hook in _own(hooks) if inspect.isfunction(hook)]
-    parts += ["## What the hooks name\n", *(_class(each) for each in _GIVEN)]
+    parts += ["## Types of arguments and results\n", *(_class(each) for each in _GIVEN)]
     return "\n".join(parts)
 
 
 def _hook(hook: Any, hooks: Any) -> str:
-    """How a hook is called, whether it must be there, and what it says of itself."""
+    """Return the section of a hook: its signature, whether it is required, and its docstring."""
     need = "required" if hook.__name__ in hooks.required else "optional"
     if hooks is ModelHooks and hook.__name__ in ("loss", "fit"):
-        need = "one of the two, `loss` and `fit`, is required"
+        need = "either `loss` or `fit` is required"
     return f"### `{hook.__name__}`: {need}\n\n```python\n{_signature(hook)}\n```\n\n{_text(hook)}"
 
 
 def _class(cls: type) -> str:
-    """A card or another class: its fields and members as its docstrings have them."""
+    """Return the section of a card or another class: its fields and members with their docstrings."""
     members = [f"- `{key}`: {field.description}" for key, field in getattr(cls, "model_fields", {}).items()]
     functions = [each.__func__ if isinstance(each, classmethod) else each for each in _own(cls)]
     members += [f"- `{_signature(each)}`: {_first(each)}" for each in functions if inspect.isfunction(each)]
@@ -67,7 +68,7 @@ def _class(cls: type) -> str:
 
 
 def _arguments(cls: Any) -> str:
-    """`(name, summary[, argument, licence])` of a dataclass: what may be left out stands in brackets."""
+    """Return `(name, summary[, argument, licence])` of a dataclass, with optional fields in brackets."""
     if not is_dataclass(cls):
         return ""
     free = [each.name for each in fields(cls) if (each.default, each.default_factory) != (MISSING, MISSING)]
@@ -77,12 +78,12 @@ def _arguments(cls: Any) -> str:
 
 
 def _own(cls: type) -> Iterator[Any]:
-    """What stands in a class under a public name."""
+    """Return the public members that a class defines."""
     return (value for name, value in vars(cls).items() if not name.startswith("_"))
 
 
 def _signature(function: Any) -> str:
-    """`name(arguments) -> answer`, without `self` or `cls` and without the quotes of postponed annotations."""
+    """Return `name(arguments) -> result`, without `self` or `cls` and without quotes around annotations."""
     signature = inspect.signature(function)
     arguments = [each for name, each in signature.parameters.items() if name not in ("self", "cls")]
     return function.__name__ + re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=arguments)))

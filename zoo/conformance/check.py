@@ -23,15 +23,15 @@ LOADING = "the-plugin-keeps-the-contract"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check ended.
+    """The outcome of a check.
 
     Attributes:
-        check, group, claim: which it was.
-        status: `passed`; `failed`; `expected`, a failure that the plugin declares; `skipped`, for something is missing
-            here; `inapplicable`, for it says nothing about such a plugin.
-        reason: why it is not `passed`; of one that is, what it was left out on.
-        seconds: what it took.
-        traceback: of an exception that is no `Failure`.
+        check, group, claim: name, group and claim of the check.
+        status: `passed`; `failed`; `expected`, a failure that the plugin declares; `skipped`, because something is
+            missing on this machine; `inapplicable`, because the claim does not concern such a plugin.
+        reason: why the check did not pass; for a passed check, the data that it was skipped on.
+        seconds: duration.
+        traceback: of an exception other than `Failure`.
     """
 
     check: str
@@ -122,7 +122,7 @@ def checks(plugin: str | Plugin | object, registry: PluginRegistry | None = None
 
     Args:
         plugin: a name (`vae`, `zoo-vae/vae`), or a plugin object or its class that is not installed.
-        registry: where names are looked up; None takes one of its own, without extensions.
+        registry: where names are looked up; None creates one without extensions.
     """
     subject = Subject(plugin, PluginRegistry(extensions=False) if registry is None else registry)
     return [Check(claim, subject) for claim in claims()]

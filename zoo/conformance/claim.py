@@ -49,7 +49,7 @@ class Claim:
 
     Attributes:
         name: the function's, with hyphens.
-        group: the module that it stands in.
+        group: the module that defines it.
         text: the claim in a sentence.
         examine: raises `Failure`, `DoesNotApply` or `Skip`; returns the data sets that it was left out on.
     """

@@ -1,4 +1,4 @@
-"""Claims about devices: a model that is trained and used on a GPU does there what it does on the processor."""
+"""Claims about devices: a model trained and used on a GPU gives the same results as on the CPU."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def another_device_gives_the_same(case: Case) -> None:
             continue  # a GPU draws other numbers
         gap = (found[hook] - value).abs().max().item()
         if gap > 1e-2 * (1 + value.abs().max().item()):
-            raise Failure(f"{hook} must be the same on {PLACE} and on the processor, got a difference of {gap:g}")
+            raise Failure(f"{hook} must give the same on {PLACE} and on the CPU, got a difference of {gap:g}")
 
 
 def _answers(case: Case, model: Model) -> dict[str, Tensor]:

@@ -1,9 +1,9 @@
-"""A GPU that is none, for machines without one: its tensors are the processor's, and keep apart from them.
+"""An emulated CUDA device, for testing device placement on CPU-only machines.
 
-Inside `EmulatedDevice` a tensor that is made on `cuda:0` or moved there is marked so, and whatever is computed from it.
-An operation on tensors of both places raises, as it does in CUDA, and so do a draw from the other place's generator
-and a conversion to numpy. The arithmetic is the processor's, so that results are the same as there, to the bit.
-Counted are the reads for which a host would have to wait.
+Inside `EmulatedDevice` a tensor that is created on `cuda:0` or moved there is marked, as is what is computed from it.
+An operation on tensors of both devices raises, as in CUDA, and so do a draw from the other device's generator and a
+conversion to NumPy. The arithmetic is the CPU's, so that results are bit-identical. Reads that would make the host wait
+are counted.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _ATTRIBUTES = {"device": PLACE, "is_cpu": False, "is_cuda": True}
 
 
 class _Generator(torch.Generator):
-    """A generator that says it is on the device, and draws what the processor's draws."""
+    """A generator that reports the emulated device and draws the CPU's numbers."""
 
     device = PLACE
 
 
 def _make_generator(device: Any) -> torch.Generator:
-    """What `torch.Generator` is with such a device."""
+    """Stand in for `torch.Generator(device)`."""
     return _Generator() if torch.device(device) == PLACE else torch.Generator(device)
 
 
@@ -133,7 +133,7 @@ class EmulatedDevice(TorchFunctionMode):
 
 
 def _on_the_processor(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.device | None, Any, Any]:
-    """The device that a call asks for, and the call that asks for the processor."""
+    """Return the device that a call asks for, and the same call for the CPU."""
     device = kwargs.pop("device", None)
     if name == "cpu":
         device = CPU

@@ -193,7 +193,7 @@ def _must_be_on_its_side(model: Model, case: Case) -> None:
             totals.setdefault(bound.kind, []).append(bound.nats.double().exp().sum().item() * cell)
             shared = max(shared, bound.stderr)
     if not {"lower", "upper"} & totals.keys():
-        raise DoesNotApply("its likelihood is no bound")
+        raise DoesNotApply("its likelihood is not a bound")
     for kind, sign, side in (("lower", 1, "at most"), ("upper", -1, "at least")):
         total, error = _mean(totals[kind]) if kind in totals else (1.0, 0.0)
         if sign * (total - 1) > SLACK + 5 * error + 4 * shared:

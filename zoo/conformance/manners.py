@@ -1,4 +1,4 @@
-"""Claims about manners: a plugin works in somebody else's process, and leaves there nothing but its answers.
+"""Claims about side effects: a plugin runs in the user's process and must leave nothing there but its answers.
 
 One life of a model (built, initialised, trained, used) is observed once per data set, and each claim looks at a part of
 what was seen.

@@ -1,4 +1,4 @@
-"""Claims about files: a loaded model is the model that was saved, and a training goes on as if it had not stopped."""
+"""Claims about files: a loaded model equals the saved one, and a resumed training equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zoo.runtime.threads import ENVIRONMENT
 from zoo.training.checkpoints import CheckpointPolicy, earlier_states
 
 _SECONDS = 300  # for a fresh process to import torch and answer
-_APART = 3  # steps from one state that a training goes on from to the next
+_APART = 3  # steps from one checkpoint that a training is resumed from to the next
 
 
 @case_claim()
@@ -55,7 +55,7 @@ def a_fresh_process_gives_the_same(subject: Subject) -> None:
 def a_stopped_training_goes_on(case: Case) -> None:
     """From a saved state, in a fresh module, a training ends with the weights of one that did not stop, bit for bit."""
     if case.plugin.implements("fit"):
-        raise DoesNotApply("it is trained by a fit of its own, which begins again at its first step")
+        raise DoesNotApply("it has its own fit, which starts again at its first step")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         wanted = case.train(0, FEW, folder, CheckpointPolicy(every=0, keep=FEW)).module.state_dict()
@@ -106,9 +106,9 @@ def _answer_elsewhere(folders: list[Path]) -> None:
 
 
 def _gone_on(case: Case, folder: Path, state: Path) -> dict[str, Tensor]:
-    """The weights, and the buffers of the model's file, at the end of a training that goes on from a state."""
+    """Return the weights and saved buffers at the end of a training resumed from a checkpoint."""
     try:
-        return dict(case.train(0, FEW, folder, CheckpointPolicy(keep=FEW, begin=state)).module.state_dict())
+        return dict(case.train(0, FEW, folder, CheckpointPolicy(keep=FEW, start=state)).module.state_dict())
     except CheckpointError as error:
         raise Failure(
             f"a fresh module must take the state: register every buffer in build, as None if it comes later ({error})"

@@ -1,6 +1,6 @@
 """Claims about shapes: batches of 1 and more, and examples of other shapes than the usual ones.
 
-That what comes back is a finite floating-point tensor of its own, without a gradient and in the data's range, is
+That an answer is a new, finite floating-point tensor, without a gradient and in the data's range, is
 checked by `zoo.plugins.hook_checks` on every call here.
 """
 

@@ -26,6 +26,7 @@ from zoo.runtime.devices import CPU
 from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_randomness
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
+from zoo.training.job import TrainingJob
 from zoo.training.module import train_module
 from zoo.training.resolved import Resolved
 
@@ -102,12 +103,11 @@ class Case:
         saving: CheckpointPolicy | None = None,
         device: torch.device = CPU,
     ) -> Model:
-        """A model trained by the core, from a seed of its own; in a folder it saves its state, or goes on from one."""
+        """Return a model trained by the core; in a folder it saves checkpoints, or resumes from one."""
         card = self.plugin.card
         resolved = Resolved(self.plugin, None, self.config, card.training, card.options())
-        return train_module(
-            resolved, self.data, seed, TrainingBudget(steps, "steps"), folder, saving=saving, device=device
-        )
+        budget = TrainingBudget(steps, "steps")
+        return train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device))
 
     @property
     def _sees_bits(self) -> bool:

@@ -62,7 +62,7 @@ def examine(plugin: str | object, registry: PluginRegistry | None = None) -> Ver
 
     Args:
         plugin: a name, or a plugin object or its class that is not installed.
-        registry: where names are looked up; None takes one of its own, without extensions.
+        registry: where names are looked up; None creates one without extensions.
 
     Raises:
         ConfigError: if there is no plugin of that name.

@@ -1,4 +1,4 @@
-"""Cards: what a plugin says of itself, checked when it is loaded and shown by `zoo info`."""
+"""Cards: the descriptions of plugins, checked when they are created and shown by `zoo info`."""
 
 from __future__ import annotations
 
@@ -21,37 +21,40 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class Training(Config):
-    """How a model likes to be trained. Never how long: the budget is the same for every contestant."""
+    """Settings of the optimiser. The length of a training is not among them: all contestants get the same budget."""
 
     optimiser: Annotated[Literal["adam", "adamw", "sgd"], Field(description="update rule")] = "adam"
-    learning_rate: Annotated[float, Field(gt=0, description="step size at its highest")] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, description="largest step size")] = 1e-3
     batch_size: Annotated[int, Field(gt=0, description="examples per step")] = 128
     schedule: Annotated[
         Literal["constant", "linear", "cosine"],
-        Field(description="how the step size falls to 0 over the budget; constant: it does not"),
+        Field(description="decay of the step size to 0 over the budget; constant: no decay"),
     ] = "constant"
-    warmup: Annotated[float, Field(ge=0, lt=1, description="share of the budget over which the step size rises")] = 0.0
+    warmup: Annotated[
+        float, Field(ge=0, lt=1, description="share of the budget in which the step size rises from 0")
+    ] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of sgd")] = 0.0
     weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
-    clip: Annotated[float, Field(ge=0, description="largest norm of the gradient; 0: no limit")] = 0.0
+    clip: Annotated[float, Field(ge=0, description="largest norm of the gradient; 0: unlimited")] = 0.0
     average: Annotated[
-        float, Field(ge=0, lt=1, description="decay of the averaged weights, bias-corrected; 0: the last weights")
+        float, Field(ge=0, lt=1, description="decay of the averaged weights, bias-corrected; 0: no averaging")
     ] = 0.0
     patience: Annotated[
-        int, Field(ge=0, description="stop after so many epochs without a better validation loss; 0: never")
+        int,
+        Field(ge=0, description="epochs without a better validation loss before training stops; 0: never stops early"),
     ] = 0
 
 
-TRAINING_KEYS_USED_BY_FIT = ("batch_size",)  # settings of a training that reach a model with a `fit` of its own
+TRAINING_KEYS_USED_BY_FIT = ("batch_size",)  # the training settings that apply to a model with `fit`
 
 
 class NoOptions(Config):
-    """The options of a model that has none."""
+    """No options; the default of `zoo.Card`."""
 
 
 def _check_name(kind: str, name: object) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"the name of a {kind} is lower-case words joined by hyphens (a-z, 0-9), got {name!r}")
+        raise ValueError(f"the name of a {kind} must be lower-case words (a-z, 0-9) joined by hyphens, got {name!r}")
 
 
 def _check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
@@ -61,23 +64,23 @@ def _check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a model plugin is.
+    """Description of a model plugin.
 
     Args:
-        name: what users type; the name of the entry point.
+        name: name that users type; must equal the name of the entry point.
         summary: one line for `zoo list`.
-        config: the model's `zoo.Config`; its defaults are a run that works.
-        trains_on: what [0, 1] data are shown as during training: `grey` as they are, `bits` drawn anew each
-            epoch; `real` for a model of continuous data. A function of the config where a config decides it.
-            Data that are bits or real-valued are shown as they are.
-        latent: what a draw of the code is: `real`, `bits`, `index`, or None without a code.
-        samples: what `sample` returns on [0, 1] data: `means` or `draws`.
-        options: the `zoo.Config` of sampling and likelihood: what can change without retraining.
-        training: the optimiser's settings that suit the model.
-        sensitivity: what `zoo compare --full` varies, one at a time: a key as a contestant has it, and its values
-            (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); one of `sample.` needs no second training.
-        expected_failures: checks of `zoo check` that the model fails on purpose, each with the reason.
-        paper: where the equations stand ("arXiv:1312.6114").
+        config: class of the model's settings, a `zoo.Config`; its defaults must work.
+        trains_on: form of [0, 1] data in training: `grey` (unchanged grayscale values), `bits` (drawn anew in each
+            epoch), or `real` for a model of continuous data; or a function of the config that returns one of these.
+            Bits and real-valued data are always unchanged.
+        latent: kind of code: `real`, `bits`, `index`, or None for a model without a code.
+        samples: kind of values that `sample` returns for [0, 1] data: `means` or `draws`.
+        options: class of the sampling and likelihood settings, a `zoo.Config`; they can change without retraining.
+        training: default settings of the optimiser.
+        sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
+            (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
+        expected_failures: checks of `zoo check` that the model fails for a good reason, each with the reason.
+        paper: reference for the equations ("arXiv:1312.6114").
     """
 
     name: str
@@ -108,21 +111,21 @@ class Card:
         self._check_expected_failures()
 
     def trains_on_with(self, config: Config) -> TrainsOn:
-        """What [0, 1] data are shown as to a model with this config.
+        """Return the form of [0, 1] data in the training of a model with this config.
 
         Raises:
-            ValueError: if the card's function of the config returns anything else.
+            ValueError: if the card's function of the config returns an invalid value.
         """
         shown = self.trains_on(config) if callable(self.trains_on) else self.trains_on
         _check_choice("trains_on (or what the function of the config returns)", shown, get_args(TrainsOn))
         return shown
 
     def trains_on_bits(self, config: Config, support: str) -> bool:
-        """Whether a model with this config is shown data of this support as bits drawn from them: grey [0, 1] data."""
+        """Return whether a model with this config trains on bits drawn from data of this support."""
         return support == "unit" and self.trains_on_with(config) == "bits"
 
     def _check_sensitivity(self) -> None:
-        """Each value is one that the setting takes, so that a comparison does not find out after an hour."""
+        """Check every value of the sensitivity, because a comparison would use it only after hours."""
         if not isinstance(self.sensitivity, Mapping):
             raise TypeError(f"sensitivity must map settings to their values, got {self.sensitivity!r}")
         for key, values in self.sensitivity.items():
@@ -135,7 +138,7 @@ class Card:
                 config.parse({name: value}, f"the sensitivity of {self.name}")
 
     def _check_expected_failures(self) -> None:
-        """Each has a reason; whether there is such a check, the kit finds out."""
+        """Check that each has a reason; the conformance kit checks that the names exist."""
         if not isinstance(self.expected_failures, Mapping):
             raise TypeError(f"expected_failures must map names of checks to reasons, got {self.expected_failures!r}")
         for check, reason in self.expected_failures.items():
@@ -145,7 +148,7 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class DensityCard:
-    """What a latent density is; `accepts` lists the kinds of code that it is a density of."""
+    """Description of a latent density; `accepts` lists the kinds of code that it can be fitted to."""
 
     name: str
     summary: str
@@ -160,7 +163,7 @@ class DensityCard:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetCard:
-    """What a data set is; `argument` describes what may follow the colon ("the side n, 2 to 4"), "" for nothing."""
+    """Description of a data set; `argument` describes the text after the colon ("the side n, 2 to 4"), if any."""
 
     name: str
     summary: str
@@ -173,7 +176,7 @@ class DatasetCard:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtensionCard:
-    """What an extension is; its wrappers stand around the hooks of every model."""
+    """Description of an extension, whose wrappers wrap the hooks of every model."""
 
     name: str
     summary: str
@@ -184,15 +187,15 @@ class ExtensionCard:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCard:
-    """What a figure of the table is.
+    """Description of a metric, a column of the table.
 
     Args:
-        name: the name of the entry point.
-        title: of its column.
-        summary: one line that explains it to a student.
-        direction: which is better, `lower` or `higher`; `none` for a figure that says something and ranks nobody.
+        name: name of the metric; must equal the name of the entry point.
+        title: title of the column.
+        summary: one line that explains the metric to a student.
+        direction: which values are better, `lower` or `higher`; `none` for a metric that does not rank contestants.
         level: `headline` in the first table, `detail` in the second, `full` with `--full` only.
-        paper: where it is defined.
+        paper: reference for the definition.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""`zoo.Config`: the frozen, strict settings of a model, its training or its sampling.
+"""`zoo.Config`: frozen, strictly validated settings of a model, its training or its sampling.
 
-Each field has bounds and a description (`Annotated[int, Field(gt=0, description="…")]`); `zoo info NAME`
-shows them. Unknown keys, wrong types, inf and nan are refused, and all errors are reported at once.
+Each field has bounds and a description (`Annotated[int, Field(gt=0, description="…")]`), which `zoo info NAME` shows.
+Unknown keys, wrong types, inf and nan are refused, and all errors are reported at once.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from zoo.errors import ConfigError, did_you_mean
 
 
 class Config(BaseModel):
-    """Base of every config: strict types, frozen, no unknown keys, no inf or nan."""
+    """Base class of all settings: frozen, strict types, no unknown keys, no inf or nan."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
     def _lists_are_tuples(cls, values: Any) -> Any:
-        """TOML and JSON know lists only; a frozen config holds tuples."""
+        """Convert the lists of TOML and JSON to tuples, because a config is frozen."""
         if isinstance(values, dict):
             return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         return values
@@ -32,11 +32,11 @@ class Config(BaseModel):
         """Build the config from plain values, as `zoo train NAME:KEY=VALUE` does.
 
         Args:
-            values: keys and values; what is left out keeps its default.
-            owner: whose settings these are, for the message ("rbm", "the training of rbm").
+            values: keys and values; the other fields keep their defaults.
+            owner: owner of the settings, for the message ("rbm", "the training of rbm").
 
         Raises:
-            ConfigError: naming every wrong key and value at once.
+            ConfigError: naming all invalid keys and values.
         """
         try:
             return cls(**values)
@@ -45,7 +45,7 @@ class Config(BaseModel):
 
 
 def _sentences(cls: type[Config], error: ValidationError) -> list[str]:
-    """One clause per error: the key, the rule, what came."""
+    """Return a clause per error: the key, the rule and the given value."""
     sentences = []
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"]) or "all of them together"

@@ -1,17 +1,17 @@
-"""The whole contract between the zoo and its plugins, on one page.
+"""The contract between the core and its plugins: the hooks of each entry-point group.
 
-A plugin is one stateless object behind one entry point: a `card` that says what it is, and hooks
-marked with `@zoo.hookimpl`. The core calls every hook through pluggy, by keyword, so a hook names
-only the arguments that it needs. A hook that a model cannot honour raises `zoo.Unsupported("why")`;
-tables then show `n/a` with that reason.
+A plugin is one stateless object behind one entry point. It has a `card`, which describes it, and hooks
+marked with `@zoo.hookimpl`. The core calls every hook through pluggy, by keyword, so a hook names only
+the arguments that it needs. A hook that a model cannot support raises `zoo.Unsupported("why")`; tables
+then show `n/a` with that reason.
 
-In the shapes below B is a batch, N a number of examples, `data.shape` the shape of one example
-(without the batch) and `latent` the shape of one code.
+In the shapes below, B is the size of a batch, N a number of examples, `data.shape` the shape of one
+example (without the batch) and `latent` the shape of one code.
 
-Every tensor and generator that a model's hook is given is on the model's device, the processor or a
-GPU, and so are its answers; `build` and `initialise` always run on the processor.
+All tensors and generators that a model's hook receives are on the model's device (CPU or GPU), and the
+tensors that it returns must be on that device too; `build` and `initialise` always run on the CPU.
 
-This module is imported at start-up and imports nothing but pluggy.
+This module is imported at start-up and imports only pluggy.
 """
 
 from __future__ import annotations
@@ -37,12 +37,18 @@ PROJECT = "zoo"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-# One value answers a hook; a wrapper (`@zoo.hookimpl(wrapper=True)`) may stand around it.
+# One implementation returns the value; extensions may wrap it (`@zoo.hookimpl(wrapper=True)`).
 _one = hookspec(firstresult=True)
 
 
-class ModelHooks:
-    """Entry-point group `zoo.models`: required are `build`, `encode`, `decode`, `sample`, and `loss` or `fit`."""
+class Hooks:
+    """Base class of the hooks of a group; `required` lists those that every plugin of the group must have."""
+
+    required: tuple[str, ...] = ()
+
+
+class ModelHooks(Hooks):
+    """Entry-point group `zoo.models`. Required hooks: `build`, `encode`, `decode`, `sample`, and `loss` or `fit`."""
 
     required: tuple[str, ...] = ("build", "encode", "decode", "sample")
 
@@ -50,38 +56,39 @@ class ModelHooks:
     def build(self, config: Config, data: DataSpec) -> nn.Module:
         """Return the untrained model for examples of `data.shape` and `data.support`.
 
-        Structure only: it is called on load too, where there is no data set. The global random state is
-        seeded for it. Raise `zoo.Unsupported` for a support that the model has no likelihood for.
+        The hook defines the structure only: it is also called when a model file is loaded, without a data
+        set. The global random state is seeded before the call. Raise `zoo.Unsupported` for a support that
+        the model does not handle.
         """
         raise NotImplementedError
 
     @_one
     def initialise(self, model: nn.Module, train: Tensor) -> None:
-        """Optional: put into the model what the training split tells before the first step.
+        """Optional: initialise parameters from statistics of the training split, before the first step.
 
-        `train` has shape (N, *data.shape): grey values for [0, 1] data, standardised values for real data.
+        `train` has shape (N, *data.shape): grayscale values for [0, 1] data, standardised values for real data.
         """
         raise NotImplementedError
 
     @_one
     def loss(self, model: nn.Module, x: Tensor, generator: Generator, step: Step) -> dict[str, Tensor]:
-        """Return `{"loss": scalar to minimise, …}`; the core differentiates it and logs every entry.
+        """Return `{"loss": scalar to minimise, …}`; the core differentiates the loss and logs every entry.
 
-        `x` has shape (B, *data.shape), as `card.trains_on` asks for it. `step` has `index` (updates so
-        far), `epoch` and `progress` (the share of the budget that is used, in [0, 1]). In evaluation mode
-        (`model.training` is False) it must leave the model as it is, and a lower value must be better:
-        early stopping watches it there.
+        `x` is a batch of shape (B, *data.shape), prepared as `card.trains_on` says. `step` has `index`
+        (number of updates so far), `epoch` and `progress` (used share of the budget, in [0, 1]). In
+        evaluation mode (`model.training` is False) the hook must not change the model, and a lower loss
+        must mean a better model, because early stopping uses it.
         """
         raise NotImplementedError
 
     @_one
     def fit(self, model: nn.Module, train: Tensor, valid: Tensor, generator: Generator, budget: Meter) -> None:
-        """Instead of `loss`: train in closed form, or in phases of your own.
+        """Train the model in closed form or in custom phases; replaces `loss`.
 
-        `train` and `valid` have shape (N, *data.shape), grey or real; draw bits with
-        `zoo.bernoulli(p, generator)`. Call `budget.step(model, **losses)` after each step, and end when
-        `budget.exhausted` says so: `step` counts and logs, and refuses a step beyond the budget. A `fit` is
-        not saved on its way: after an interruption it begins again.
+        `train` and `valid` have shape (N, *data.shape) and contain grayscale or real values; draw bits with
+        `zoo.bernoulli(p, generator)`. Call `budget.step(model, **losses)` after each step and stop when
+        `budget.exhausted` is true: `step` counts and logs the steps, and refuses a step beyond the budget.
+        No checkpoints are saved during `fit`: after an interruption it starts again.
         """
         raise NotImplementedError
 
@@ -89,8 +96,9 @@ class ModelHooks:
     def encode(self, model: nn.Module, x: Tensor, generator: Generator | None) -> Tensor:
         """Return the codes of x, shape (B, *latent).
 
-        Without a generator: the mean of q(z|x), of p(h=1|v), or h itself; of an index the most likely one.
-        With one: a draw. `latent` may be (), for a single value: shape (B,).
+        Without a generator: the mean of q(z|x), the probabilities p(h=1|v), or the code of a deterministic
+        encoder; for codes that are indices, the most likely index. With a generator: a draw. `latent` may
+        be () for a code of a single value, shape (B,).
         """
         raise NotImplementedError
 
@@ -98,16 +106,16 @@ class ModelHooks:
     def decode(self, model: nn.Module, z: Tensor, generator: Generator | None) -> Tensor:
         """Return E[x|z] in the data's range, shape (B, *data.shape).
 
-        With a generator (real-valued data only): a draw from p(x|z), where the model has observation noise.
+        With a generator (real-valued data only): a draw from p(x|z), if the model has observation noise.
         """
         raise NotImplementedError
 
     @_one
     def sample(self, model: nn.Module, n: int, generator: Generator, options: Config) -> Tensor:
-        """Return n samples of the model's own distribution, shape (n, *data.shape).
+        """Return n samples from the model's distribution, shape (n, *data.shape).
 
-        On [0, 1] data they are means or draws, as `card.samples` says; on real data draws, observation
-        noise included. `options` is a `card.options`.
+        For [0, 1] data, samples are means or draws, as `card.samples` says; for real data they are draws,
+        observation noise included. `options` is an instance of `card.options`.
         """
         raise NotImplementedError
 
@@ -115,111 +123,134 @@ class ModelHooks:
     def log_prob(
         self, model: nn.Module, x: Tensor, generator: Generator, options: Config, prior: LatentDensity | None
     ) -> tuple[LogProb, ...]:
-        """Optional: log p(x) in nats for each of the N examples, called once with the whole set.
+        """Optional: return log p(x) in nats for each of the N examples; called once with the whole set.
 
-        Several answers make a bracket (a lower and an upper bound). `prior` is the latent density attached
-        to the model, None for its own prior; where one is attached and the hook does not name `prior`, the
-        model has no likelihood.
+        Several results form a bracket (a lower and an upper bound). `prior` is the latent density attached
+        to the model, or None for the model's own prior. If a density is attached and the hook does not name
+        `prior`, the model has no likelihood.
         """
         raise NotImplementedError
 
     @_one
     def sample_codes(self, model: nn.Module, n: int, generator: Generator, options: Config) -> Tensor:
-        """Optional: draw n of the codes that `sample` decodes, shape (n, *latent): z ~ p(z), h at the end of a chain.
+        """Optional: return n draws of the codes that `sample` decodes, shape (n, *latent).
 
-        With it the comparison can say how far the codes that are decoded are from those of real data.
+        They are z ~ p(z), or h at the end of a Markov chain. The comparison then measures how far these codes
+        are from the codes of real data.
         """
         raise NotImplementedError
 
     @_one
     def log_prob_codes(self, model: nn.Module, z: Tensor) -> Tensor:
-        """Optional: log p(z) in nats under what `sample_codes` draws from, z of shape (B, *latent), shape (B,)."""
+        """Optional: return log p(z) in nats, shape (B,), of codes z of shape (B, *latent).
+
+        p(z) is the distribution that `sample_codes` draws from.
+        """
         raise NotImplementedError
 
     @_one
     def diagnose(
         self, model: nn.Module, train: Tensor, valid: Tensor, generator: Generator
     ) -> dict[str, float | str | list[float]]:
-        """Optional: figures that only a model of this kind has, by name ("active units": 14.0), for the report.
+        """Optional: return diagnostics specific to this kind of model, by name ("active units": 14.0).
 
-        `train` and `valid` have shape (N, *data.shape), as training shows them: bits, grey or real.
+        The report shows them. `train` and `valid` have shape (N, *data.shape) and are what training uses: bits,
+        grayscale or real values.
         """
         raise NotImplementedError
 
 
 class LatentDensity:
-    """What `prior` offers to `log_prob`: a fitted density over flat codes, float64 inside."""
+    """A fitted density over flat codes, as `log_prob` receives it in `prior`; computes in float64."""
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        """Draw n codes, shape (n, D)."""
+        """Return n draws, shape (n, D)."""
         raise NotImplementedError
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats for codes of shape (B, D), shape (B,)."""
+        """Return log p(z) in nats, shape (B,), of codes of shape (B, D)."""
         raise NotImplementedError
 
 
-class DensityHooks:
-    """Entry-point group `zoo.densities`: a density over codes, fitted after the model is trained."""
+class DensityHooks(Hooks):
+    """Entry-point group `zoo.densities`: densities over codes, fitted after the model is trained."""
 
     required = ("fit", "sample", "log_prob")
 
     @_one
     def fit(self, codes: Tensor, generator: Generator) -> dict[str, Tensor]:
-        """Fit to draws of the training split's codes, float64, shape (N, D); return its whole state as tensors."""
+        """Fit the density to codes drawn for the training split, float64, shape (N, D); return its state.
+
+        The tensors of the state are saved in the model file and passed to the other hooks.
+        """
         raise NotImplementedError
 
     @_one
     def sample(self, state: dict[str, Tensor], n: int, generator: Generator) -> Tensor:
-        """Draw n codes, float64, shape (n, D)."""
+        """Return n draws, float64, shape (n, D)."""
         raise NotImplementedError
 
     @_one
     def log_prob(self, state: dict[str, Tensor], z: Tensor) -> Tensor:
-        """log p(z) in nats for codes z of shape (B, D), float64, shape (B,)."""
+        """Return log p(z) in nats, float64, shape (B,), of codes z of shape (B, D)."""
         raise NotImplementedError
 
 
-class DatasetHooks:
-    """Entry-point group `zoo.datasets`: something that `--data NAME` or `--data NAME:ARGUMENT` finds."""
+class DatasetHooks(Hooks):
+    """Entry-point group `zoo.datasets`: data sets, selected with `--data NAME` or `--data NAME:ARGUMENT`."""
 
     required = ("load",)
 
     @_one
     def load(self, argument: str, folder: Path | None) -> Data:
-        """Return the split data. `argument` is what follows the colon, or "". `folder` is where files may lie."""
+        """Return the data, split into training, validation and test examples.
+
+        `argument` is the text after the colon, or "". `folder` is where to look for files (`ZOO_DATA`), or None.
+        """
         raise NotImplementedError
 
 
-class MetricHooks:
-    """Entry-point group `zoo.metrics`: one figure of the table."""
+class MetricHooks(Hooks):
+    """Entry-point group `zoo.metrics`: metrics, each a column of the table."""
 
     required = ("measure",)
 
     @_one
     def measure(self, evaluation: Evaluation) -> float | Measurement:
-        """Return the figure for one trained contestant; raise `zoo.Unsupported("why")` where it has none."""
+        """Return the metric's value for one trained contestant; raise `zoo.Unsupported("why")` if it has none."""
         raise NotImplementedError
 
 
 class ExtensionHooks(ModelHooks):
     """Entry-point group `zoo.extensions`: wrappers around any of a model's hooks (`@zoo.hookimpl(wrapper=True)`).
 
-    A wrapper is a generator: `answer = yield` lets the model answer, and what it returns takes the answer's place.
-    Results record which extensions were active; `--no-extensions` leaves them out.
+    A wrapper is a generator function: `result = yield` calls the model's hook, and the value that the wrapper returns
+    replaces the result. Results record which extensions were active; `--no-extensions` deactivates them.
     """
 
     required = ()
 
 
-#: entry-point group -> the hooks that a plugin of that group implements
-GROUPS: dict[str, type] = {
+class ControlHooks(ModelHooks):
+    """Entry-point group `zoo.controls`: reference models that `zoo compare --full` adds as control rows.
+
+    A control is a model with the card and hooks of `zoo.models`. Its name is looked up in this group only, so a model
+    may have the same name.
+    """
+
+
+#: entry-point group -> the hooks of its plugins
+GROUPS: dict[str, type[Hooks]] = {
     "zoo.models": ModelHooks,
     "zoo.densities": DensityHooks,
     "zoo.datasets": DatasetHooks,
     "zoo.metrics": MetricHooks,
     "zoo.extensions": ExtensionHooks,
+    "zoo.controls": ControlHooks,
 }
 
-#: the groups whose plugins wrap instead of answering
+#: groups of models, whose hooks extensions wrap
+MODELS = ("zoo.models", "zoo.controls")
+
+#: groups whose plugins wrap the hooks of models
 WRAPPERS = ("zoo.extensions",)

@@ -1,4 +1,4 @@
-"""`LogProb`: log-likelihoods with what they are, so that a bound never passes for a value."""
+"""`LogProb`: log-likelihoods with their kind, so that a bound is never mistaken for a value."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Kind = Literal["exact", "lower", "upper", "estimate"]
 
 @dataclass(frozen=True)
 class LogProb:
-    """log p(x) of N examples.
+    """Values of log p(x) of N examples.
 
     Args:
         nats: one value per example, shape (N,).
         kind: `exact`; a `lower` or `upper` bound (in expectation); or an `estimate`.
-        stderr: standard error of the mean over the examples that the method itself adds, in nats. An error
-            that all examples share (of log Z) does not shrink with N, hence it is given and not computed.
-        method: how it was found, for the table's notes ("enumeration of 2^9 states", "IWAE, k = 500").
+        stderr: standard error that the method itself adds to the mean over the examples, in nats. An error that all
+            examples share (such as that of log Z) does not shrink with N, so it is given rather than computed.
+        method: name of the method, for the table's notes ("enumeration of 2^9 states", "IWAE, k = 500").
     """
 
     nats: Tensor

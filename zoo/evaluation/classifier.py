@@ -1,9 +1,9 @@
-"""A small network that classifies the training split, grey images and their bits alike; its last hidden layer is φ.
+"""A small classifier of the training split, trained on images and bits drawn from them; its last hidden layer is φ.
 
     φ(x) = (h(x) - μ) / σ,   h: image -> 32 units,   p(label | x) = softmax(A h(x) + a)
 
-μ and σ are the mean and standard deviation of each unit over the training split as it is compared (as bits for [0, 1]
-data), so that a distance has the same scale on every data set: the variances of the features add up to 32.
+μ and σ are the mean and standard deviation of each unit over the training split as compared (bits for [0, 1] data),
+so that distances have the same scale on every data set: the variances of the features sum to 32.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNITS = 32
 
 _CHANNELS = 32
-_SMALLEST_SIDE = 7  # strided convolutions halve an image until one side is no longer than this
+_SMALLEST_SIDE = 7  # strided convolutions halve an image until one side is at most this
 _STEPS = (300, 1000)  # one pass through the training split, within these bounds
 _BATCH = 64
 _LEARNING_RATE = 5e-3
@@ -30,7 +30,7 @@ _BLOCK = 1000  # images per forward pass
 
 
 def feature_network(shape: tuple[int, ...]) -> nn.Sequential:
-    """The untrained φ: convolutions for images (H, W) and (C, H, W), one dense layer for anything else."""
+    """Return the untrained φ: convolutions for images (H, W) and (C, H, W), one dense layer for anything else."""
     layers: list[nn.Module] = [nn.Flatten()]
     channels, *sides = shape if len(shape) != 2 else (1, *shape)
     if len(sides) == 2 and min(sides) > _SMALLEST_SIDE:
@@ -47,9 +47,9 @@ def feature_network(shape: tuple[int, ...]) -> nn.Sequential:
 
 
 def trained_features(data: Data, train_labels: Tensor, valid_labels: Tensor) -> tuple[nn.Sequential, float]:
-    """φ trained on the training split, and the share of validation images that its classifier gets right.
+    """Train φ on the training split; return it with the classifier's accuracy on the validation split.
 
-    Everything is drawn from torch's global random state.
+    All draws use torch's global random state.
     """
     phi = feature_network(data.spec.shape)
     *layers, standardise = phi
@@ -61,14 +61,14 @@ def trained_features(data: Data, train_labels: Tensor, valid_labels: Tensor) -> 
         compared = train if data.spec.support == "real" else bernoulli(train)
         units = torch.cat([h(block) for block in compared.split(_BLOCK)])
         σ = units.std(0)
-        σ = σ.clamp(min=0.01 * float(σ.max()))  # a unit that hardly moves on real images must not drown the others
+        σ = σ.clamp(min=0.01 * float(σ.max()))  # a nearly constant unit must not dominate
         standardise.load_state_dict({"weight": (1 / σ).diag(), "bias": -units.mean(0) / σ})
         logits = torch.cat([classifier(block) for block in data.standardise(data.valid).split(_BLOCK)])
     return phi, float((classes[logits.argmax(1)] == valid_labels).double().mean())
 
 
 def _fit(classifier: nn.Module, data: Data, x: Tensor, classes: Tensor) -> None:
-    """Minimise the cross-entropy; [0, 1] images are shown twice in a batch, grey and as bits drawn anew."""
+    """Minimise the cross-entropy; [0, 1] images appear twice in a batch, as they are and as newly drawn bits."""
     fewest, most = _STEPS
     steps = min(max(len(x) // _BATCH, fewest), most)
     optimiser = torch.optim.AdamW(classifier.parameters(), lr=_LEARNING_RATE, fused=True)

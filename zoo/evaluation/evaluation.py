@@ -1,8 +1,8 @@
-"""`Evaluation` and `Measurement`: what a metric is given for one contestant and seed, and what it answers.
+"""`Evaluation` and `Measurement`: the input of a metric for one contestant and seed, and its result.
 
-Samples of [0, 1] data are compared as bits: one draw from each returned mean, against one draw from each grey test
-image. A model that returns means and one that returns draws then answer the same question. The draws have fixed seeds
-of their own, so that the training seed never moves the yardstick.
+Samples of [0, 1] data are compared as bits: one draw from each returned mean, against one draw from each grayscale
+test image. This makes models that return means comparable with models that return draws. The draws have separate fixed
+seeds, so that the reference does not depend on the training seed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Measurement:
     """One figure for one trained contestant.
 
     Args:
-        value: in the unit that the metric's card states.
-        kind: of a likelihood: `exact`, `lower`, `upper` or `estimate`; "" for a figure that is what it is.
-        stderr: standard error that the measuring itself adds, None where none is known.
-        note: for the foot of the table.
-        bracket: the ends between which the figure lies, where two bounds are known; `value` is the cautious one.
+        value: in the unit stated on the metric's card.
+        kind: of a likelihood: `exact`, `lower`, `upper` or `estimate`; "" for all other figures.
+        stderr: standard error of the measurement itself, None if unknown.
+        note: printed below the table.
+        bracket: lower and upper bound of the figure, if both are known; `value` is the conservative one.
     """
 
     value: float
@@ -46,18 +46,18 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a metric is given.
+    """The input of a metric.
 
     Args:
-        model: the trained contestant, or None for bare samples (the `real` row, samples from outside).
+        model: the trained contestant, or None for bare samples (the `real` row, samples from another tool).
         data: all three splits, in the user's units.
-        generated: samples, shape (N, *shape), in the user's units, as the model returned them: means or draws; or the
-            `zoo.Unsupported` with which it refused to generate.
-        features: the frozen feature space of these data.
-        against: real images to compare with, shape (N, *shape); None takes the test images of `reference_split`.
+        generated: samples, shape (N, *shape), in the user's units, as returned by the model: means or draws; or the
+            `zoo.Unsupported` that the model raised instead.
+        features: the frozen feature space of the data set.
+        against: real images to compare with, shape (N, *shape); None uses the test images of `reference_split`.
 
     Raises:
-        ValueError: for samples of another shape, not finite, or outside [0, 1] where the data are inside.
+        ValueError: if samples have another shape, are not finite, or are outside [0, 1] on [0, 1] data.
     """
 
     model: Model | None
@@ -79,35 +79,35 @@ class Evaluation:
 
     @property
     def samples(self) -> Tensor:
-        """The samples; raises the model's `zoo.Unsupported` where there are none."""
+        """The samples; raises the model's `zoo.Unsupported` if it does not generate."""
         if isinstance(self.generated, Unsupported):
             raise self.generated
         return self.generated
 
     @cached_property
     def reference(self) -> Tensor:
-        """Real images, as many as a contestant draws samples, shape (N, *shape), in the user's units."""
+        """The real images to compare with, shape (N, *shape), in the user's units."""
         return reference_split(self.data).images if self.against is None else self.against
 
     @cached_property
     def sample_bits(self) -> Tensor:
-        """The samples as they are compared: one draw of bits from each mean; real-valued samples standardised."""
+        """The samples as compared: one draw of bits from each mean; real-valued samples standardised."""
         return self._compared(self.samples, "bits of the samples")
 
     @cached_property
     def reference_bits(self) -> Tensor:
-        """The reference as it is compared: one draw of bits from each image; real-valued images standardised."""
+        """The reference as compared: one draw of bits from each image; real-valued images standardised."""
         return self._compared(self.reference, "bits of the reference")
 
     @cached_property
     def test_bits(self) -> Tensor:
-        """The whole test split as likelihoods have it: bits drawn once, or real values in the user's units."""
+        """The whole test split as used for likelihoods: bits drawn once, or real values in the user's units."""
         test = self.data.test
         return test if self.data.spec.support == "real" else bernoulli(test, generator(BITS_SEED, "bits of the test"))
 
     @property
     def test_as_trained(self) -> Tensor:
-        """The test split as the model was trained on it: grey, real, or as `test_bits` for a model of bits."""
+        """The test split in the form the model was trained on: grayscale, real, or `test_bits` for a model of bits."""
         return self.test_bits if self.model is not None and self.model.trains_on_bits else self.data.test
 
     @cached_property
@@ -122,17 +122,17 @@ class Evaluation:
 
     @cached_property
     def returned_features(self) -> Tensor:
-        """φ of the samples as the model returned them, means or draws: a copy of a training image is then a copy."""
+        """φ of the samples as returned by the model, means or draws, so that copied training images stay copies."""
         return self.features(self.data.standardise(self.samples))
 
     @cached_property
     def train_features(self) -> Tensor:
-        """φ of the training split in the form of `returned_features`: as it is, or as bits if the samples are bits."""
+        """φ of the training split in the form of `returned_features`: as it is, or bits if the samples are bits."""
         return self.features(self._as_returned(self.data.train, "bits of the training split"))
 
     @cached_property
     def held_out_features(self) -> Tensor:
-        """φ of the reference, real images that nobody trained on, in the form of `returned_features`."""
+        """φ of the reference, held-out real images, in the form of `returned_features`."""
         return self.features(self._as_returned(self.reference, "bits of the reference"))
 
     @property

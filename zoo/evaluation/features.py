@@ -1,27 +1,24 @@
 """`FeatureSpace`: 32 frozen features in which samples and test images are compared, the same for every contestant.
 
-Where the training split has labels, φ is the last hidden layer of a small network that classifies it. Without labels,
-and for real-valued tables, φ is the projection on the leading principal components of the training split. Either is
-found once per data set, from the training split alone, and kept in a file.
+With labels, φ is the last hidden layer of a small classifier of the training split. Without labels, and for
+real-valued tables, φ is the projection on the leading principal components of the training split. It is computed once
+per data set, from the training split alone, and cached in a file.
 
-Reference: Heusel et al. (2017), arXiv:1706.08500, who take an Inception network, which knows nothing of 8×8 digits.
+Reference: Heusel et al. (2017), arXiv:1706.08500, who use an Inception network; it was not trained on 8×8 digits.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from zoo.evaluation.classifier import UNITS, feature_network, trained_features
-from zoo.files.storage import write_atomically
+from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.runtime.randomness import derive_seed, scoped_randomness
 from zoo.runtime.seeds import FEATURE_SEED
 
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Data
 
 
-_VERSION = 2  # of what is computed here and in `zoo.evaluation.classifier`: a file of another version is not read
+_VERSION = 2  # of this file and `zoo.evaluation.classifier`; cache files of other versions are ignored
 _BLOCK = 1000  # images per forward pass
 
 
@@ -38,7 +35,7 @@ class FeatureSpace:
 
     Args:
         phi: the network, in evaluation mode.
-        description: what it is, one line for the protocol.
+        description: one line for the protocol.
     """
 
     def __init__(self, phi: nn.Module, description: str) -> None:
@@ -46,26 +43,22 @@ class FeatureSpace:
         self.description = description
 
     def __call__(self, x: Tensor) -> Tensor:
-        """φ(x) in float64, shape (B, d), for examples as they are compared: bits, grey values, or standardised."""
+        """φ(x) in float64, shape (B, d); x are examples as compared: bits, grayscale values, or standardised values."""
         with torch.no_grad():
             return torch.cat([self.phi(block).double() for block in x.split(_BLOCK)])
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the description and the weights: two results with the same one were measured alike."""
-        digest = hashlib.sha256(self.description.encode())
-        for name, tensor in sorted(self.phi.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.contiguous().numpy().data)
-        return digest.hexdigest()
+        """Hash of the description and the weights; results with equal hashes were measured in the same space."""
+        return hash_tensors(self.description, self.phi.state_dict())
 
 
 def feature_space(data: Data, folder: Path) -> FeatureSpace:
-    """The feature space of a data set: read from the folder, or found and written there.
+    """Return the feature space of a data set: read from the folder, or computed and written there.
 
-    It is a function of the data alone: the random draws have a fixed seed, and the caller's random state is untouched.
-    Finding it takes one thread about a second for the digits and half a minute for 50,000 images of 28×28. A file that
-    is damaged is replaced.
+    It depends on the data only: the random draws have a fixed seed, and the caller's random state is unchanged.
+    Computing it takes one thread about a second for the digits and half a minute for 50,000 images of 28×28. A damaged
+    file is replaced.
 
     Raises:
         ZooError: if the file cannot be written.
@@ -77,14 +70,14 @@ def feature_space(data: Data, folder: Path) -> FeatureSpace:
             labels = _labels(data)
             found = _classifier(data, *labels) if labels else _principal_components(data)
             facts = {"description": found.description, "sha256": found.sha256}
-            write_atomically(path, save(found.phi.state_dict(), {"zoo": json.dumps(facts)}))
+            write_plain(path, found.phi.state_dict(), facts)
     return found
 
 
 def _labels(data: Data) -> tuple[Tensor, Tensor] | None:
-    """The labels of the training and validation split, or None where φ is found without.
+    """Return the labels of the training and validation split, or None if φ is computed without labels.
 
-    There have to be two classes to tell apart; and of a real-valued table classes say little about most columns.
+    A classifier needs at least two classes, and the classes of a real-valued table say little about most columns.
     """
     if (
         data.spec.support == "real"
@@ -112,22 +105,21 @@ def _principal_components(data: Data) -> FeatureSpace:
 
 
 def _components(data: Data) -> int:
-    """How many principal components there are, 32 at most."""
+    """Return the number of principal components, at most 32."""
     return min(UNITS, data.spec.size, len(data.train))
 
 
 def _projection(data: Data) -> nn.Sequential:
-    """The affine map of the principal components, not filled in."""
+    """Return the affine map of the principal components, without its weights."""
     return nn.Sequential(nn.Flatten(), nn.Linear(data.spec.size, _components(data)))
 
 
 def _read(path: Path, data: Data) -> FeatureSpace | None:
-    """What a file holds, or None if there is none, or not a whole one."""
+    """Read a cached feature space; None if the file is missing or damaged."""
     phi = feature_network(data.spec.shape) if _labels(data) else _projection(data)
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["zoo"])
-            phi.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (not a mapping)
+        facts, tensors = map_plain(path)
+        phi.load_state_dict(tensors)
         found, stored = FeatureSpace(phi, facts["description"]), facts["sha256"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         return None

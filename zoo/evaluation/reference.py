@@ -1,4 +1,4 @@
-"""Which real images samples are compared with, and which real images nobody trained on show what is reachable."""
+"""The real images that samples are compared with, and held-out real images that show the best reachable values."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Data
 
 
-_ENUMERATED_SAMPLES = 10_000  # few patterns, cheap models: the share of valid ones is known to half a per cent
+_ENUMERATED_SAMPLES = 10_000  # cheap with few patterns; gives the valid share to half a per cent
 
 
 class Reference(NamedTuple):
-    """What every contestant of one data set is compared with.
+    """The reference of all contestants on one data set.
 
     Attributes:
         images: real images of the test split, shape (N, *shape), in the user's units.
-        real: other real images that nobody trained on, shape (N, *shape): the `real` row and the floor.
-        n_samples: how many samples each contestant draws: N, or 10,000 on enumerated data.
+        real: other held-out real images, shape (N, *shape): the `real` row and the floor.
+        n_samples: number of samples per contestant: N, or 10,000 on enumerated data.
         description: one sentence for the protocol.
-        exchangeable: whether both sets are halves of one pool, so that another halving is as good.
+        exchangeable: whether both sets are random halves of one pool, so that any other halving is equivalent.
     """
 
     images: Tensor
@@ -36,10 +36,10 @@ class Reference(NamedTuple):
 
 
 def reference_split(data: Data) -> Reference:
-    """Test split against validation split where that is as large; otherwise the test split, halved by a fixed seed.
+    """Compare test with validation split if that is at least as large, otherwise two seeded halves of the test split.
 
-    The Fréchet distance falls with the number of images on either side, so everyone gets the same number N: the
-    contestants, the floor and the `real` row.
+    The Fréchet distance decreases with the number of images on either side, so contestants, floor and `real` row all
+    use the same number N.
     """
     N = len(data.test)
     if data.enumerated:
@@ -54,15 +54,15 @@ def reference_split(data: Data) -> Reference:
 
 
 def halving(data: Data, number: int) -> tuple[Tensor, Tensor]:
-    """Two sets of N real images that nobody trained on: those of `reference_split`, or other halves of the same pool.
+    """Return two sets of N held-out real images: those of `reference_split`, or other halves of the same pool.
 
-    A test split that came with the data can be drawn otherwise than the training images (MNIST's has other writers), so
-    it is never mixed with the validation split: then there is number 0 alone.
+    A predefined test split can have another distribution than the training images (MNIST's has other writers), so it
+    is never mixed with the validation split; then only number 0 exists.
 
     Args:
         data: all splits.
-        number: 0 for those of `reference_split`; each further one is another random halving of an exchangeable pool.
-            The spread over them is what the choice of real images adds to the `real` row.
+        number: 0 for the sets of `reference_split`; any other number is another random halving of an exchangeable
+            pool. The spread over halvings is the noise that the choice of real images adds to the `real` row.
     """
     split = reference_split(data)
     if number == 0 or not split.exchangeable:

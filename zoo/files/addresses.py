@@ -1,4 +1,4 @@
-"""Addresses as they may be shown and recorded."""
+"""Redaction of credentials in addresses, before they are shown or recorded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import re
 
 
 def redacted(text: str) -> str:
-    """The text without the passwords and tokens of the addresses in it."""
+    """Return the text with the passwords and tokens of its addresses masked."""
     text = re.sub(r"://[^\s/@'\"]+(:[^\s@]*)?@", "://****@", text)
     return re.sub(r"(://[^\s?#'\"]*)\?[^\s#'\"]*", r"\1?****", text)

@@ -1,4 +1,4 @@
-"""One process at a time works in a folder. The lock is the system's, so that a dead process holds none."""
+"""Exclusive folder locks, one process at a time. The operating system releases them when the process dies."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ FILE = ".lock"
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder inside the block; `.lock` in it says which process does, and is gone afterwards.
+    """Lock a folder inside the block; its file `.lock` contains the process id and is removed afterwards.
 
     Raises:
-        ConfigError: if another process, or another part of this one, holds it.
-        ZooError: if nothing can be written there.
+        ConfigError: if another process, or another part of this one, holds the lock.
+        ZooError: if the folder is not writable.
     """
     path = folder / FILE
     descriptor = _acquire(path, folder)
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # the folder may be gone; a file that stays locks nothing
+        with contextlib.suppress(OSError):  # the folder may be gone; a leftover file locks nothing
             path.unlink()
         os.close(descriptor)
 
 
 def _acquire(path: Path, folder: Path) -> int:
-    """The open and locked file that has the name now: what its last holder has just removed locks nothing."""
+    """Open and lock the file; try again if the previous holder removed it meanwhile."""
     while True:
         with writing(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -44,11 +44,10 @@ def _acquire(path: Path, folder: Path) -> int:
                 if _is(path, descriptor):
                     return descriptor
             except BlockingIOError:
-                holder = os.pread(descriptor, 20, 0).decode(errors="replace") or "that has just come"
+                number = os.pread(descriptor, 20, 0).decode(errors="replace")
                 os.close(descriptor)
-                raise ConfigError(
-                    f"{folder} is in use by process {holder}; wait for it, or choose another folder."
-                ) from None
+                holder = f"process {number}" if number else "another process"
+                raise ConfigError(f"{folder} is in use by {holder}; wait for it, or choose another folder.") from None
             except OSError:
                 os.close(descriptor)
                 raise
@@ -56,7 +55,7 @@ def _acquire(path: Path, folder: Path) -> int:
 
 
 def _is(path: Path, descriptor: int) -> bool:
-    """Whether the name still means the open file."""
+    """Whether the path still refers to the open file."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     return False

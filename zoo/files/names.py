@@ -1,15 +1,15 @@
-"""Names of a comparison's files."""
+"""File names of a comparison."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-_LONGEST = 120  # bytes: a file system takes 255, endings and numbers included
+_LONGEST = 120  # bytes; file systems allow 255, including suffixes and numbers
 
 
 def slug(contestant: str) -> str:
-    """A contestant or a data set as a file name; what is too long for one ends in its hash."""
+    """Turn the name of a contestant or data set into a file name; long names are cut and end in a hash."""
     name = re.sub(r"[^\w@.=,-]+", "_", contestant).strip(".") or "_"
     if len(name.encode()) <= _LONGEST:
         return name

@@ -1,4 +1,4 @@
-"""Files of a comparison, by the paths that its results give: never one outside of its folder."""
+"""Safe paths of a comparison's files: never outside its folder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from zoo.errors import CheckpointError
 
 
 def path_inside(folder: Path, name: str) -> Path:
-    """The path of a file in a comparison's folder.
+    """Return the path of a file in a comparison's folder.
 
     Raises:
-        CheckpointError: if it leads out of the folder, by itself or through a link.
+        CheckpointError: if the path, or a link in it, leads outside the folder.
     """
     path = folder / name
     try:
-        path.exists()  # or the system says why it cannot be looked for
+        path.exists()  # raises if the path is invalid
         if path.resolve().is_relative_to(folder.resolve()):
             return path
-    except (OSError, RuntimeError, ValueError):  # a name too long, links in a circle, a zero byte
+    except (OSError, RuntimeError, ValueError):  # name too long, circular links, a null byte
         pass
-    raise CheckpointError(f"The results in {folder} name {name!r}, which is not inside this folder; copy it there.")
+    raise CheckpointError(f"The results in {folder} refer to {name!r}, which is outside this folder; copy it there.")

@@ -1,4 +1,4 @@
-"""Files that are either old or new and always whole, and folders that are always one's own. Imports no torch."""
+"""Atomic file writes, collision-free run folders, and the cache folder. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from zoo.errors import ZooError
 
-_PART = ".part"  # ending of a file that is being written
+_PART = ".part"  # suffix of a file that is being written
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a kill or a full disk leaves the old one or the new one, whole.
+    """Write a file atomically: after a kill or on a full disk it is either the complete old or the complete new file.
 
-    Temporary file in the same folder, permissions as `open` would give them, flush and fsync, rename, fsync of
-    the folder.
+    Steps: write a temporary file in the same folder, with the permissions that `open` would give; fsync; rename;
+    fsync the folder.
 
     Raises:
-        ZooError: if it cannot be written; the old file, if there was one, is untouched.
+        ZooError: if the file cannot be written; an existing file is unchanged.
     """
     path = Path(path)
     temporary: str | None = None
@@ -44,31 +44,31 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say of `path` what the system says when it cannot be written inside the block.
+    """Turn any OSError inside the block into a ZooError that names `path`.
 
     Raises:
-        ZooError: for any OSError.
+        ZooError: if the block raises an OSError.
     """
     try:
         yield
     except OSError as error:
         raise ZooError(
-            f"Cannot write {path}: {error.strerror or error}. Free the disk or choose another place."
+            f"Cannot write {path}: {error.strerror or error}. Free disk space or choose another location."
         ) from error
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed; nobody may be writing there."""
+    """Remove temporary files left by killed writers. Call it only while no process writes to the folder."""
     for path in folder.glob(f".*{_PART}"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def new_folder(parent: Path, stem: str) -> Path:
-    """Make and return `parent/stem-N` with the N after the highest there is; two processes never get the same one.
+    """Create and return `parent/stem-N`, N one above the highest existing number; concurrent processes never share one.
 
     Raises:
-        ZooError: if no folder can be made there.
+        ZooError: if the folder cannot be created.
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -83,15 +83,15 @@ def new_folder(parent: Path, stem: str) -> Path:
                 return folder
     except OSError as error:
         raise ZooError(
-            f"Cannot make a folder in {parent}: {error.strerror or error}. Choose another with --out."
+            f"Cannot create a folder in {parent}: {error.strerror or error}. Choose another with --out."
         ) from error
 
 
 def cache_folder(*parts: str) -> Path:
-    """A folder, made if need be, for things that can be made again: in `ZOO_CACHE`, or in the user's cache folder.
+    """Return a folder for reproducible files, created if missing: in `ZOO_CACHE`, or in the user's cache folder.
 
     Raises:
-        ZooError: if it cannot be made.
+        ZooError: if the folder cannot be created.
     """
     from platformdirs import user_cache_path
 
@@ -100,32 +100,32 @@ def cache_folder(*parts: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ZooError(f"Cannot make {folder}: {error.strerror or error}. Choose another with ZOO_CACHE.") from None
+        raise ZooError(f"Cannot create {folder}: {error.strerror or error}. Choose another with ZOO_CACHE.") from None
     return folder
 
 
 def _number(name: str, stem: str) -> int:
-    """N of a folder named stem-N, 0 of any other."""
+    """Return N of a folder named stem-N, otherwise 0."""
     head, _, tail = name.rpartition("-")
     return int(tail) if head == stem and tail.isdecimal() else 0
 
 
 def _umask() -> int:
-    """The process's umask; it can only be read by setting it."""
+    """Return the process's umask, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write all bytes; the system may take fewer at a time."""
+    """Write all bytes; one system call may write fewer."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
+    """Make a rename in `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

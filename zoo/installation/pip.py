@@ -1,4 +1,4 @@
-"""pip, in a process of its own and with the arguments as a list; what it complains of, in one line."""
+"""pip in a separate process, with its arguments as a list and its errors as one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pip:
     """pip of the running Python.
 
     Args:
-        offline: a folder of wheels, from which alone everything is taken; None asks the package index.
+        offline: a folder of wheels to use instead of the package index; None uses the index.
     """
 
     offline: Path | None = None
@@ -37,7 +37,7 @@ class Pip:
         Args:
             command: `install`, `download`, `wheel` or `uninstall`.
             options: of that command; none of them comes from outside this package.
-            packages: requirements, paths or addresses; they stand after `--`, and so can never be read as options.
+            packages: requirements, paths or addresses; they come after `--`, so that they are never read as options.
             what: is being installed or removed, for messages.
 
         Raises:

@@ -64,9 +64,9 @@ class InstallPlan:
 
 
 def make_plan(request: Request, pip: Pip, refused: set[str], pins: dict[str, str] | None = None) -> InstallPlan:
-    """Ask pip what it would install, with the core and all that it needs held at their installed versions.
+    """Ask pip what it would install, with the core and its dependencies held at their installed versions.
 
-    Wheels alone are taken, so that nothing of a stranger's runs while planning.
+    Only wheels are considered, so that no third-party code runs while planning.
 
     Args:
         request: a requirement or a wheel.
@@ -182,7 +182,7 @@ def required_by(distribution: importlib.metadata.Distribution) -> list[str]:
 def _requirements(distribution: importlib.metadata.Distribution) -> list[Requirement]:
     needed = []
     for line in distribution.requires or []:
-        with contextlib.suppress(InvalidRequirement):  # somebody else's mistake, which harms nobody here
+        with contextlib.suppress(InvalidRequirement):  # an invalid requirement of an unrelated package
             needed.append(Requirement(line))
     return [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
 

@@ -1,4 +1,4 @@
-"""What uninstalling a plugin removes: its distribution, and what came with it and nobody else needs."""
+"""What uninstalling a plugin removes: its distribution, and dependencies that nothing else needs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def find_distribution(name: str, registry: PluginRegistry) -> str:
     """
     candidates = [candidate for group in GROUPS for candidate in registry.candidates(group)]
     distributions = {canonicalize_name(each.distribution) for each in candidates if _means(name, each)}
+    distributions = distributions - {CORE} or distributions  # a third-party plugin may have the name of a control
     if len(distributions) > 1:
         raise PluginError(
             f"Several distributions have a plugin {name!r}; name one: {', '.join(sorted(distributions))}."
         )
-    strangers = {canonicalize_name(each.distribution) for each in candidates} - {CORE}
+    third_parties = {canonicalize_name(each.distribution) for each in candidates} - {CORE}
     if distributions == {CORE}:
-        raise ConfigError(f"{name!r} comes with the zoo, and cannot be removed; 'zoo plugins disable {name}' hides it.")
+        raise ConfigError(f"{name!r} is part of genzoo and cannot be removed; 'zoo plugins disable {name}' hides it.")
     if not distributions:
-        names = {each.name for each in candidates if each.distribution != CORE} | strangers
-        known = f" Installed: {', '.join(sorted(strangers))}." if strangers else ""
+        names = {each.name for each in candidates if each.distribution != CORE} | third_parties
+        known = f" Installed: {', '.join(sorted(third_parties))}." if third_parties else ""
         raise ConfigError(f"No plugin named {name!r} is installed.{did_you_mean(name, names)}{known}")
     return distributions.pop()
 

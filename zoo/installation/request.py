@@ -1,7 +1,7 @@
-"""What somebody asks to install: a requirement, a path, an address, a commit; everything else is refused here.
+"""Parse what to install: a requirement, a path, a URL or a commit; everything else is refused here.
 
 pip understands far more than these: options inside a requirement, other indexes, editable folders, passwords in
-addresses. None of it gets past this page, so pip never sees it.
+URLs. None of these passes this module, so pip never sees them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def _path(text: str) -> Request:
-    """A folder with a pyproject.toml, or a file of a distribution."""
+    """Parse the path of a folder with a pyproject.toml, or of a distribution file."""
     path = Path(text).expanduser().resolve()
     if path.is_dir():
         if not (path / "pyproject.toml").is_file():
@@ -80,32 +80,32 @@ def _path(text: str) -> Request:
 
 
 def _requirement(text: str) -> Request:
-    """A requirement on the index, or `NAME @ ADDRESS`."""
+    """Parse a requirement on the index, or `NAME @ URL`."""
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         why = redacted(str(error).partition("\n")[0]).rstrip(".")
-        raise ConfigError(f"{redacted(text)!r} is no name, requirement, path or address: {why}.") from None
+        raise ConfigError(f"{redacted(text)!r} is not a valid name, requirement, path or URL: {why}.") from None
     if requirement.marker is not None:
-        raise ConfigError(f"{text!r} must have no environment marker; leave out what follows the semicolon.")
+        raise ConfigError(f"{text!r} must have no environment marker; remove the semicolon and what follows it.")
     if requirement.url is None:
         return Request("index", str(requirement), requirement.name)
     if requirement.extras:
-        raise ConfigError(f"{redacted(text)!r} must have no extras, for it is an address; install them by name.")
+        raise ConfigError(f"{redacted(text)!r} is a URL and must have no extras; install them by name.")
     found = _address(requirement.url)
     return Request(found.kind, found.argument, requirement.name)
 
 
 def _address(text: str) -> Request:
-    """An https address of a file, or `git+https://HOST/PATH@COMMIT`."""
+    """Parse the https URL of a file, or `git+https://HOST/PATH@COMMIT`."""
     shown = redacted(text)
     try:
         parts = urlsplit(text.removeprefix("git+"))
-        _ = parts.port  # raises for what is no number
+        _ = parts.port  # raises unless it is a number
     except ValueError:
-        raise ConfigError(f"{shown!r} is no address.") from None
+        raise ConfigError(f"{shown!r} is not a valid URL.") from None
     if parts.scheme == "file":
-        raise ConfigError("An address must be https; for a file or folder of this machine give its path, without file:")
+        raise ConfigError("A URL must use https; for a local file or folder give its path, without file:")
     if "@" in parts.netloc:
         raise ConfigError(f"{shown!r} must hold no user name or password: it would be shown and recorded.")
     if parts.query:

@@ -1,4 +1,4 @@
-"""From what somebody types to what pip is given: the catalogue says where its plugins come from, and refuses."""
+"""Resolution of a request: the catalogue says where its plugins come from and which releases fit."""
 
 from __future__ import annotations
 
@@ -50,19 +50,21 @@ def check_fits(what: str, requires_core: str, requires_python: str) -> None:
         ("Python", requires_python, platform.python_version()),
     ):
         if not SpecifierSet(needed).contains(present, prereleases=True):
-            raise PluginError(f"{what} needs {name} {needed}, and this is {present}; choose another version of either.")
+            raise PluginError(
+                f"{what} needs {name} {needed}, and this is {present}; choose another version."
+            )
 
 
 def unpublished(catalogue: Catalogue) -> set[str]:
-    """Packages of the catalogue whose names anybody could have taken on the index."""
+    """Return packages of the catalogue that are not on the index, where another project could use their names."""
     return {canonicalize_name(entry.package) for entry in catalogue.entries if not entry.published}
 
 
 def _find(name: str, catalogue: Catalogue) -> Entry | None:
     """The entry with this name, or with a package of this name."""
-    named = (entry for entry in catalogue.entries if entry.name == name)
+    named = sorted((entry for entry in catalogue.entries if entry.name == name), key=lambda each: each.package == CORE)
     packaged = (entry for entry in catalogue.entries if canonicalize_name(entry.package) == canonicalize_name(name))
-    return next(named, None) or next(packaged, None)
+    return named[0] if named else next(packaged, None)
 
 
 def _from_catalogue(entry: Entry, requirement: Requirement, catalogue: Catalogue, *, offline: bool) -> Request:
@@ -114,6 +116,6 @@ def _choose(entry: Entry, wanted: SpecifierSet) -> Release:
 
 def _not_published(entry: Entry) -> PluginError:
     return PluginError(
-        f"{entry.name!r} is not published: on the index, anybody could have taken the name {entry.package!r}. "
+        f"{entry.name!r} is not published, and a package {entry.package!r} on the index may be another project. "
         "Give the folder of its source, or a folder of wheels with --offline."
     )

@@ -77,11 +77,11 @@ def check_plugin(wheel: Wheel) -> Wheel:
     """
     what = f"{wheel.name} {wheel.version}"
     if not wheel.plugins:
-        raise PluginError(f"{what} must be a plugin of the zoo; it has no entry point in a group such as zoo.models.")
+        raise PluginError(f"{what} must be a zoo plugin; it has no entry point in a group such as zoo.models.")
     if wheel.addresses:
         raise PluginError(
-            f"{what} must not need packages by their address, for that could run their code before anybody is asked: "
-            f"{redacted('; '.join(wheel.addresses))}. Install them first, and let it need their names."
+            f"{what} must not require packages by URL, because that could run their code before you confirm: "
+            f"{redacted('; '.join(wheel.addresses))}. Install them first, and require them by name."
         )
     check_fits(what, wheel.requires_core, wheel.requires_python)
     return wheel

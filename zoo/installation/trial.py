@@ -1,6 +1,6 @@
-"""`python -m zoo.installation.trial DISTRIBUTION`: load its plugins, and print as JSON what became of them.
+"""`python -m zoo.installation.trial DISTRIBUTION`: load its plugins and print their states as JSON.
 
-It is run in a fresh process after an installation, for a plugin runs whatever it likes while it is imported.
+It runs in a fresh process after an installation, because importing a plugin runs its code.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def read_wheel(path: Path) -> Wheel:
     """Read a wheel's metadata.
 
     Raises:
-        PluginError: if it is no wheel, or a damaged one.
+        PluginError: if it is not a valid wheel.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -1,7 +1,7 @@
-"""Blocked plugins: never imported, by an environment variable, by `-p no:NAME`, or for good by `zoo plugins disable`.
+"""Blocked plugins, which are never imported: by an environment variable, `-p no:NAME`, or `zoo plugins disable`.
 
-`ZOO_NO_PLUGINS` lists names, separated by commas; `all` blocks everything but the core's own. The persistent list lies
-in the user's configuration folder, or in `ZOO_CONFIG`.
+`ZOO_NO_PLUGINS` lists names, separated by commas; `all` blocks every plugin except the core's own. The persistent list
+of `zoo plugins disable` is in the user's configuration folder, or in the folder `ZOO_CONFIG`.
 """
 
 from __future__ import annotations
@@ -18,39 +18,44 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Blocklist:
-    """Names of plugins, qualified names or distributions, each list with where it comes from."""
+    """Blocked names: plugins, qualified names or distributions.
+
+    Attributes:
+        environment: from `ZOO_NO_PLUGINS` and `-p`.
+        disabled: from the persistent list.
+    """
 
     environment: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls) -> Blocklist:
-        """What the environment and the configuration block."""
+        """Read the environment and the persistent list."""
         given = os.environ.get(VARIABLE, "")
         return cls(frozenset(name.strip() for name in given.split(",") if name.strip()), frozenset(read_disabled()))
 
     def reason(self, name: str, distribution: str) -> str:
-        """Why the plugin `name` of `distribution` is blocked, or "" if it is not."""
+        """Return why the plugin `name` of `distribution` is blocked, or "" if it is not."""
         names = {name, distribution, f"{distribution}/{name}"}
         if names & self.disabled:
-            return f"it is disabled; 'zoo plugins enable {name}' takes that back"
+            return f"it is disabled; 'zoo plugins enable {name}' enables it again"
         if (names | {ALL}) & self.environment:
             return f"-p no:… or {VARIABLE} blocks it"
         return ""
 
 
-#: blocks no plugin
+#: blocks nothing
 NOTHING = Blocklist()
 
 
 def read_disabled() -> list[str]:
-    """The names on the persistent list, sorted."""
+    """Return the names on the persistent list, sorted."""
     try:
         lines = _file().read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read {_file()}: {error}. Mend or remove it.") from None
+        raise ConfigError(f"Cannot read {_file()}: {error}. Correct or remove the file.") from None
     return sorted({line.strip() for line in lines if line.strip()})
 
 

@@ -1,6 +1,6 @@
-"""The catalogue `registry.toml`: plugins that are known, installed or not, and the default comparison.
+"""The catalogue `registry.toml`: known plugins, installed or not, and the default comparison.
 
-It is read at start-up, so its schema is checked by hand: neither pydantic nor any plugin is imported.
+It is read at start-up, so its schema is checked without pydantic, and no plugin is imported.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ SHIPPED = Path(__file__).parents[1] / "registry.toml"
 
 @dataclass(frozen=True)
 class Release:
-    """One version of a plugin.
+    """A version of a plugin.
 
     Attributes:
-        source: `index` (the package index), the https address of a wheel, or a folder beside the catalogue.
+        source: `index` (the package index), the https address of a wheel, or a folder relative to the catalogue's.
         sha256: of its wheel; "" for a folder.
-        yanked: why nobody should install it; "" if it is well.
-        conformance: the verdict of `zoo check` on it; "" if that is not known.
+        yanked: why it should not be installed; "" if it is not yanked.
+        conformance: the verdict of `zoo check`; "" if it is unknown.
     """
 
     version: str
@@ -37,15 +37,18 @@ class Release:
 
 @dataclass(frozen=True)
 class Entry:
-    """One plugin of the catalogue: where it comes from and what it can do, said without importing it.
+    """A plugin of the catalogue: its origin and capabilities, known without importing it.
 
     Attributes:
-        tier: who answers for it: `official`, the zoo's authors; `example`, of a plugin by others; `community`.
-        capabilities: the optional hooks that it has.
+        tier: who maintains it: `official` (the zoo's authors), `example` (a template for third-party plugins), or
+            `community`.
+        likelihood: `yes`, `no`, or `declared` (if the user has to declare a noise model first); `true`, `false` and
+            `"declared"` in the file.
+        capabilities: its optional hooks.
         supports: the kinds of data that it can be trained on: `bits`, `unit`, `real`.
-        published: whether the package of this name on the package index is this plugin. Where it is not, anybody could
-            take the name, and nothing is installed from there.
-        superseded_by: the name of the plugin to use instead.
+        published: whether the package of this name on the package index is this plugin. If it is not, the name could
+            be taken by others, and nothing is installed from the index.
+        superseded_by: name of the plugin to use instead.
         releases: its versions.
     """
 
@@ -61,7 +64,7 @@ class Entry:
     paper: str = ""
     trains_on: str = ""
     latent: str = ""
-    likelihood: bool = False
+    likelihood: str = "no"
     capabilities: list[str] = field(default_factory=list)
     supports: list[str] = field(default_factory=list)
     published: bool = False
@@ -71,9 +74,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class DefaultComparison:
-    """What `zoo compare` does when it is given nothing; `controls` are the rows that `--full` adds.
+    """The defaults of `zoo compare`.
 
-    `metrics` is the order of the columns; a metric that is not named follows them.
+    Attributes:
+        controls: the control rows that `--full` adds.
+        metrics: the order of the columns; metrics that are not listed follow.
     """
 
     contestants: list[str]
@@ -85,14 +90,14 @@ class DefaultComparison:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The content of a `registry.toml`; `folder` is what the folders of its releases are relative to."""
+    """The content of a `registry.toml`; the folders of its releases are relative to `folder`."""
 
     entries: tuple[Entry, ...]
     compare: DefaultComparison
     folder: Path
 
     def find(self, name: str, group: str = "zoo.models") -> Entry | None:
-        """The entry of this name, or None."""
+        """Return the entry of this name, or None."""
         return next((entry for entry in self.entries if (entry.name, entry.group) == (name, group)), None)
 
 
@@ -100,13 +105,13 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
     """Read and check a catalogue.
 
     Raises:
-        ConfigError: naming the file, the entry and the key that is wrong.
+        ConfigError: naming the file, and the entry and key that are invalid.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the catalogue {path}: {error.strerror or error}.") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, numbers of too many digits, or too deep
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, numbers of too many digits, or too deep
         raise ConfigError(f"The catalogue {path} must be TOML: {error}.") from None
     if document.get("schema") != SCHEMA:
         raise ConfigError(
@@ -123,17 +128,19 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
         raise ConfigError(f"The catalogue {path} lists twice: {', '.join(doubles)}.")
     compare = _checked(DefaultComparison, document.get("compare", {}), f"[compare] of {path}")
     if not compare.contestants or compare.seeds < 1:
-        raise ConfigError(f"[compare] of {path} needs a list of contestants and 1 seed at least.")
+        raise ConfigError(f"[compare] of {path} must list contestants, and seeds must be at least 1.")
     return Catalogue(entries, compare, path.resolve().parent)
 
 
 def _entry(table: Any, where: str) -> Entry:
-    """A plugin with its releases, each of which can be had without leaving the catalogue's folder."""
+    """Return a plugin with its releases, after checking that their sources are allowed."""
     tables = table.get("release", []) if isinstance(table, dict) else []
     if not isinstance(tables, list):
         raise ConfigError(f"{where} must list its releases as [[plugin.release]].")
     releases = tuple(_checked(Release, each, f"release {number} of {where}") for number, each in enumerate(tables, 1))
     plain = {key: value for key, value in table.items() if key != "release"} if isinstance(table, dict) else table
+    if isinstance(plain, dict) and "likelihood" in plain:
+        plain["likelihood"] = _likelihood(plain["likelihood"], where)
     entry: Entry = _checked(Entry, plain, where)
     for release in releases:
         if fault := _fault(release, entry):
@@ -141,24 +148,33 @@ def _entry(table: Any, where: str) -> Entry:
     return replace(entry, releases=releases)
 
 
+def _likelihood(value: Any, where: str) -> str:
+    """Return `yes`, `no` or `declared` for `true`, `false` or `"declared"`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value != "declared":
+        raise ConfigError(f"likelihood in {where} must be true, false or 'declared', got {value!r}.")
+    return "declared"
+
+
 def _fault(release: Release, entry: Entry) -> str:
-    """What is wrong with a release, or ""."""
+    """Return what is invalid in a release as a clause, or ""."""
     if release.sha256 and not re.fullmatch("[0-9a-f]{64}", release.sha256):
-        return f"has the sha256 {release.sha256!r}, and that must be 64 digits in lower-case hexadecimal"
+        return f"has the sha256 {release.sha256!r}; it must be 64 lower-case hexadecimal digits"
     if release.source == "index":
-        return "" if entry.published else "has the source 'index'; that needs published = true"
+        return "" if entry.published else "has the source 'index', which requires published = true"
     if release.source.startswith("https://"):
-        return "" if release.sha256 else "has an address, and needs the sha256 of what lies there"
+        return "" if release.sha256 else "has an address as source, which requires the wheel's sha256"
     if ":" in release.source:
         return f"has the source {release.source!r}; it must be 'index', an https address, or a folder"
     folder = PurePosixPath(release.source)
     if folder.is_absolute() or ".." in folder.parts or "\\" in release.source or not folder.parts:
-        return f"has the source {release.source!r}; a folder must be relative and inside that of the catalogue"
+        return f"has the source {release.source!r}; a folder must be relative and inside the catalogue's folder"
     return ""
 
 
 def _checked(cls: type[Any], table: Any, where: str) -> Any:
-    """Build `cls` from a TOML table whose keys and types match its fields."""
+    """Build `cls` from a TOML table after checking that the keys and types match its fields."""
     kinds = {"str": str, "bool": bool, "int": int, "list[str]": list}
     if not isinstance(table, dict):
         raise ConfigError(f"{where} must be a table.")
@@ -170,7 +186,7 @@ def _checked(cls: type[Any], table: Any, where: str) -> Any:
             raise ConfigError(f"{key} in {where} must be a {known[key].__name__}, got {value!r}.")
         for text in value if isinstance(value, list) else [value] if isinstance(value, str) else []:
             if not isinstance(text, str) or not text.isprintable():
-                raise ConfigError(f"{key} in {where} must be text that can be printed, got {text!r}.")
+                raise ConfigError(f"{key} in {where} must be printable text, got {text!r}.")
     try:
         return cls(**table)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""What `zoo info NAME` shows of a loaded model: its card, and every setting with its bounds, as plain values."""
+"""The facts that `zoo info NAME` shows of a loaded model: its card and its settings with bounds, as plain values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >
 
 
 def describe_model(plugin: Plugin, entry: Entry | None) -> dict[str, Any]:
-    """The facts of a model: JSON-ready, in the order in which they are shown."""
+    """Return the facts of a model, ready for JSON, in the order in which they are shown."""
     card: Card = plugin.card
     return {
         "name": card.name,
@@ -26,7 +26,7 @@ def describe_model(plugin: Plugin, entry: Entry | None) -> dict[str, Any]:
         "trains_on": card.trains_on_with(card.config()),
         "latent": card.latent,
         "samples": card.samples,
-        "likelihood": plugin.implements("log_prob"),
+        "likelihood": _likelihood(plugin, entry),
         "config": describe_config(card.config()),
         "training": [
             row
@@ -37,8 +37,15 @@ def describe_model(plugin: Plugin, entry: Entry | None) -> dict[str, Any]:
     }
 
 
+def _likelihood(plugin: Plugin, entry: Entry | None) -> str:
+    """Return `yes` or `no`, or `declared` if, by the catalogue, the user has to declare a noise model first."""
+    if not plugin.implements("log_prob"):
+        return "no"
+    return "declared" if entry and entry.package == plugin.distribution and entry.likelihood == "declared" else "yes"
+
+
 def describe_config(config: Config) -> list[dict[str, Any]]:
-    """One entry per field: name, type, value, bounds, description."""
+    """Return an entry per field: name, type, default, bounds, description."""
     rows = []
     for name, field in type(config).model_fields.items():
         bounds = [
@@ -60,7 +67,7 @@ def describe_config(config: Config) -> list[dict[str, Any]]:
 
 
 def _type_name(annotation: Any) -> str:
-    """`int`, `list of int`, or the choices of a literal, as they are typed on the command line."""
+    """Return `int`, `list of int`, or the choices of a literal, as typed on the command line."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type_name(arguments[0])

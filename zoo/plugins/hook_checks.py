@@ -1,4 +1,4 @@
-"""What a plugin returns is checked where it enters the core, and the message names the plugin and the hook."""
+"""Checks around hook calls: what a hook returns and what it modifies; errors name the plugin and the hook."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Shape = tuple[int | EllipsisType, ...]
 
 @contextlib.contextmanager
 def guarded(plugin: Plugin, hook: str, *inputs: Tensor) -> Iterator[None]:
-    """Call a hook inside: without a graph, and refused if it changed what is not its own.
+    """Context manager for a hook call: no autograd; fails if the hook modified its inputs or global state.
 
     Args:
-        plugin, hook: who is called.
-        inputs: tensors that must be as they were afterwards.
+        plugin, hook: the plugin and the name of the hook, for messages.
+        inputs: tensors that the hook must not modify.
 
     Raises:
-        PluginError: if the hook wrote into an input, drew from the global random state (which is put back), or changed
-            torch's number of threads or default dtype (which are put back).
+        PluginError: if the hook wrote into an input, drew from the global random state, or changed torch's number of
+            threads or default dtype. All but the inputs are restored first.
     """
     versions = [tensor._version for tensor in inputs]
     states = _random_states()
@@ -43,23 +43,24 @@ def guarded(plugin: Plugin, hook: str, *inputs: Tensor) -> Iterator[None]:
         torch.set_rng_state(states[0])
         np.random.set_state(states[1])
         random.setstate(states[2])
-        faults.append("drew from the global random state; draw from the generator that it is given")
+        faults.append("drew from the global random state; draw from its generator argument")
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
         faults.append("changed the number of threads; leave it to the caller")
     if torch.get_default_dtype() != dtype:
         torch.set_default_dtype(dtype)
-        faults.append("changed torch's default dtype; give dtype= where a tensor is made")
+        faults.append("changed torch's default dtype; pass dtype= when creating tensors")
     if faults:
         raise PluginError(f"The hook {hook!r} of {plugin.source} {', and '.join(faults)}.")
 
 
 def _random_states() -> tuple[Tensor, Any, Any]:
-    """The global states of torch, numpy and random."""
+    """Return the global random states of torch, numpy and random."""
     return torch.get_rng_state(), np.random.get_state(), random.getstate()
 
 
 def _differ(before: tuple[Tensor, Any, Any], after: tuple[Tensor, Any, Any]) -> bool:
+    """Return whether two global random states differ."""
     words, position = 1, 2  # of numpy's state
     return (
         not torch.equal(before[0], after[0])
@@ -72,17 +73,17 @@ def _differ(before: tuple[Tensor, Any, Any], after: tuple[Tensor, Any, Any]) -> 
 def checked(
     value: Any, plugin: Plugin, hook: str, shape: Shape, support: str = "real", given: Tensor | None = None
 ) -> Tensor:
-    """Return `value` if it is a finite floating-point tensor of the right shape and range, of its own.
+    """Return what a hook returned if it is a finite floating-point tensor of the required shape and range.
 
     Args:
-        value: what the hook returned.
-        plugin, hook: whose it is.
-        shape: what it must be; a final `...` leaves the rest open.
-        support: `bits` and `unit` ask for values in [0, 1].
-        given: what the hook was given: the value must be on its device, and not share its memory.
+        value: the value that the hook returned.
+        plugin, hook: the plugin and the name of the hook, for messages.
+        shape: the required shape; a final `...` allows any further dimensions.
+        support: `bits` and `unit` require values in [0, 1].
+        given: the hook's input; the value must be on the same device and must not share its memory.
 
     Raises:
-        PluginError: for anything that breaks the contract.
+        PluginError: if the value violates the contract.
         DivergedError: for nan or infinity.
     """
     where = f"The hook {hook!r} of {plugin.source}"
@@ -98,14 +99,16 @@ def checked(
         raise PluginError(f"{where} must return floating-point values, got {value.dtype}.")
     if value.requires_grad:
         raise PluginError(
-            f"{where} returned a tensor that requires grad, a parameter perhaps; return value.detach().clone()."
+            f"{where} returned a tensor that requires grad, such as a parameter; return value.detach().clone()."
         )
     if given is not None:
         if value.device != given.device:
-            raise PluginError(f"{where} must return a tensor on {given.device}, as it was given, got {value.device}.")
+            raise PluginError(
+                f"{where} must return a tensor on {given.device}, the device of its input, got {value.device}."
+            )
         if value.numel() and value.untyped_storage().data_ptr() == given.untyped_storage().data_ptr():
-            raise PluginError(f"{where} returned its input's own memory; return a tensor of its own (x.clone()).")
-    low, high = (bound.item() for bound in value.aminmax()) if value.numel() else (0.0, 0.0)  # nan, if there is one
+            raise PluginError(f"{where} returned its input or a view of it; return a separate tensor (x.clone()).")
+    low, high = (bound.item() for bound in value.aminmax()) if value.numel() else (0.0, 0.0)  # nan if any value is nan
     if not (isfinite(low) and isfinite(high)):
         raise DivergedError(f"{where} returned nan or infinity; the training diverged, or the hook has an error.")
     if support != "real" and not (low >= 0 and high <= 1):

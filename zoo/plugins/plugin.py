@@ -1,8 +1,8 @@
-"""Discovery, states and verification of plugins: from an entry point's metadata to a caller for its hooks.
+"""Discovery and loading of plugins: from an entry point's metadata to a verified plugin whose hooks can be called.
 
-A `Candidate` is one entry point, found in the metadata of an installed distribution and not imported. Loading it
-imports the plugin, checks it against the contract, and returns a `Plugin` with a small pluggy manager of its own, so
-that nothing can answer for another plugin. This module imports neither torch nor pydantic.
+A `Candidate` is an entry point, found in the metadata of an installed distribution and not imported. Loading it imports
+the plugin, checks it against the contract, and returns a `Plugin`. Each `Plugin` has its own pluggy manager, so no
+plugin can answer calls to another. This module does not import torch or pydantic.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ CORE = "genzoo"
 
 
 class Plugin:
-    """A loaded and verified plugin: its card, where it comes from, and its hooks, called through pluggy.
+    """A loaded and verified plugin.
 
     Attributes:
-        card: what it says of itself.
-        hooks: pluggy's relay; call with keywords: `plugin.hooks.sample(model=…, n=…, …)`.
-        distribution: name of the distribution it came with; "" if it was registered in this process.
-        version: that distribution's version.
-        extensions: those that wrap its hooks.
+        instance: the plugin object.
+        group: its entry-point group.
+        card: its card, of the type that its group requires.
+        hooks: pluggy's relay; hooks are called with keywords: `plugin.hooks.sample(model=…, n=…, …)`.
+        distribution: name of the distribution that provides it; "" if it is registered in this process.
+        version: version of that distribution.
+        extensions: the extensions that wrap its hooks.
     """
 
     def __init__(self, instance: object, group: str, distribution: str = "", version: str = "") -> None:
@@ -57,39 +59,40 @@ class Plugin:
         self.extensions: list[Plugin] = []
 
     def extend(self, extension: Plugin) -> None:
-        """Let an extension wrap this plugin's hooks."""
+        """Wrap this plugin's hooks with those of an extension."""
         self._manager.register(extension.instance, name=f"extension {extension.qualified}")
         self.extensions.append(extension)
 
     def implements(self, hook: str) -> bool:
-        """Whether the plugin has this hook."""
+        """Return whether the plugin implements a hook."""
         return any(impl.plugin is self.instance for impl in getattr(self.hooks, hook).get_hookimpls())
 
     def names(self, hook: str, argument: str) -> bool:
-        """Whether the plugin's own hook asks for this argument."""
+        """Return whether the plugin's implementation of a hook names an argument; extensions do not count."""
         implementations = getattr(self.hooks, hook).get_hookimpls()
         return any(argument in impl.argnames for impl in implementations if impl.plugin is self.instance)
 
     @property
     def qualified(self) -> str:
-        """`distribution/name`, or the bare name of a plugin registered in this process."""
+        """Return `distribution/name`, or only the name of a plugin registered in this process."""
         return f"{self.distribution}/{self.card.name}" if self.distribution else str(self.card.name)
 
     @property
     def source(self) -> str:
-        """Name, distribution and version, for messages."""
+        """Return name, distribution and version, for messages."""
         origin = f"{self.distribution} {self.version}" if self.distribution else "registered in this process"
         return f"{self.card.name!r} ({origin})"
 
 
 @dataclass
 class Candidate:
-    """One entry point of an installed distribution, known from metadata alone.
+    """An entry point of an installed distribution, known from metadata only.
 
     Attributes:
-        state: `discovered` until somebody asks for it; then `loaded` or `broken`; or `blocked`, `incompatible`.
-        reason: why it is blocked, incompatible or broken, in a sentence.
-        traceback: of the import that failed, for `zoo doctor`.
+        value: the entry point, `module:attribute`.
+        state: `discovered`, and `loaded` or `broken` once it has been loaded; or `blocked` or `incompatible`.
+        reason: why it is blocked, incompatible or broken, as a clause.
+        traceback: of a failed import, for `zoo doctor`.
     """
 
     group: str
@@ -105,19 +108,19 @@ class Candidate:
 
     @property
     def plugin(self) -> Plugin | None:
-        """The plugin if it is loaded."""
+        """The plugin if it is loaded, otherwise None."""
         return self._plugin
 
     @property
     def qualified(self) -> str:
-        """`distribution/name`, which is always unambiguous."""
+        """Return `distribution/name`, which is unambiguous."""
         return f"{self.distribution}/{self.name}"
 
     def load(self) -> Plugin:
-        """Import, verify and return the plugin; the same object on every call.
+        """Import, verify and return the plugin; every call returns the same object.
 
         Raises:
-            PluginError: if it is blocked, incompatible or broken, with the reason and the way out.
+            PluginError: if the plugin is blocked, incompatible or broken, with the reason and the way out.
         """
         if self.state == "discovered":
             try:
@@ -138,10 +141,11 @@ class Candidate:
         return self._plugin
 
     def _import(self) -> Plugin:
+        """Import the entry point's target and verify it."""
         path, _, attribute = self.value.partition("[")[0].replace(" ", "").partition(":")
         if not attribute:
-            raise PluginError(f"its entry point {self.value!r} names no plugin; write '{path}:NAME'")
-        with contextlib.redirect_stdout(sys.stderr):  # what it prints must not stand in a result
+            raise PluginError(f"its entry point {self.value!r} does not name an attribute; write '{path}:NAME'")
+        with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints must not end up in a command's output
             target: Any = importlib.import_module(path)
         for part in attribute.split("."):
             if not hasattr(target, part):
@@ -152,24 +156,25 @@ class Candidate:
         plugin = Plugin(target, self.group, self.distribution, self.version)
         if plugin.card.name != self.name:
             raise PluginError(
-                f"its entry point is named {self.name!r} and its card {plugin.card.name!r}; make them equal"
+                f"its entry point is named {self.name!r}, but its card {plugin.card.name!r}; make them equal"
             )
         return plugin
 
 
 _WAY_OUT = {
     "broken": "'zoo doctor' shows the traceback; update it, or remove it with 'pip uninstall {distribution}'.",
-    "incompatible": "Install a version of {distribution} that fits, or another zoo.",
-    "blocked": "Unblock it, and it can be used.",
+    "incompatible": "Install a version of {distribution} that fits this zoo, or another version of the zoo.",
+    "blocked": "Unblock it to use it.",
 }
 
 
 def discover(group: str, blocklist: Blocklist = NOTHING) -> list[Candidate]:
-    """Every entry point of a group in the installed distributions, by reading metadata only."""
+    """Return every entry point of a group in the installed distributions, from metadata only."""
     return [_candidate(group, entry, blocklist) for entry in importlib.metadata.entry_points(group=group)]
 
 
 def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Blocklist) -> Candidate:
+    """Return the candidate of an entry point; the core's own plugins are never blocked or incompatible."""
     headers = _headers(entry)
     name, version = _first(headers, "Name", "an unnamed distribution"), _first(headers, "Version", "without a version")
     candidate = Candidate(group, entry.name, entry.value, name, version, _first(headers, "Summary", ""))
@@ -181,7 +186,7 @@ def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Bloc
 
 
 def _headers(entry: importlib.metadata.EntryPoint) -> list[tuple[str, str]]:
-    """The headers of the distribution's METADATA, without the cost of a full e-mail parser."""
+    """Return the headers of the distribution's METADATA without the cost of a full e-mail parser."""
     text = (entry.dist.read_text("METADATA") or entry.dist.read_text("PKG-INFO") or "") if entry.dist else ""
     headers = []
     for line in text.splitlines():
@@ -198,7 +203,7 @@ def _first(headers: list[tuple[str, str]], key: str, default: str) -> str:
 
 
 def _core_mismatch(requirements: Iterable[str]) -> str:
-    """Why this core does not meet a plugin's `Requires-Dist: genzoo`, or "" if it does."""
+    """Return why this core does not meet a plugin's `Requires-Dist: genzoo`, or "" if it does."""
     for line in requirements:
         if not re.match(rf"{CORE}\s*($|[^\w.-])", line, re.IGNORECASE) or _plainly_met(line):
             continue
@@ -209,7 +214,7 @@ def _core_mismatch(requirements: Iterable[str]) -> str:
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
-            return f"its requirement {line!r} cannot be read"
+            return f"its requirement {line!r} is invalid"
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         if not requirement.specifier.contains(__version__, prereleases=True):
@@ -218,9 +223,9 @@ def _core_mismatch(requirements: Iterable[str]) -> str:
 
 
 def _plainly_met(line: str) -> bool:
-    """Whether a requirement has only the clauses `>=` and `<` of plain numbers, and this core meets them.
+    """Return whether a requirement has only `>=` and `<` clauses of plain numbers, and this core meets them.
 
-    It spares `zoo list` the import of packaging, which decides about everything else.
+    This saves `zoo list` the import of packaging, which decides all other cases.
     """
     from zoo.version import __version__
 
@@ -234,7 +239,7 @@ def _plainly_met(line: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...] | None:
-    """1.2 as (1, 2, 0, 0); None for a version that is more than four numbers."""
+    """Return 1.2 as (1, 2, 0, 0); None for a version that is not one to four numbers."""
     parts = version.split(".")
     if len(parts) > 4 or not all(part.isdecimal() for part in parts):
         return None
@@ -242,20 +247,22 @@ def _numbers(version: str) -> tuple[int, ...] | None:
 
 
 def instantiate(cls: type) -> object:
-    """The plugin of a class, which takes no arguments.
+    """Create the plugin object of a class.
 
     Raises:
-        PluginError: if it wants some.
+        PluginError: if the constructor requires arguments.
     """
     try:
         inspect.signature(cls).bind()
     except TypeError:
-        raise PluginError(f"its class {cls.__name__} wants constructor arguments; a plugin class takes none") from None
+        raise PluginError(
+            f"its class {cls.__name__} requires constructor arguments; a plugin class takes none"
+        ) from None
     return cls()
 
 
 def _reason(error: BaseException) -> str:
-    """One clause for a failed load."""
+    """Return the reason of a failed load as a clause."""
     text = str(error).strip().rstrip(".")
     if isinstance(error, ZooError):
         return text

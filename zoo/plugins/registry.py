@@ -1,4 +1,4 @@
-"""`PluginRegistry`: which plugins there are, and how a name becomes one. Imports neither torch nor any plugin."""
+"""`PluginRegistry`: the available plugins, and their lookup by name. Does not import torch or any plugin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from zoo.contract.hookspecs import GROUPS
+from zoo.contract.hookspecs import GROUPS, MODELS
 from zoo.errors import ConfigError, PluginError, did_you_mean
 from zoo.plugins.blocking import Blocklist
 from zoo.plugins.catalogue import SHIPPED, Catalogue, Entry, read_catalogue
@@ -21,19 +21,22 @@ _KIND = {
     "zoo.datasets": "data set",
     "zoo.metrics": "metric",
     "zoo.extensions": "extension",
+    "zoo.controls": "control",
 }
 _UNKNOWN = "?"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One line of `zoo list`: what is known of a plugin without importing it.
+    """A line of `zoo list`: the facts of a model that are known without importing it.
 
     Attributes:
         status: `installed`, `registered` (in this process), `available` (in the catalogue only), `blocked`,
-            `incompatible`, `broken`, or `ambiguous` (two distributions have this name: use the qualified one).
-        trains_on, latent, likelihood: from its card if it is loaded, or from the catalogue; otherwise `?`. `likelihood`
-            is `yes` or `no`; a model without a code has the latent `none`.
+            `incompatible`, `broken`, or `ambiguous` (two distributions have a model of this name; the qualified name
+            is needed).
+        trains_on, latent, likelihood: from the card of a loaded model, or from the catalogue; otherwise `?`.
+            `likelihood` is `yes`, `no`, or `declared` (if the user has to declare a noise model first); `latent` is
+            `none` for a model without a code.
     """
 
     name: str
@@ -48,13 +51,14 @@ class Listing:
 
 
 class PluginRegistry:
-    """An isolated registry: the plugins of the installed distributions, and those registered in this process.
+    """An isolated registry of the plugins of installed distributions and of those registered in this process.
 
     Args:
-        catalogue: a `registry.toml`; the shipped one by default.
-        entry_points: whether to look at installed distributions at all.
+        catalogue: path of a `registry.toml`; by default the one that comes with the zoo.
+        entry_points: whether installed distributions are searched for plugins.
         blocklist: plugins that are never imported; None reads the environment and the configuration.
-        extensions: whether installed extensions wrap the models' hooks; None asks `ZOO_NO_EXTENSIONS`.
+        extensions: whether installed extensions wrap the models' hooks; None means yes, unless `ZOO_NO_EXTENSIONS` is
+            set.
     """
 
     def __init__(
@@ -73,16 +77,16 @@ class PluginRegistry:
         self._found: dict[str, list[Candidate]] = {}
 
     def refresh(self) -> None:
-        """Look again at what is installed: after an install or uninstall in this process."""
+        """Search the installed distributions again, after an install or uninstall in this process."""
         importlib.invalidate_caches()
         self._found.clear()
 
     def register(self, plugin: object, group: str = "zoo.models") -> Plugin:
-        """Add a plugin object (or its class) to this registry only; registering its name again replaces it.
+        """Add a plugin object, or its class, to this registry only; a plugin of the same name is replaced.
 
         Raises:
-            ConfigError: if there is no such group.
-            PluginError: if it breaks the contract, or an installed plugin has its name.
+            ConfigError: if the group does not exist.
+            PluginError: if the plugin violates the contract, or an installed plugin has its name.
         """
         _check_group(group)
         cls = plugin if isinstance(plugin, type) else type(plugin)
@@ -99,11 +103,15 @@ class PluginRegistry:
         return loaded
 
     def registered(self, group: str = "zoo.models") -> list[Plugin]:
-        """The plugins registered in this process."""
+        """Return the plugins registered in this process."""
         return [plugin for (of, _), plugin in sorted(self._registered.items()) if of == group]
 
+    def is_registered(self, name: str, group: str = "zoo.models") -> bool:
+        """Return whether a plugin of this name is registered in this process."""
+        return (group, name) in self._registered
+
     def candidates(self, group: str = "zoo.models") -> list[Candidate]:
-        """The installed plugins of a group, each with its state, sorted by name."""
+        """Return the installed plugins of a group, sorted by name."""
         _check_group(group)
         if group not in self._found:
             blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
@@ -112,22 +120,22 @@ class PluginRegistry:
         return self._found[group]
 
     def plugin(self, name: str, group: str = "zoo.models") -> Plugin:
-        """Load a plugin by its name, or by `distribution/name`.
+        """Load a plugin by its name or by `distribution/name`.
 
         Raises:
-            ConfigError: if nothing has this name; with the nearest one, and what the catalogue offers.
-            PluginError: if it is blocked, incompatible or broken, or two distributions have this name.
+            ConfigError: for an unknown name; with the nearest name and what the catalogue offers.
+            PluginError: if the plugin is blocked, incompatible or broken, or two distributions have one of this name.
         """
         found = self.find(name, group)
         plugin = found.load() if isinstance(found, Candidate) else found
-        if group == "zoo.models":
+        if group in MODELS:
             for extension in self.active_extensions():
                 if extension not in plugin.extensions:
                     plugin.extend(extension)
         return plugin
 
     def active_extensions(self) -> list[Plugin]:
-        """The extensions that wrap every model's hooks; `zoo doctor` shows those that cannot be loaded."""
+        """Return the extensions that wrap every model's hooks; `zoo doctor` shows those that cannot be loaded."""
         wanted = not os.environ.get("ZOO_NO_EXTENSIONS") if self._extensions is None else self._extensions
         if not wanted:
             return []
@@ -138,10 +146,10 @@ class PluginRegistry:
         return active
 
     def verify(self) -> None:
-        """Load every installed plugin, as `ZOO_STRICT=1` asks for at the start of a command.
+        """Load every installed plugin; with `ZOO_STRICT=1`, all commands but the diagnostic ones do so first.
 
         Raises:
-            PluginError: naming every plugin that is incompatible or broken, and every name that two distributions have.
+            PluginError: naming every incompatible or broken plugin, and every name that two distributions have.
         """
         faults = []
         for group in GROUPS:
@@ -157,7 +165,7 @@ class PluginRegistry:
             raise PluginError(f"ZOO_STRICT is set. {' '.join(dict.fromkeys(faults))}")
 
     def find(self, name: str, group: str = "zoo.models") -> Plugin | Candidate:
-        """The one plugin of this name, not imported; raises as `plugin` does for an unknown or ambiguous name."""
+        """Return the plugin of this name without importing it; raise as `plugin` for an unknown or ambiguous name."""
         if registered := self._registered.get((group, name)):
             return registered
         named = self._named(name, group)
@@ -169,7 +177,7 @@ class PluginRegistry:
         return named[0]
 
     def names(self, group: str = "zoo.models") -> list[str]:
-        """Every name that `plugin` takes in this group."""
+        """Return the names of all installed and registered plugins of a group."""
         installed = {candidate.name for candidate in self.candidates(group)}
         return sorted(installed | {plugin.card.name for plugin in self.registered(group)})
 
@@ -181,12 +189,12 @@ class PluginRegistry:
         latent: str | None = None,
         likelihood: bool | None = None,
     ) -> list[Listing]:
-        """Every model that is installed, registered, or in the catalogue, without importing one.
+        """Return every model that is installed, registered, or in the catalogue; none is imported.
 
         Args:
-            pattern: of the names, as a shell has it ("v*").
-            trains_on, latent, likelihood: leave out models of which it is known that they differ; those of which it is
-                not known, for they are neither loaded nor in the catalogue, stay and show `?`.
+            pattern: shell glob that the names match ("v*").
+            trains_on, latent, likelihood: leave out models that are known to differ. A model that is neither loaded
+                nor in the catalogue stays, with `?`.
         """
         listings = [_registered_listing(plugin) for plugin in self.registered()]
         candidates = self.candidates()
@@ -198,23 +206,32 @@ class PluginRegistry:
                 listings.append(
                     Listing(entry.name, "available", entry.package, "", entry.summary, **_catalogued_traits(entry))
                 )
-        wanted = {
-            "trains_on": trains_on,
-            "latent": latent,
-            "likelihood": None if likelihood is None else _yes(likelihood),
-        }
+        wanted: dict[str, tuple[str, ...]] = {}
+        if trains_on is not None:
+            wanted["trains_on"] = (trains_on,)
+        if latent is not None:
+            wanted["latent"] = (latent,)
+        if likelihood is not None:
+            wanted["likelihood"] = ("yes", "declared") if likelihood else ("no",)
         shown = [
             listing
             for listing in listings
             if fnmatchcase(listing.name, pattern)
-            and all(value is None or getattr(listing, key) in (value, _UNKNOWN) for key, value in wanted.items())
+            and all(getattr(listing, key) in (*values, _UNKNOWN) for key, values in wanted.items())
         ]
         return sorted(shown, key=lambda listing: (listing.name, listing.distribution))
 
     def _named(self, name: str, group: str) -> list[Candidate]:
+        """Return the installed plugins with this name or qualified name."""
         return [candidate for candidate in self.candidates(group) if name in (candidate.name, candidate.qualified)]
 
     def _unknown(self, name: str, group: str) -> str:
+        """Return the error message for an unknown name."""
+        if group == "zoo.models" and (self._named(name, "zoo.controls") or self.is_registered(name, "zoo.controls")):
+            return (
+                f"{name!r} is a control row of 'zoo compare --full', not a model. Use it there, or install a plugin "
+                "that provides a model of this name."
+            )
         known = self.names(group)
         catalogued = [entry for entry in self.catalogue.entries if entry.group == group and entry.name not in known]
         names = [*known, *(entry.name for entry in catalogued)]
@@ -228,6 +245,7 @@ class PluginRegistry:
         return sentence
 
     def _installed_listing(self, candidate: Candidate, *, ambiguous: bool) -> Listing:
+        """Return the listing of an installed model."""
         status = {"discovered": "installed", "loaded": "installed"}.get(candidate.state, candidate.state)
         entry = self.catalogue.find(candidate.name)
         official = entry is not None and entry.package == candidate.distribution
@@ -243,16 +261,18 @@ class PluginRegistry:
 
 
 def _check_group(group: str) -> None:
+    """Raise `ConfigError` for an unknown group."""
     if group not in GROUPS:
         raise ConfigError(f"No plugin group {group!r}.{did_you_mean(group, GROUPS)} Groups: {', '.join(GROUPS)}.")
 
 
 def _registered_listing(plugin: Plugin) -> Listing:
+    """Return the listing of a model registered in this process."""
     return Listing(plugin.card.name, "registered", "", "", plugin.card.summary, **_traits(plugin))
 
 
 def _traits(plugin: Plugin | None) -> dict[str, str]:
-    """What filters look at, of a loaded plugin; nothing of another, for it is not known."""
+    """Return the traits that `zoo list` filters by; empty for a plugin that is not loaded."""
     if plugin is None:
         return {}
     card = plugin.card
@@ -264,8 +284,8 @@ def _traits(plugin: Plugin | None) -> dict[str, str]:
 
 
 def _catalogued_traits(entry: Entry) -> dict[str, str]:
-    """The same from the catalogue."""
-    return {"trains_on": entry.trains_on, "latent": entry.latent, "likelihood": _yes(entry.likelihood)}
+    """Return the same traits from the catalogue."""
+    return {"trains_on": entry.trains_on, "latent": entry.latent, "likelihood": entry.likelihood}
 
 
 def _yes(value: bool) -> str:

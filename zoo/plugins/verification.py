@@ -1,7 +1,7 @@
-"""Verification: what pluggy would accept silently, and then never call or call with less than meant, is refused.
+"""Verification of a plugin: refuses what pluggy accepts but never calls, or calls with fewer arguments than intended.
 
-Nothing of the plugin is executed: attributes are looked at as they stand in its class. Imports neither torch nor, until
-a card is looked at, pydantic.
+No code of the plugin is executed: its attributes are read statically. Does not import torch; imports pydantic only to
+check a card.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from zoo.contract.hookspecs import GROUPS, PROJECT, WRAPPERS
+from zoo.contract.hookspecs import GROUPS, MODELS, PROJECT, WRAPPERS
 from zoo.errors import PluginError, did_you_mean
 
 _NO_VALUE = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
 def verify(instance: object, group: str) -> Any:
-    """Check a plugin against the contract of its group, and return its card.
+    """Check a plugin against the contract of its group and return its card.
 
     Raises:
-        PluginError: in a clause that begins with "its" or "it", for the first thing that is wrong.
+        PluginError: for the first violation, as a clause that starts with "its" or "it".
     """
     card = _verified_card(instance, group)
     for name in _verified_hooks(instance, group):
@@ -28,7 +28,7 @@ def verify(instance: object, group: str) -> Any:
 
 
 def _verified_card(instance: object, group: str) -> Any:
-    """The plugin's card, after checking that it is one of the right kind."""
+    """Return the plugin's card after checking its type."""
     from zoo.contract import card as cards
 
     kinds = {
@@ -37,6 +37,7 @@ def _verified_card(instance: object, group: str) -> Any:
         "zoo.datasets": cards.DatasetCard,
         "zoo.metrics": cards.MetricCard,
         "zoo.extensions": cards.ExtensionCard,
+        "zoo.controls": cards.Card,
     }
     card = inspect.getattr_static(instance, "card", None)
     if not isinstance(card, kinds[group]):
@@ -45,21 +46,22 @@ def _verified_card(instance: object, group: str) -> Any:
 
 
 def _members(instance: object) -> dict[str, Any]:
-    """Every attribute as it stands in the class, those of Python itself left out, no property executed."""
+    """Return the plugin's attributes without executing properties; those of Python itself are left out."""
     return {name: inspect.getattr_static(instance, name) for name in dir(instance) if not name.startswith("__")}
 
 
 def _marker(member: Any) -> dict[str, Any] | None:
+    """Return the options that `@zoo.hookimpl` attached to a method, or None without that decorator."""
     function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
     options = getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
     return options if isinstance(options, dict) else None
 
 
 def _verified_hooks(instance: object, group: str) -> list[str]:
-    """Names of the plugin's hooks, after refusing what pluggy would accept silently.
+    """Return the names of the plugin's hooks.
 
     Raises:
-        PluginError: for a hook that is misspelt, lost its decorator, uses `specname`, or is missing.
+        PluginError: for a hook that is misspelt, lacks its decorator, uses `specname`, or is missing.
     """
     specification = GROUPS[group]
     known = [name for name in dir(specification) if not name.startswith("_") and name != "required"]
@@ -67,7 +69,7 @@ def _verified_hooks(instance: object, group: str) -> list[str]:
     for name, member in _members(instance).items():
         options = _marker(member)
         if options is None:
-            if name in known and member is not None:  # None takes an inherited hook away
+            if name in known and member is not None:  # None removes an inherited hook
                 raise PluginError(
                     f"its {name!r} lacks the decorator @zoo.hookimpl, so it would never be called; add it"
                 )
@@ -76,36 +78,38 @@ def _verified_hooks(instance: object, group: str) -> list[str]:
             raise PluginError(f"its {name!r} uses specname; name the method after the hook instead")
         if name not in known:
             raise PluginError(
-                f"it implements {name!r}, which is no hook of {group}.{did_you_mean(name, known)} "
+                f"it implements {name!r}, which is not a hook of {group}.{did_you_mean(name, known)} "
                 f"Hooks: {', '.join(known)}"
             )
         if options.get("hookwrapper"):
             raise PluginError(f"its {name!r} is an old-style hookwrapper; use @zoo.hookimpl(wrapper=True)")
         if options.get("wrapper") and group not in WRAPPERS:
-            raise PluginError(f"its {name!r} is a wrapper; a plugin answers for itself")
+            raise PluginError(f"its {name!r} is a wrapper, which only an extension may have; return the value instead")
         if not options.get("wrapper") and group in WRAPPERS:
             raise PluginError(
-                f"its {name!r} would answer for every model; an extension wraps: @zoo.hookimpl(wrapper=True)"
+                f"its {name!r} would replace the hook of every model; make it a wrapper: @zoo.hookimpl(wrapper=True)"
             )
         hooks.append(name)
-    missing = [name for name in specification.required if name not in hooks]  # type: ignore[attr-defined]
-    if group == "zoo.models" and not {"loss", "fit"} & set(hooks):
-        missing.append("loss' or 'fit")
+    missing = [repr(name) for name in specification.required if name not in hooks]
+    if group in MODELS and not {"loss", "fit"} & set(hooks):
+        missing.append("'loss' or 'fit'")
     if missing:
-        raise PluginError(
-            "it lacks the hook " + " and ".join(f"{name!r}" if "'" not in name else f"'{name}'" for name in missing)
-        )
+        raise PluginError(f"it lacks the hook {' and '.join(missing)}")
     if {"loss", "fit"} <= set(hooks):
-        raise PluginError("it has both 'loss' and 'fit'; a model has one way to be trained")
+        raise PluginError("it has both 'loss' and 'fit', but a model is trained by one of them; remove the other")
     return hooks
 
 
 def _verified_signature(instance: object, group: str, name: str) -> None:
-    """Refuse a hook that pluggy would call with less than its author believes."""
+    """Refuse a hook that pluggy would not call, or would call with fewer arguments than its author expects.
+
+    pluggy 1.7 passes an argument that has a default (1.6 did not) but does not check its name: a misspelt one silently
+    keeps its default. The core passes every argument that a hook names, so a default is never needed.
+    """
     function = getattr(instance, name)
     if group in WRAPPERS:
         if not inspect.isgeneratorfunction(function):
-            raise PluginError(f"its {name!r} must yield once: answer = yield; return answer")
+            raise PluginError(f"its {name!r} must yield exactly once: result = yield; return result")
     elif any(is_kind(function) for is_kind in _NO_VALUE):
         raise PluginError(f"its {name!r} is a generator or coroutine function; return the value instead")
     offered = [key for key in inspect.signature(getattr(GROUPS[group], name)).parameters if key != "self"]
@@ -116,7 +120,8 @@ def _verified_signature(instance: object, group: str, name: str) -> None:
             raise PluginError(f"its {name!r} has the keyword-only argument {parameter.name!r}; make it an ordinary one")
         if parameter.default is not parameter.empty:
             raise PluginError(
-                f"its {name!r} gives {parameter.name!r} a default, so it would never be passed; remove the default"
+                f"its {name!r} gives {parameter.name!r} a default, but named arguments are always passed; "
+                "remove the default"
             )
         if parameter.name not in offered:
             near = did_you_mean(parameter.name, offered)

@@ -1,7 +1,7 @@
-"""`zoo new`: a distribution of one model plugin that works as it stands, written from templates. Imports no torch.
+"""`zoo new`: create the distribution of a working model plugin from templates. Imports no torch.
 
-The templates are whole files of a small model that passes `zoo check`, for its author to replace part by part. Those in
-`templates/minimal` are the smallest plugin there is.
+The templates are the files of a small model that passes `zoo check`, for its author to replace part by part. Those in
+`templates/minimal` are the smallest possible plugin.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def scaffold(name: str, parent: Path, *, minimal: bool = False) -> list[Path]:
         minimal: whether to write the smallest plugin, of two files.
 
     Raises:
-        ConfigError: if that is no name of a model, or the folder exists.
+        ConfigError: if the name is not a valid model name, or the folder exists.
         ZooError: if it cannot be written.
     """
     folder, values = parent / name, _values(name, minimal)
     if folder.exists():
-        raise ConfigError(f"{folder} exists; choose another name, or another place with --out.")
+        raise ConfigError(f"{folder} already exists; choose another name, or another parent folder with --out.")
     files = {path.format(**values): _render(file, values) for path, file in (_MINIMAL if minimal else _WHOLE).items()}
     written = []
     try:

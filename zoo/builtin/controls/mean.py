@@ -1,7 +1,7 @@
-"""One image, always the same: the mean of the training split, rounded to bits. Total collapse.
+"""Mean image: every sample is the mean of the training split, rounded to bits. Total mode collapse.
 
-It lies in the middle of the real images, so that precision, which asks of each sample by itself whether it lies among
-them, can give it a full score. Of variety it has none: recall, coverage and any distance between sets see that.
+The image is in the middle of the real images, so precision, which tests for each sample separately whether it is among
+them, can be perfect. The samples have no variety, which recall, coverage and every distance between sets detect.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import zoo
 
 
 class MeanConfig(zoo.Config):
-    """There is nothing to set."""
+    """No settings."""
 
 
 class Mean(nn.Module):
-    """The one image, shape (*data.shape): bits for data in [0, 1], a mean of 0.5 and more being 1."""
+    """The image, shape (*data.shape); for data in [0, 1] it consists of bits: 1 where the mean is at least 0.5."""
 
     def __init__(self, data: zoo.DataSpec) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Mean(nn.Module):
         self.image = nn.Parameter(torch.zeros(data.shape), requires_grad=False)
 
     def fit(self, train: Tensor) -> None:
-        """Set the image to the (rounded) mean of the training split, shape (N, *data.shape)."""
+        """Set the image to the mean of the training split (N, *data.shape), rounded for data in [0, 1]."""
         mean = train.double().mean(0)
         self.image.copy_(mean if self.real else mean >= 0.5)
 
@@ -37,14 +37,14 @@ class MeanPlugin:
 
     card = zoo.Card(
         name="mean",
-        summary="control: always the rounded mean image, total collapse; can fool precision",
+        summary="control: always the rounded mean image (total collapse); can fool precision",
         config=MeanConfig,
         trains_on="grey",
         latent=None,
         samples="draws",
         expected_failures={
-            "another-generator-gives-other-samples": "it is always the same image",
-            "samples-of-one-call-differ": "it is always the same image",
+            "another-generator-gives-other-samples": "every sample is the same image",
+            "samples-of-one-call-differ": "every sample is the same image",
         },
     )
 
@@ -55,18 +55,18 @@ class MeanPlugin:
 
     @zoo.hookimpl
     def fit(self, model: Mean, train: Tensor) -> None:
-        """Take the mean."""
+        """Set the image to the mean."""
         model.fit(train)
 
     @zoo.hookimpl
     def encode(self) -> NoReturn:
         """Raise `zoo.Unsupported`."""
-        raise zoo.Unsupported("a model of one image has no code")
+        raise zoo.Unsupported("a model of a single image has no code")
 
     @zoo.hookimpl
     def decode(self) -> NoReturn:
         """Raise `zoo.Unsupported`."""
-        raise zoo.Unsupported("a model of one image has no code")
+        raise zoo.Unsupported("a model of a single image has no code")
 
     @zoo.hookimpl
     def sample(self, model: Mean, n: int) -> Tensor:

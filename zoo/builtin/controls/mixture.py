@@ -1,18 +1,19 @@
-"""A Gaussian mixture on pixels: p(x) = Σ_k π_k ∏_j N(x_j; m_kj, s_kj²), K components with diagonal covariances.
+"""Gaussian mixture over pixels: p(x) = Σ_k π_k ∏_j N(x_j; m_kj, s_kj²), K components with diagonal covariances.
 
-The code z (K,) is one-hot: z_k = 1 with probability π_k says that x is drawn from component k, and
+The code z (K,) is one-hot: z_k = 1, with probability π_k, means that x is drawn from component k, and
 
     p(z_k = 1 | x) = r_k = π_k N(x; m_k, s_k²) / Σ_l π_l N(x; m_l, s_l²)
 
-EM (Dempster, Laird & Rubin 1977) starts with π_k = 1/K, K training examples as m_k and the variance of all of them as
-s_k², and repeats
+EM (Dempster, Laird & Rubin 1977) starts with π_k = 1/K, K training examples as m_k and the variance of the whole split
+as s_k², and repeats
 
     π_k = 1/N Σ_i r_ik        m_k = Σ_i r_ik x_i / Σ_i r_ik        s_k² = Σ_i r_ik x_i² / Σ_i r_ik − m_k² + ε
 
-with the ridge ε = 10⁻⁴, so that no component ends on one example with an infinite density. Likelihoods are in nats.
+with the ridge ε = 10⁻⁴, so that no component collapses onto one example with an infinite density. Likelihoods are in
+nats.
 
-On data in [0, 1] it is a density of the grey values: draws are clipped to [0, 1], and there is no likelihood, since
-those of such data are of bits, of which it is no distribution.
+For data in [0, 1] it is a density of grayscale values: draws are clipped to [0, 1], and there is no likelihood, because
+likelihoods of such data are those of bits, of which the mixture is not a distribution.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from torch import Generator, Tensor, nn
 
 import zoo
 
-_RIDGE = 1e-4  # ε; real data are standardised, grey values lie in [0, 1]
-_EMPTY = 1e-6  # examples that a component without any counts as: it keeps finite parameters, and is never drawn
-_BLOCK = 4096  # examples at once: memory stays bounded
+_RIDGE = 1e-4  # ε; real data are standardised, grayscale values are in [0, 1]
+_EMPTY = 1e-6  # smallest count of a component: an empty one keeps finite parameters and is never drawn
+_BLOCK = 4096  # examples per block, which bounds the memory
 
 
 class MixtureConfig(zoo.Config):
-    """What a mixture is built from. The defaults were chosen on the validation split of the digits."""
+    """Settings of the mixture; the defaults were chosen on the validation split of the digits."""
 
     components: Annotated[int, Field(gt=0, description="K, the number of Gaussians")] = 50
     passes: Annotated[int, Field(gt=0, description="EM steps, each a pass through the training split")] = 30
@@ -53,7 +54,7 @@ class Mixture(nn.Module):
         self.s = nn.Parameter(torch.ones(K, V), requires_grad=False)
 
     def start(self, train: Tensor, generator: Generator) -> None:
-        """Put the means on K of the N training examples (N, *data.shape), again and again where K exceeds N."""
+        """Set the means to K random training examples of (N, *data.shape), reusing them if K exceeds N."""
         x, K = train.flatten(1), len(self.pi)
         self.pi.fill_(1 / K)
         chosen = torch.randperm(len(x), generator=generator, device=generator.device)
@@ -61,7 +62,7 @@ class Mixture(nn.Module):
         self.s.copy_((x.var(0, correction=0) + _RIDGE).sqrt().expand_as(self.s))
 
     def improve(self, train: Tensor) -> float:
-        """One step of EM; returns the mean log p(x) in nats before it."""
+        """Do one step of EM; return the mean log p(x) in nats before the step."""
         K, V = self.m.shape
         n, first, second = (self.m.new_zeros(K, *side, dtype=torch.float64) for side in ((), (V,), (V,)))
         total = 0.0
@@ -80,14 +81,14 @@ class Mixture(nn.Module):
         return total / len(train)
 
     def log_joint(self, x: Tensor) -> Tensor:
-        """log π_k + log N(x; m_k, s_k²) in nats, x of shape (B, V), shape (B, K), float64."""
+        """Return log π_k + log N(x; m_k, s_k²) in nats, float64, shape (B, K); x has shape (B, V)."""
         x, m, precision = x.double(), self.m.double(), self.s.double() ** -2
         squared = x.square() @ precision.T - 2 * x @ (m * precision).T + (m.square() * precision).sum(1)
         log_det = -precision.log().sum(1)
         return self.pi.double().log() - 0.5 * (squared + log_det + m.shape[1] * math.log(2 * math.pi))
 
     def decode(self, z: Tensor, generator: Generator | None = None) -> Tensor:
-        """E[x|z] = Σ_k z_k m_k, or with a generator a draw from p(x|z), clipped to the data's range.
+        """Return E[x|z] = Σ_k z_k m_k, or with a generator a draw from p(x|z), clipped to the data's range.
 
         (B, K) -> (B, *data.shape).
         """
@@ -102,7 +103,7 @@ class MixturePlugin:
 
     card = zoo.Card(
         name="mixture",
-        summary="control: a Gaussian mixture on pixels, fitted by EM",
+        summary="control: a Gaussian mixture over pixels, fitted by EM",
         config=MixtureConfig,
         trains_on="grey",
         latent="bits",
@@ -113,12 +114,12 @@ class MixturePlugin:
 
     @zoo.hookimpl
     def build(self, config: MixtureConfig, data: zoo.DataSpec) -> Mixture:
-        """Return K standard normal distributions."""
+        """Return a mixture of K standard normal distributions."""
         return Mixture(config, data)
 
     @zoo.hookimpl
-    def fit(self, model: Mixture, train: Tensor, generator: Generator, budget: zoo.Budget) -> None:
-        """Run EM for the passes of the config, or as many steps as the budget has; the loss is −1/N Σ_i log p(x_i)."""
+    def fit(self, model: Mixture, train: Tensor, generator: Generator, budget: zoo.Meter) -> None:
+        """Run EM for `config.passes` steps, at most the budget's; the logged loss is −1/N Σ_i log p(x_i)."""
         model.start(train, generator)
         for _ in range(model.passes):
             if budget.exhausted:
@@ -138,7 +139,7 @@ class MixturePlugin:
 
     @zoo.hookimpl
     def sample(self, model: Mixture, n: int, generator: Generator) -> Tensor:
-        """Return n draws of p(x), shape (n, *data.shape): grey values clipped to [0, 1], or real."""
+        """Return n draws of p(x), shape (n, *data.shape): grayscale (clipped to [0, 1]) or real."""
         return model.decode(self.sample_codes(model, n, generator), generator)
 
     @zoo.hookimpl
@@ -156,13 +157,13 @@ class MixturePlugin:
         """Return the exact log p(x) of real data."""
         if not model.real:
             raise zoo.Unsupported(
-                "likelihoods of data in [0, 1] are those of bits, and a Gaussian mixture is a density of grey values"
+                "likelihoods of data in [0, 1] are those of bits; a Gaussian mixture is a density of grayscale values"
             )
         nats = torch.cat([model.log_joint(block).logsumexp(1) for block in x.flatten(1).split(_BLOCK)])
         return (zoo.LogProb(nats, "exact", method="closed form"),)
 
 
 def _one_hot(p: Tensor, generator: Generator) -> Tensor:
-    """A draw from each row of probabilities, shape (B, K), as one-hot vectors."""
+    """Return a draw from each row of probabilities (B, K), as one-hot vectors of the same shape."""
     k = torch.multinomial(p, 1, generator=generator).squeeze(1)
     return F.one_hot(k, p.shape[1]).to(p.dtype)

@@ -1,7 +1,7 @@
-"""Noise: p(x) = ½^V, fair coins, for bits and grey values; N(0, I) for real data, which are standardised.
+"""Noise: p(x) = ½^V, fair coin flips, for bits and grayscale values; N(0, I) for real data, which are standardised.
 
-It learns nothing, so that nothing in it is a copy: it fools the measures of memorisation, which find it as new as can
-be. Measures of quality have it near the bottom.
+It learns nothing, so no sample is a copy: it fools the metrics of memorisation, and ranks near the bottom in metrics of
+quality.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import zoo
 
 
 class NoiseConfig(zoo.Config):
-    """There is nothing to set."""
+    """No settings."""
 
 
 class Noise(nn.Module):
-    """Nothing but the shape of an example."""
+    """The shape and support of an example; there are no parameters."""
 
     def __init__(self, data: zoo.DataSpec) -> None:
         super().__init__()
@@ -28,13 +28,13 @@ class Noise(nn.Module):
         self.real = data.support == "real"
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        """Draw coins or normal values, shape (n, *data.shape)."""
+        """Return coin flips or normal draws, shape (n, *data.shape)."""
         if self.real:
             return torch.randn(n, *self.shape, generator=generator)
         return zoo.bernoulli(torch.full((n, *self.shape), 0.5), generator)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """V log ½, or −½ ‖x‖² − V/2 log 2π, in nats, x of shape (N, *data.shape), shape (N,)."""
+        """Return V log ½, or −½ ‖x‖² − V/2 log 2π, in nats, shape (N,); x has shape (N, *data.shape)."""
         v = x.flatten(1).double()
         V = v.shape[1]
         if self.real:
@@ -47,7 +47,7 @@ class NoisePlugin:
 
     card = zoo.Card(
         name="noise",
-        summary="control: fair coins, or N(0, I) for real data; fools measures of memorisation, for it is new",
+        summary="control: fair coin flips, or N(0, I) for real data; fools metrics of memorisation",
         config=NoiseConfig,
         trains_on="grey",
         latent=None,
@@ -60,7 +60,7 @@ class NoisePlugin:
 
     @zoo.hookimpl
     def build(self, data: zoo.DataSpec) -> Noise:
-        """Return the shape to fill."""
+        """Return the model, which has no parameters."""
         return Noise(data)
 
     @zoo.hookimpl

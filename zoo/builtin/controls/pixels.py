@@ -1,10 +1,11 @@
-"""Independent pixels: each has the right mean, and none knows of the others.
+"""Independent pixels, each with the correct mean.
 
-    p(x) = ∏_j p_j^{x_j} (1 − p_j)^{1 − x_j}        bits, and grey values read as probabilities of bits
+    p(x) = ∏_j p_j^{x_j} (1 − p_j)^{1 − x_j}        bits, and grayscale values as probabilities of bits
     p(x) = ∏_j N(x_j; m_j, s_j²)                    real data
 
-p_j and m_j are means over the training split, s_j its standard deviations. It has every pixel right and no image. It
-can fool a measure of variety, and precision, which asks only whether samples lie somewhere among the real ones.
+p_j and m_j are means over the training split, s_j its standard deviations. Every single pixel is distributed correctly,
+but the samples have no shapes. The model can fool metrics of variety, and precision, which only tests whether samples
+are somewhere among the real ones.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from torch.distributions import Bernoulli, Normal
 
 import zoo
 
-_SD_MIN = 1e-2  # of real data, which are standardised: a column that never changes keeps a finite density
+_SD_MIN = 1e-2  # of standardised real data: a constant column keeps a finite density
 
 
 class PixelsConfig(zoo.Config):
-    """There is nothing to set."""
+    """No settings."""
 
 
 class Pixels(nn.Module):
-    """Means and standard deviations of the pixels, each of shape (*data.shape); bits need the means alone."""
+    """Means and standard deviations of the pixels, each of shape (*data.shape); for bits only the means."""
 
     def __init__(self, data: zoo.DataSpec) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class Pixels(nn.Module):
         self.sd = nn.Parameter(torch.ones(data.shape), requires_grad=False) if self.real else None
 
     def fit(self, train: Tensor) -> None:
-        """Take means over the training split (N, *data.shape); p_j within 1/2N of 0 or 1 is moved to that distance."""
+        """Set the means over the training split (N, *data.shape); p_j is kept at least 1/2N from 0 and 1."""
         x = train.double()
         rarest = 0.5 / len(x)
         self.mean.copy_(x.mean(0) if self.sd is not None else x.mean(0).clamp(rarest, 1 - rarest))
@@ -42,14 +43,14 @@ class Pixels(nn.Module):
             self.sd.copy_(x.std(0, correction=0).clamp(min=_SD_MIN))
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        """Draw each pixel by itself, shape (n, *data.shape)."""
+        """Draw each pixel independently, shape (n, *data.shape)."""
         mean = self.mean.expand(n, *self.mean.shape)
         if self.sd is None:
             return zoo.bernoulli(mean, generator)
         return mean + self.sd * torch.randn(mean.shape, generator=generator, device=generator.device)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) in nats, x of shape (N, *data.shape), shape (N,)."""
+        """Return log p(x) in nats, shape (N,); x has shape (N, *data.shape)."""
         mean = self.mean.double()
         pixel = Bernoulli(mean) if self.sd is None else Normal(mean, self.sd.double())
         nats: Tensor = pixel.log_prob(x.double())  # type: ignore[no-untyped-call]
@@ -57,11 +58,11 @@ class Pixels(nn.Module):
 
 
 class PixelsPlugin:
-    """Draws every pixel by itself."""
+    """Draws every pixel independently."""
 
     card = zoo.Card(
         name="pixels",
-        summary="control: independent pixels with the right means; can fool precision, and measures of variety",
+        summary="control: independent pixels with the correct means; can fool precision and metrics of variety",
         config=PixelsConfig,
         trains_on="grey",
         latent=None,
@@ -70,12 +71,12 @@ class PixelsPlugin:
 
     @zoo.hookimpl
     def build(self, data: zoo.DataSpec) -> Pixels:
-        """Return fair coins, or standard normal columns."""
+        """Return a model of fair coin flips, or of standard normal columns."""
         return Pixels(data)
 
     @zoo.hookimpl
     def fit(self, model: Pixels, train: Tensor) -> None:
-        """Take the means."""
+        """Set the means and standard deviations."""
         model.fit(train)
 
     @zoo.hookimpl

@@ -1,4 +1,4 @@
-"""Probabilistic PCA: the linear model with Gaussian codes, whose maximum likelihood is a formula.
+"""Probabilistic PCA: the linear model with Gaussian codes, fitted by maximum likelihood in closed form.
 
     p(z)   = N(0, I)                      z (q,)
     p(x|z) = N(x; W z + m, σ² I)          x (V,), W (V, q), m (V,)
@@ -10,11 +10,11 @@ eigenvectors:
 
     m = mean of x        σ² = 1/(V − q) Σ_{j>q} λ_j        W = U (diag(λ_1, …, λ_q) − σ² I)^{1/2}
 
-so that the columns of W are orthogonal and M = diag(λ_1, …, λ_q). σ is at least 0.01, which is the maximum under that
-bound too. Likelihoods are in nats.
+so the columns of W are orthogonal and M = diag(λ_1, …, λ_q). σ is bounded below by 0.01; the formula also gives the
+maximum under this bound. Likelihoods are in nats.
 
-On data in [0, 1] it is a Gaussian model of the grey values: decoded values and draws are clipped to [0, 1], and there
-is no likelihood, since those of such data are of bits, of which it is no distribution.
+For data in [0, 1] it is a Gaussian model of grayscale values: decoded values and draws are clipped to [0, 1], and there
+is no likelihood, because likelihoods of such data are those of bits, of which it is not a distribution.
 
 Tipping & Bishop (1999), Probabilistic Principal Component Analysis, 10.1111/1467-9868.00196.
 """
@@ -30,20 +30,20 @@ from torch import Generator, Tensor, nn
 
 import zoo
 
-_SIGMA_MIN = 1e-2  # real data are standardised, grey values lie in [0, 1]
+_SIGMA_MIN = 1e-2  # real data are standardised, grayscale values are in [0, 1]
 
 
 class PPCAConfig(zoo.Config):
-    """What probabilistic PCA is built from; 16 is the number that the networks have by default."""
+    """Settings of probabilistic PCA; the default is that of the neural models."""
 
-    latent_dim: Annotated[int, Field(gt=0, description="q, the number of values in z; V − 1 where that is less")] = 16
+    latent_dim: Annotated[int, Field(gt=0, description="q, the number of values in z, at most V − 1")] = 16
 
 
 class PPCA(nn.Module):
     """p(x) = N(m, W Wᵀ + σ² I), for examples of `data.shape`, flattened to (V,).
 
     Raises:
-        zoo.Unsupported: for examples of a single value, which leave no noise beside a code.
+        zoo.Unsupported: for examples of a single value, because a code must be smaller than an example.
     """
 
     def __init__(self, config: PPCAConfig, data: zoo.DataSpec) -> None:
@@ -68,19 +68,19 @@ class PPCA(nn.Module):
         self.sigma.copy_(sigma2.sqrt())
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean, shape (B, q), and standard deviations, shape (q,), of p(z|x); x of shape (B, *data.shape)."""
+        """Return the mean (B, q) and standard deviations (q,) of p(z|x); x has shape (B, *data.shape)."""
         M = self.W.square().sum(0) + self.sigma**2
         return (x.flatten(1) - self.m) @ self.W / M, self.sigma / M.sqrt()
 
     def decode(self, z: Tensor, generator: Generator | None = None) -> Tensor:
-        """E[x|z], or with a generator a draw from p(x|z), clipped to the data's range; (B, q) -> (B, *data.shape)."""
+        """Return E[x|z], or a draw from p(x|z), clipped to the data's range; (B, q) -> (B, *data.shape)."""
         x = self.m + z @ self.W.T
         if generator is not None:
             x = x + self.sigma * torch.randn(x.shape, generator=generator, device=generator.device)
         return (x if self.real else x.clamp(0, 1)).reshape(-1, *self.shape)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) in nats, in q dimensions only; x of shape (N, *data.shape), shape (N,).
+        """Return log p(x) in nats, shape (N,), computed in q dimensions; x has shape (N, *data.shape).
 
         (W Wᵀ + σ² I)⁻¹ = (I − W M⁻¹ Wᵀ)/σ² and |W Wᵀ + σ² I| = σ^{2(V − q)} |M|.
         """
@@ -98,7 +98,7 @@ class PPCAPlugin:
 
     card = zoo.Card(
         name="ppca",
-        summary="control: probabilistic PCA, the best linear Gaussian model, in closed form",
+        summary="control: probabilistic PCA, the best linear Gaussian model, fitted in closed form",
         config=PPCAConfig,
         trains_on="grey",
         latent="real",
@@ -109,12 +109,12 @@ class PPCAPlugin:
 
     @zoo.hookimpl
     def build(self, config: PPCAConfig, data: zoo.DataSpec) -> PPCA:
-        """Return N(0, I)."""
+        """Return a model with p(x) = N(0, I)."""
         return PPCA(config, data)
 
     @zoo.hookimpl
     def fit(self, model: PPCA, train: Tensor) -> None:
-        """Fit it in closed form."""
+        """Fit the model in closed form."""
         model.fit(train)
 
     @zoo.hookimpl
@@ -134,7 +134,7 @@ class PPCAPlugin:
 
     @zoo.hookimpl
     def sample(self, model: PPCA, n: int, generator: Generator) -> Tensor:
-        """Return n draws of p(x), noise included, shape (n, *data.shape): grey values clipped to [0, 1], or real."""
+        """Return n draws of p(x), noise included, shape (n, *data.shape): grayscale (clipped to [0, 1]) or real."""
         return model.decode(self.sample_codes(model, n, generator), generator)
 
     @zoo.hookimpl
@@ -152,6 +152,6 @@ class PPCAPlugin:
         """Return the exact log p(x) of real data."""
         if not model.real:
             raise zoo.Unsupported(
-                "likelihoods of data in [0, 1] are those of bits, and probabilistic PCA is a density of grey values"
+                "likelihoods of data in [0, 1] are those of bits; probabilistic PCA is a density of grayscale values"
             )
         return (zoo.LogProb(model.log_prob(x), "exact", method="closed form"),)

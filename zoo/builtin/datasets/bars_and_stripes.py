@@ -1,4 +1,4 @@
-"""`bars-and-stripes:n`: n×n images of full columns or full rows, few enough for exact answers.
+"""`bars-and-stripes:n`: n×n images of full columns or full rows, few enough for exact results.
 
 Reference: MacKay (2003), Information Theory, Inference, and Learning Algorithms, section 43.1.
 """
@@ -18,7 +18,7 @@ class BarsAndStripes:
 
     card = zoo.DatasetCard(
         name="bars-and-stripes",
-        summary="n x n images of full rows or full columns, every pattern once in every split: exact answers",
+        summary="n x n images of full rows or full columns, every pattern once in every split: exact results",
         argument="the side n, 2 to 4 (default 3)",
     )
 
@@ -34,6 +34,6 @@ class BarsAndStripes:
 
 
 def patterns(side: int) -> Tensor:
-    """Every image of full columns or full rows once, shape (2^(side+1) - 2, side, side), in {0, 1}."""
+    """Return each image of full columns or full rows once, shape (2^(side+1) - 2, side, side), in {0, 1}."""
     columns = torch.tensor(list(product((0.0, 1.0), repeat=side))).unsqueeze(1).expand(-1, side, -1)
-    return torch.cat([columns, columns[1:-1].transpose(1, 2)])  # the empty and the full image are both: once
+    return torch.cat([columns, columns[1:-1].transpose(1, 2)])  # the empty and the full image are in both sets

@@ -1,4 +1,4 @@
-"""`digits`: 1,797 handwritten digits of 8×8 grey values, shipped with scikit-learn, so that no network is needed."""
+"""`digits`: 1,797 handwritten digits, 8×8 grayscale, shipped with scikit-learn; needs no download."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class Digits:
 
     card = zoo.DatasetCard(
         name="digits",
-        summary="1,797 real handwritten digits, 8x8 grey values, 10 classes (ships with scikit-learn)",
+        summary="1,797 real handwritten digits, 8x8 grayscale, 10 classes (ships with scikit-learn)",
         licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
     )
 
     @zoo.hookimpl
     def load(self, argument: str) -> zoo.Data:
-        """Return the digits, split 899/180/718, grey values divided by their maximum, 16."""
+        """Return the digits, split 899/180/718, divided by their maximum, 16."""
         from sklearn.datasets import load_digits
 
         if argument:

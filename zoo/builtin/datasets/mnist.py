@@ -1,7 +1,7 @@
-"""`mnist` and `fashion-mnist`: 70,000 images of 28×28 grey values, from a folder or fetched once.
+"""`mnist` and `fashion-mnist`: 70,000 grayscale images, 28×28, from a local folder or downloaded once.
 
-`mnist:refit` trains on all 60,000 images, as the likelihoods of the literature do; a name and a hash of its own keep
-its results apart.
+`mnist:refit` trains on all 60,000 images, as usual for likelihoods in the literature; its name and hash differ, so
+that results of the two are never mixed.
 
 References: LeCun, Bottou, Bengio & Haffner (1998), Gradient-Based Learning Applied to Document Recognition;
 Xiao, Rasul & Vollgraf (2017), Fashion-MNIST, arXiv:1708.07747.
@@ -20,7 +20,7 @@ import zoo
 
 _PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _VALID = 10_000
-_WATCHED = 1_000  # images of a refit's validation split, which training sees too
+_WATCHED = 1_000  # validation images of a refit, which are also training images
 _ARGUMENT = "refit: train on the validation images too"
 
 
@@ -29,7 +29,7 @@ class MNIST:
 
     card = zoo.DatasetCard(
         name="mnist",
-        summary="70,000 handwritten digits, 28x28 grey values, 10 classes",
+        summary="70,000 handwritten digits, 28x28 grayscale, 10 classes",
         argument=_ARGUMENT,
         licence="CC BY-SA 3.0",
     )
@@ -43,9 +43,9 @@ class MNIST:
 
     @zoo.hookimpl
     def load(self, argument: str, folder: Path | None) -> zoo.Data:
-        """Return 50,000 training, 10,000 validation (split off the 60,000 by the fixed seed) and 10,000 test images.
+        """Return 50,000 training, 10,000 validation (split from the 60,000 by a fixed seed) and 10,000 test images.
 
-        With the argument `refit` the training split is all 60,000, and its first 1,000 stand in for validation.
+        With the argument `refit` the training split is all 60,000, and its first 1,000 are the validation split.
         """
         name = self.card.name
         if argument not in ("", "refit"):
@@ -68,7 +68,7 @@ class MNIST:
         )
 
     def fetch(self, folder: Path | None) -> list[Path]:
-        """The paths of the four files, after fetching what is missing; all have the known content."""
+        """Download missing files and return the paths of all four; their hashes are verified."""
         return zoo.fetch_files(self.card.name, self.files, self.mirror, folder)
 
 
@@ -77,7 +77,7 @@ class FashionMNIST(MNIST):
 
     card = zoo.DatasetCard(
         name="fashion-mnist",
-        summary="70,000 articles of clothing, 28x28 grey values, 10 classes",
+        summary="70,000 articles of clothing, 28x28 grayscale, 10 classes",
         argument=_ARGUMENT,
         licence="MIT",
     )
@@ -91,7 +91,7 @@ class FashionMNIST(MNIST):
 
 
 def _grey(x: NDArray[Any]) -> torch.Tensor:
-    """Bytes as grey values in [0, 1]."""
+    """Convert bytes to grayscale values in [0, 1]."""
     return torch.from_numpy(x).to(torch.float32).div_(255)
 
 

@@ -2,8 +2,8 @@
 
     m = 1/N Σᵢ zᵢ        C = 1/N Σᵢ (zᵢ - m)(zᵢ - m)ᵀ + ε I
 
-The ridge ε = 1e-6 · tr(C)/D + 1e-12 is a millionth of the codes' mean variance: next to nothing where C has full
-rank, and a proper density where it has not (dead units, or fewer codes than dimensions).
+The ridge ε = 1e-6 · tr(C)/D + 1e-12, a millionth of the codes' mean variance, is negligible if C has full rank, and
+makes the density proper if not (dead units, or fewer codes than dimensions).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Gaussian:
 
     card = zoo.DensityCard(
         name="gaussian",
-        summary="one Gaussian with full covariance, by maximum likelihood",
+        summary="one Gaussian with full covariance, fitted by maximum likelihood",
         paper="arXiv:1903.12436",
     )
 
     @zoo.hookimpl
     def fit(self, codes: Tensor) -> dict[str, Tensor]:
-        """m, shape (D,), and L, shape (D, D), of codes of shape (N, D)."""
+        """Return m, shape (D,), and L, shape (D, D), for codes of shape (N, D)."""
         C = torch.cov(codes.T, correction=0).reshape(codes.shape[1], codes.shape[1])  # cov of one row is a scalar
         ridge = 1e-6 * C.diagonal().mean() + 1e-12
         L = torch.linalg.cholesky(C + ridge * torch.eye(len(C), dtype=C.dtype))

@@ -1,9 +1,10 @@
 """p(z) = Σₖ πₖ N(z; mₖ, Cₖ), Cₖ = Lₖ Lₖᵀ: a full-covariance Gaussian mixture, fitted to the codes by EM.
 
-The number of components is the one with the highest held-out likelihood: of a random 10,000 codes at most, four
-fifths are fitted with 1, 2, 5, 10, … components until the likelihood of the last fifth falls. The chosen mixture then
-takes up to five EM passes over all the codes. There are never more components than different codes. Each Cₖ has the
-ridge ε I with ε = 1e-6 · (the codes' mean variance) + 1e-12, so that dead units and repeated codes leave it a density.
+The number of components maximises the held-out likelihood: mixtures of 1, 2, 5, 10, … components are fitted to four
+fifths of at most 10,000 random codes until the likelihood of the last fifth decreases. The selected mixture is then
+refined by up to five EM passes over all codes. There are never more components than distinct codes. Each Cₖ has the
+ridge ε I with ε = 1e-6 · (the codes' mean variance) + 1e-12, so that it stays a density with dead units and repeated
+codes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture as Mixture
 
 _CANDIDATES = (1, 2, 5, 10, 20, 50)
-_SELECTION = 10_000  # codes that choose the number of components
+_SELECTION = 10_000  # codes used to select the number of components
 _PASSES, _FINAL_PASSES = 30, 5
-_VALUES = 2**16  # in memory at a time when the density is evaluated
+_VALUES = 2**16  # per block when the density is evaluated
 
 
 class GaussianMixture:
@@ -31,15 +32,15 @@ class GaussianMixture:
 
     card = zoo.DensityCard(
         name="gmm",
-        summary="a full-covariance Gaussian mixture, its size chosen by held-out likelihood",
+        summary="a full-covariance Gaussian mixture, its size selected by held-out likelihood",
         paper="arXiv:1903.12436",
     )
 
     @zoo.hookimpl
     def fit(self, codes: Tensor, generator: Generator) -> dict[str, Tensor]:
-        """π, shape (K,), m, shape (K, D), and L, shape (K, D, D), of codes of shape (N, D), N ≥ 3.
+        """Return π, shape (K,), m, shape (K, D), and L, shape (K, D, D), for codes of shape (N, D), N ≥ 3.
 
-        Some 0.1 s for 899 codes of 16 dimensions, 3 to 13 s for 50,000 of 32, on one thread.
+        Takes about 0.1 s for 899 codes of 16 dimensions and 3 to 13 s for 50,000 of 32, on one thread.
         """
         seed = int(torch.randint(2**31, (), generator=generator))
         codes = codes[torch.randperm(len(codes), generator=generator)]
@@ -82,7 +83,7 @@ class GaussianMixture:
 
 
 def _choose(codes: Tensor, ridge: float, seed: int) -> Mixture:
-    """The mixture of four fifths of the codes that gives the last fifth the highest likelihood."""
+    """Fit mixtures to four fifths of the codes; return the one with the highest likelihood of the last fifth."""
     held_out = max(1, len(codes) // 5)
     judges, fitted = codes[:held_out], codes[held_out:]
     most = len(fitted.unique(dim=0))
@@ -99,7 +100,7 @@ def _choose(codes: Tensor, ridge: float, seed: int) -> Mixture:
 
 
 def _em(codes: Tensor, K: int, ridge: float, seed: int, passes: int, start: Mixture | None = None) -> Mixture:
-    """So many EM passes at most over the codes, from k-means or from another mixture."""
+    """Run at most `passes` EM passes over the codes, starting from k-means or from another mixture."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture as Mixture  # here: sampling from a loaded state needs no scikit-learn
 
@@ -113,6 +114,6 @@ def _em(codes: Tensor, K: int, ridge: float, seed: int, passes: int, start: Mixt
         precisions_init=start and start.precisions_,
     )
     with warnings.catch_warnings():
-        # EM is cut short on purpose: what counts is the likelihood of codes that it has not seen.
+        # EM stops early on purpose: the criterion is the held-out likelihood.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(codes.numpy())

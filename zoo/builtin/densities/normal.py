@@ -1,4 +1,4 @@
-"""p(z) = N(z; 0, I): the density that a code has if training made it so; nothing is fitted but the dimension."""
+"""p(z) = N(z; 0, I): the right density if training matches the codes to it, as in a VAE; only D is fitted."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class StandardNormal:
 
     card = zoo.DensityCard(
         name="normal",
-        summary="N(0, I) over the codes, whatever the codes are",
+        summary="N(0, I), independent of the codes",
         paper="arXiv:1312.6114",
     )
 
     @zoo.hookimpl
     def fit(self, codes: Tensor) -> dict[str, Tensor]:
-        """The dimension D of codes of shape (N, D)."""
+        """Return the dimension D of codes of shape (N, D)."""
         return {"dimension": torch.tensor(codes.shape[1])}
 
     @zoo.hookimpl

@@ -1,15 +1,17 @@
-"""Nearest-neighbour adversarial accuracy: are the samples as far from real examples as these are from each other?
+"""Nearest-neighbour adversarial accuracy: are samples as far from real examples as real examples from each other?
 
     AA(T, S) = ½ (1/n Σᵢ 1[d_TS(i) > d_TT(i)] + 1/n Σᵢ 1[d_ST(i) > d_SS(i)])
 
-d_TS(i) is the distance from the i-th of T to the nearest of S, d_TT(i) to the nearest other of T. AA is 1/2 for two
-samples of one continuous law, 0 if S is a copy of T, and 1 if the two are far apart. A tie counts as no greater: then
-copies of a set with repeated rows have 0 as well, and two samples of one law with repeated rows somewhat less than 1/2.
+d_TS(i) is the distance from the i-th row of T to the nearest row of S, d_TT(i) to the nearest other row of T. AA is
+1/2 for two samples of one continuous distribution, 0 if S is a copy of T, and 1 if the two are far apart. A tie counts
+as not greater, so that a copy of a set with repeated rows also has AA = 0; two samples of one distribution with
+repeated rows have somewhat less than 1/2.
 
     privacy loss = AA(test, samples) - AA(train, samples)
 
-is near 0 if samples are no nearer to training examples than to unseen ones. Of N training examples n are taken, as many
-as there are samples: copies of these n would lose 1/2, and n copies of random training examples lose about n/(2N).
+is near 0 if samples are not nearer to training examples than to unseen ones. A random subset of n of the N training
+examples is used, n being the number of samples: copies of these n examples have a loss of 1/2, copies of n random
+training examples one of about n/(2N).
 
 Reference: Yale et al. (2020), Generation and evaluation of privacy preserving synthetic health data, Neurocomputing
 416, 244-255.
@@ -26,11 +28,11 @@ import zoo
 from zoo.builtin.metrics.distances import TIE, nearest, neighbour_distances
 from zoo.builtin.metrics.sets import checked_sets, once, refuse_enumerated
 
-_SEED = 0  # of the rows that are taken of a larger set; never a training seed
+_SEED = 0  # choice of rows from a larger set; never used for training
 
 
 class AdversarialAccuracy(NamedTuple):
-    """AA against the training examples and against unseen real ones, both in [0, 1]."""
+    """AA against the training examples and against held-out real examples, both in [0, 1]."""
 
     train: float
     test: float
@@ -42,10 +44,10 @@ class AdversarialAccuracy(NamedTuple):
 
 
 def adversarial_accuracy(train: Tensor, test: Tensor, fake: Tensor) -> AdversarialAccuracy:
-    """AA of fakes, all three sets of shape (N, d); of larger sets as many rows as the smallest has, by a fixed seed.
+    """AA of fakes; all sets of shape (N, d). Larger sets are subsampled to the size of the smallest by a fixed seed.
 
     Raises:
-        ValueError: for sets that do not have as many columns, fewer than two rows, or numbers that are not finite.
+        ValueError: if the numbers of columns differ, a set has fewer than two rows, or values are not finite.
     """
     train, test, fake = checked_sets(2, train=train, test=test, fake=fake)
     n = min(len(train), len(test), len(fake))
@@ -61,7 +63,7 @@ def _accuracy(T: Tensor, S: Tensor, d_SS: Tensor) -> float:
 
 
 def _some(x: Tensor, n: int) -> Tensor:
-    """n random rows, or all in their order."""
+    """Return n random rows; all rows in order if there are n."""
     return x if len(x) == n else x[torch.randperm(len(x), generator=zoo.generator(_SEED, "rows of a larger set"))[:n]]
 
 
@@ -70,17 +72,17 @@ def _measured(evaluation: zoo.Evaluation) -> AdversarialAccuracy:
     refuse_enumerated(evaluation.data)
     sets = evaluation.train_features, evaluation.held_out_features, evaluation.returned_features
     if min(map(len, sets)) < 2:
-        raise zoo.Unsupported("needs two samples, training examples and test examples at least")
+        raise zoo.Unsupported("needs at least two samples, training examples and test examples")
     return adversarial_accuracy(*sets)
 
 
 class Adversarial:
-    """Whether samples mingle with real examples that nobody trained on."""
+    """How well samples mix with held-out real examples."""
 
     card = zoo.MetricCard(
         name="adversarial-accuracy",
         title="adversarial accuracy",
-        summary="how often the nearest neighbour is of one's own kind, test examples and samples: 0.5 is perfect",
+        summary="how often the nearest neighbour is from the same set, test examples or samples: 0.5 is perfect",
         direction="none",
         level="full",
         paper="doi:10.1016/j.neucom.2019.12.136",
@@ -88,18 +90,18 @@ class Adversarial:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """AA(test, samples) between features of samples as they were returned; that of the training set in the note."""
+        """AA(test, samples) of the features of samples as returned; AA(train, samples) is in the note."""
         found = _measured(evaluation)
         return zoo.Measurement(found.test, note=f"training examples: {found.train:.3f}")
 
 
 class PrivacyLoss:
-    """Whether samples are nearer to training examples than to unseen ones: memorisation."""
+    """Memorisation: how much nearer samples are to training examples than to unseen ones."""
 
     card = zoo.MetricCard(
         name="privacy-loss",
         title="privacy loss",
-        summary="adversarial accuracy of test minus training examples: 0 if nothing is memorised, 0.5 at most",
+        summary="adversarial accuracy of test minus training examples: 0 without memorisation, at most 0.5",
         direction="lower",
         level="full",
         paper="doi:10.1016/j.neucom.2019.12.136",
@@ -107,5 +109,5 @@ class PrivacyLoss:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> float:
-        """AA(test, samples) - AA(train, samples) between features of samples as they were returned."""
+        """AA(test, samples) - AA(train, samples) of the features of samples as returned."""
         return _measured(evaluation).privacy_loss

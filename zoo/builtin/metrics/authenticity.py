@@ -1,10 +1,10 @@
-"""Authenticity: the share of samples that are not nearer to a training example than another training example is.
+"""Authenticity: the share of samples that are farther from their nearest training example t than t's nearest neighbour.
 
     A = 1/M Σⱼ 1[d(fⱼ, t) > d(t, its nearest other training example)],   t: the training example nearest to fⱼ
 
-A tie is not authentic, nor is a copy. A sample of the training examples' own law does not have A = 1: how often a new
-point is that near depends on the dimension (in one dimension A is 1/3) and the data. So the figure of the
-table is A of the samples minus A of unseen real examples.
+Ties and copies are not authentic. New samples of the training distribution do not have A = 1: how often a new point is
+that near depends on the dimension (in one dimension A is 1/3) and on the data. The table therefore shows A of the
+samples minus A of held-out real examples.
 
 Reference: Alaa et al. (2022), How Faithful is your Synthetic Data? Sample-level Metrics for Evaluating and Auditing
 Generative Models, arXiv:2102.08921.
@@ -23,14 +23,14 @@ from zoo.builtin.metrics.sets import checked_sets, refuse_enumerated
 
 
 def authenticity(train: Tensor, fake: Tensor, neighbours: Tensor | None = None) -> float:
-    """A of fakes, in [0, 1].
+    """Compute A of fakes, in [0, 1].
 
     Args:
         train, fake: features, shapes (N, d) and (M, d), N at least 2.
-        neighbours: the distance of each training example to its nearest other one, shape (N,); None computes it.
+        neighbours: distance of each training example to its nearest other one, shape (N,); None computes it.
 
     Raises:
-        ValueError: for sets that do not have as many columns, too few rows, or numbers that are not finite.
+        ValueError: if the numbers of columns differ, a set has too few rows, or values are not finite.
     """
     train, fake = checked_sets(1, train=train, fake=fake)
     if neighbours is None:
@@ -42,13 +42,13 @@ def authenticity(train: Tensor, fake: Tensor, neighbours: Tensor | None = None) 
 
 
 class Authenticity:
-    """Whether samples are as far from training examples as unseen real examples are."""
+    """Whether samples are as far from training examples as held-out real examples are."""
 
     card = zoo.MetricCard(
         name="authenticity",
         title="authenticity",
-        summary="share of samples that are no near copy of a training example, minus that of unseen real examples: "
-        "below 0 if training examples are memorised",
+        summary="share of samples that are not near-copies of training examples, minus that of held-out real examples; "
+        "below 0: memorisation",
         direction="none",
         level="full",
         paper="arXiv:2102.08921",
@@ -56,10 +56,10 @@ class Authenticity:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """A(samples) - A(reference) between features of samples as they were returned, with its binomial error."""
+        """A(samples) - A(reference) of the features of samples as returned, with its binomial standard error."""
         refuse_enumerated(evaluation.data)
         if len(evaluation.data.train) < 2:
-            raise zoo.Unsupported("needs two training examples at least")
+            raise zoo.Unsupported("needs at least two training examples")
         train, neighbours = evaluation.train_features, train_neighbours(evaluation)
         sets = evaluation.returned_features, evaluation.held_out_features
         A, baseline = (authenticity(train, x, neighbours) for x in sets)

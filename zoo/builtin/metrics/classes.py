@@ -1,10 +1,10 @@
-"""Which classes the samples are of, where the data have labels: a model can leave one out and look well.
+"""Class shares of the samples, for data with labels: a model can miss a class and still look good.
 
     TV = ½ Σ_c |p_c - q_c|
 
-p_c and q_c are the shares of class c among samples and among test images, both as a linear discriminant sees them:
-c(x) = argmax_c  μ_cᵀ C⁺ x - ½ μ_cᵀ C⁺ μ_c + log π_c, μ_c, π_c and C the classes' means, shares and common covariance
-in the features of the training split. So a classifier's own preference for a class is on both sides.
+p_c and q_c are the shares of class c among samples and among test images, both as predicted by a linear discriminant:
+c(x) = argmax_c  μ_cᵀ C⁺ x - ½ μ_cᵀ C⁺ μ_c + log π_c, with the classes' means μ_c, shares π_c and common covariance C in
+the features of the training split. The bias of the classifier is therefore on both sides.
 
 Reference: Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, section 4.3.
 """
@@ -21,19 +21,19 @@ from zoo.builtin.metrics.sets import real_and_fake
 
 
 class Discriminant(NamedTuple):
-    """Scores of K classes, x W + b for features of shape (B, d): shapes (d, K) and (K,); `labels` has their names."""
+    """Class scores x W + b of features, shape (B, d): W (d, K), b (K,); `labels` are the names of the K classes."""
 
     W: Tensor
     b: Tensor
     labels: Tensor
 
     def shares(self, x: Tensor) -> Tensor:
-        """The share of each class among features of shape (B, d), shape (K,)."""
+        """Return the share of each class among features of shape (B, d), shape (K,)."""
         return torch.bincount((x @ self.W + self.b).argmax(1), minlength=len(self.b)).double() / len(x)
 
 
 def discriminant(x: Tensor, labels: Tensor) -> Discriminant:
-    """The linear discriminant of features of shape (N, d), float64, with labels of shape (N,)."""
+    """Fit the linear discriminant to features of shape (N, d), float64, with labels of shape (N,)."""
     names, classes, counts = labels.unique(return_inverse=True, return_counts=True)
     of_class = torch.nn.functional.one_hot(classes, len(names)).double()  # (N, K)
     μ = of_class.T @ x / counts[:, None]  # (K, d)
@@ -43,7 +43,7 @@ def discriminant(x: Tensor, labels: Tensor) -> Discriminant:
 
 
 class Classes:
-    """Whether samples have the classes that test images have."""
+    """How far the class shares of samples are from those of test images."""
 
     card = zoo.MetricCard(
         name="classes",
@@ -55,11 +55,11 @@ class Classes:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """TV of the classes that a linear discriminant finds in samples and reference; the shares in the note."""
+        """TV of the classes predicted for samples and reference; the shares are in the note."""
         real, fake = real_and_fake(evaluation, least=1)
         labels = evaluation.data.train_labels
         if labels is None or len(labels.unique()) < 2:
-            raise zoo.Unsupported("needs data with labels of two classes at least")
+            raise zoo.Unsupported("needs data with labels of at least two classes")
         found = discriminant(_train_features(evaluation), labels)
         p, q = found.shares(fake), found.shares(real)
         shares = zip(found.labels.tolist(), p.tolist(), q.tolist(), strict=True)
@@ -68,7 +68,7 @@ class Classes:
 
 
 def _train_features(evaluation: zoo.Evaluation) -> Tensor:
-    """φ of the training split as samples and reference are compared: bits, or standardised real values."""
+    """φ of the training split in the form in which samples are compared: bits, or standardised real values."""
     data = evaluation.data
     if data.spec.support == "real":
         return evaluation.features(data.standardise(data.train))

@@ -1,9 +1,9 @@
-"""Where should h come from? How far the codes that a model decodes when it generates are from those of real data.
+"""Metrics of the latent distribution: how far the codes decoded for generation are from the codes of real data.
 
-    q(h) = 1/m Σᵢ q(h | xᵢ)   codes of real examples, one draw each       p(h)   codes that the sampler draws
+    q(h) = 1/m Σᵢ q(h | xᵢ)   codes of real examples, one draw each       p(h)   codes drawn by the sampler
 
-An autoencoder knows q(h) and no p(h): a density that is attached has to be near q(h), or decoding leaves the few h that
-are likely. A VAE's p(h) is its prior, an RBM's the h at the end of its Gibbs chains.
+An autoencoder has a q(h) but no p(h): an attached density must be near q(h), otherwise the decoder receives codes it
+was not trained on. A VAE's p(h) is its prior, an RBM's the h at the end of its Gibbs chains.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor
 import zoo
 from zoo.builtin.metrics.two_sample import c2st
 
-_SEED = 0  # of the draws of codes; never a training seed
-_CODES = 2000  # of either kind at most: an RBM's cost a chain each
-_AXES = 32  # leading principal axes of the real codes on which wider codes are compared
+_SEED = 0  # draws of codes; never used for training
+_CODES = 2000  # at most, of either kind: each code of an RBM costs a chain
+_AXES = 32  # wider codes are compared on this many leading principal axes of the real codes
 
 
 class CodesTest:
@@ -24,8 +24,8 @@ class CodesTest:
 
     card = zoo.MetricCard(
         name="codes-test",
-        title="codes told apart",
-        summary="how often a classifier tells codes that the sampler draws from codes of test images; 0.5: it cannot",
+        title="codes two-sample test",
+        summary="accuracy of a classifier between codes drawn by the sampler and codes of test images; 0.5 is perfect",
         direction="lower",
         level="full",
         paper="arXiv:1610.06545",
@@ -33,7 +33,7 @@ class CodesTest:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """Accuracy on held-out codes, of wide codes on the 32 leading principal axes of the real ones."""
+        """Accuracy on held-out codes; wide codes are projected on the 32 leading principal axes of the real ones."""
         real = _real_codes(evaluation)
         drawn = _model(evaluation).sample_codes(len(real), seed=_SEED).flatten(1).double()
         real, drawn = _leading(real, drawn)
@@ -42,13 +42,13 @@ class CodesTest:
 
 
 class CodesLikelihood:
-    """The held-out log-density of real codes under what the sampler draws from."""
+    """The held-out log-density of real codes under the sampler's density."""
 
     card = zoo.MetricCard(
         name="codes-likelihood",
         title="log-density of real codes",
-        summary="mean log p(h) in nats of codes of test images, under the density that the sampler draws codes from; "
-        "to be compared between densities over the same codes only",
+        summary="mean log p(h) in nats of codes of test images, under the density from which the sampler draws codes; "
+        "comparable only between densities over the same codes",
         direction="none",
         level="full",
         paper="arXiv:1903.12436",
@@ -66,17 +66,17 @@ def _model(evaluation: zoo.Evaluation) -> zoo.Model:
     if evaluation.model is None:
         raise zoo.Unsupported("bare samples have no codes")
     if evaluation.model.plugin.card.latent not in ("real", "bits"):
-        raise zoo.Unsupported("it has no vectors as codes")
+        raise zoo.Unsupported("the model has no vector-valued codes")
     return evaluation.model
 
 
 def _real_codes(evaluation: zoo.Evaluation) -> Tensor:
-    """One draw of the code of each of the first test examples, as training showed them, flat and float64."""
+    """Draw one code for each of the first test examples, in the form of training, flat and float64."""
     return _model(evaluation).encode(evaluation.test_as_trained[:_CODES], seed=_SEED).flatten(1).double()
 
 
 def _leading(real: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
-    """Both on the leading principal axes of the real codes, where there are more dimensions than axes."""
+    """Project both on the leading principal axes of the real codes, if they have more dimensions than that."""
     if real.shape[1] <= _AXES:
         return real, drawn
     mean = real.mean(0)

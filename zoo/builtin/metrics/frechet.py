@@ -1,12 +1,12 @@
-"""The Fréchet distance between two sets of features: how far apart two Gaussians with their moments are.
+"""The Fréchet distance between two sets of features: the distance of two Gaussians with their moments.
 
     FD = |m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½)
 
 the squared 2-Wasserstein distance between N(m₁, C₁) and N(m₂, C₂), in squared units of the features. Two samples of
-size N from one N(m, I_d) are expected at (2d + d(d+1)/2) / N to first order in 1/N, not at 0: hence the `real` row.
+size N from one N(m, I_d) have an expected FD of (2d + d(d+1)/2) / N to first order in 1/N, not 0: hence the `real` row.
 
 Reference: Heusel et al. (2017), GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium,
-arXiv:1706.08500; there with features of an Inception network, here with those of `zoo.evaluation.features`.
+arXiv:1706.08500, with features of an Inception network; here with those of `zoo.evaluation.features`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
         x, y: features, shapes (N, d) and (M, d), N and M at least 2.
 
     Raises:
-        ValueError: for sets that do not have as many columns, too few rows, or numbers that are not finite.
+        ValueError: if the numbers of columns differ, a set has too few rows, or values are not finite.
     """
     x, y = checked_sets(2, x=x, y=y)
     return frechet_from_moments(x.mean(0), _covariance(x), y.mean(0), _covariance(y))
@@ -35,12 +35,12 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
 def frechet_from_moments(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> float:
     """|m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½) for means of shape (d,) and covariances of shape (d, d).
 
-    The trace of the last root is the sum of the singular values of C₁^½ C₂^½, which holds for singular covariances too.
+    The trace of the last root is the sum of the singular values of C₁^½ C₂^½, also for singular covariances.
     """
     m1, C1, m2, C2 = (moment.double() for moment in (m1, C1, m2, C2))
     cross = torch.linalg.svdvals(_root(C1) @ _root(C2)).sum()
     distance = (m1 - m2).square().sum() + C1.trace() + C2.trace() - 2 * cross
-    return max(float(distance), 0.0)  # rounding puts equal moments a few ulp below 0
+    return max(float(distance), 0.0)  # rounding can give a few ulp below 0 for equal moments
 
 
 def _covariance(x: Tensor) -> Tensor:
@@ -57,12 +57,12 @@ def _root(C: Tensor) -> Tensor:
 
 
 class Frechet:
-    """The headline: samples against test images, both as bits where the data lie in [0, 1]."""
+    """The headline metric: samples against test images, both as bits for data in [0, 1]."""
 
     card = zoo.MetricCard(
         name="frechet",
         title="Fréchet distance",
-        summary="between features of samples and of test images, both as bits on [0, 1] data; see the real row for 0",
+        summary="between features of samples and of test images, both as bits on [0, 1] data; floor: the real row",
         direction="lower",
         level="headline",
         paper="arXiv:1706.08500",
@@ -72,33 +72,33 @@ class Frechet:
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
         """FD between the features of samples and reference; its error is the sampling noise of both, by jackknife.
 
-        That error says how far FD would move with other draws of as many rows, and nothing of its bias at that number.
+        The error is the variation of FD over other draws of the same size; it does not include the bias at that size.
         """
         real, fake = real_and_fake(evaluation, least=2)
         return zoo.Measurement(frechet_distance(fake, real), stderr=jackknife(frechet_distance, fake, real))
 
 
 class FrechetGrey:
-    """The marked second column: means against grey images. It rewards the look of an image, and changes the ranking."""
+    """The secondary column: means against grayscale images. It rewards appearance, and ranks models differently."""
 
     card = zoo.MetricCard(
         name="frechet-grey",
-        title="Fréchet distance (grey)",
-        summary="between features of returned means and of grey test images: how it looks, not what it draws",
+        title="Fréchet distance (grayscale)",
+        summary="between features of returned means and of grayscale test images: appearance, not distribution",
         direction="lower",
         paper="arXiv:1706.08500",
     )
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> float:
-        """FD in the feature space, between the samples as returned and the grey reference.
+        """FD in the feature space between the samples as returned and the grayscale reference.
 
-        Samples that are all 0 and 1 are draws, not means: next to grey images, even a perfect model's would look bad.
+        Samples of only 0 and 1 are draws, not means: even a perfect model's draws are far from grayscale images.
         """
         refuse_enumerated(evaluation.data)
         x = evaluation.samples
         if evaluation.data.spec.support != "unit":
-            raise zoo.Unsupported(f"{evaluation.data.spec.support} data have no grey values: frechet says it all")
+            raise zoo.Unsupported(f"{evaluation.data.spec.support} data have no grayscale values; see frechet")
         if ((x == 0) | (x == 1)).all():
-            raise zoo.Unsupported("its samples are bits: it returns no means to compare with grey images")
+            raise zoo.Unsupported("samples are bits, not means to compare with grayscale images")
         return frechet_distance(evaluation.features(x), evaluation.features(evaluation.reference))

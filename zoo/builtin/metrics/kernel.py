@@ -3,10 +3,10 @@
     KID = 1/(N(N-1)) Σ_{i≠j} k(xᵢ, xⱼ) + 1/(M(M-1)) Σ_{i≠j} k(yᵢ, yⱼ) - 2/(NM) Σ_{i,j} k(xᵢ, yⱼ)
     k(x, y) = (x·y/d + 1)³
 
-Its expectation is 0 for two samples of one law at every N, so that it can be below 0; the Fréchet distance is then
-above 0. It compares means, covariances and third moments.
+Its expectation is 0 for two samples of one distribution at any N, so it can be negative, unlike the Fréchet distance.
+It compares means, covariances and third moments.
 
-Reference: Bińkowski et al. (2018), Demystifying MMD GANs, arXiv:1801.01401; over all pairs, not over random subsets.
+Reference: Bińkowski et al. (2018), Demystifying MMD GANs, arXiv:1801.01401; here over all pairs, not random subsets.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from zoo.builtin.metrics.sets import checked_sets, real_and_fake
 
 
 def kernel_distance(x: Tensor, y: Tensor) -> float:
-    """KID between two sets of features, in no unit; it does not change when both are rotated alike.
+    """KID between two sets of features, without unit; invariant if both are rotated alike.
 
     Args:
         x, y: features, shapes (N, d) and (M, d), N and M at least 2.
 
     Raises:
-        ValueError: for sets that do not have as many columns, too few rows, or numbers that are not finite.
+        ValueError: if the numbers of columns differ, a set has too few rows, or values are not finite.
     """
     return _sums(x, y).distance(torch.arange(GROUPS))
 
 
 class _Sums(NamedTuple):
-    """Kernel values summed over pairs of groups of rows, so that leaving a group out costs nothing.
+    """Kernel values summed over pairs of groups of rows, so that leave-one-group-out values cost nothing.
 
-    Shapes (G, G) for `xx` and `yy` (without the pairs of a row with itself) and `xy`; sizes of the groups, shape (G,).
+    Shapes (G, G) for `xx` and `yy` (without pairs of a row with itself) and `xy`; (G,) for the group sizes `n` and `m`.
     """
 
     xx: Tensor
@@ -47,15 +47,15 @@ class _Sums(NamedTuple):
     m: Tensor
 
     def distance(self, kept: Tensor) -> float:
-        """KID of the rows in the groups that are kept."""
+        """Return KID of the rows in the given groups."""
         n, m = self.n[kept].sum(), self.m[kept].sum()
         xx, yy, xy = (sums[kept][:, kept].sum() for sums in (self.xx, self.yy, self.xy))
         return float(xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m))
 
     def without_each_group(self) -> list[float]:
-        """KID without the g-th group of either set, for each g."""
-        everyone = torch.arange(GROUPS)
-        return [self.distance(everyone[everyone != g]) for g in range(GROUPS)]
+        """Return KID without the g-th group of either set, for each g."""
+        every = torch.arange(GROUPS)
+        return [self.distance(every[every != g]) for g in range(GROUPS)]
 
 
 def _sums(x: Tensor, y: Tensor) -> _Sums:
@@ -65,7 +65,7 @@ def _sums(x: Tensor, y: Tensor) -> _Sums:
 
 
 def _members(n: int) -> Tensor:
-    """1 where a row is in a group, shape (n, G)."""
+    """Return the indicator of each row's group, shape (n, G)."""
     return torch.nn.functional.one_hot(groups(n), GROUPS).double()
 
 
@@ -84,7 +84,7 @@ def _itself(x: Tensor) -> Tensor:
 
 
 class Kernel:
-    """The distance without a bias: 0 for a perfect model, whatever the number of samples."""
+    """The unbiased distance: 0 in expectation for a perfect model, for any number of samples."""
 
     card = zoo.MetricCard(
         name="kernel",

@@ -1,4 +1,4 @@
-"""log p(x) of the test examples, for every model that offers it, in nats and with what it is: a value or a bound."""
+"""log p(x) of the test examples in nats, exact, bounded or estimated, for models that provide it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _CAUTIOUS = ("exact", "lower", "estimate", "upper")
 
 
 class Likelihood:
-    """Whatever the model's `log_prob` says of the test split, drawn as bits once where the data are grey."""
+    """The model's `log_prob` of the test split; grayscale data are drawn as bits once."""
 
     card = zoo.MetricCard(
         name="likelihood",
         title="log-likelihood",
-        summary="mean log p(x) of the test examples in nats: how likely the model finds unseen real examples",
+        summary="mean log p(x) of the test examples in nats: the probability of unseen real examples under the model",
         direction="higher",
         level="headline",
     )
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """1/m Σᵢ log p(xᵢ), the cautious end if there are several answers: exact, else lower, estimate, upper.
+        """1/m Σᵢ log p(xᵢ); of several answers the most conservative one: exact, else lower, estimate, upper.
 
-        On enumerated data, where the test split holds each pattern of the uniform truth once, nothing exceeds -log m.
+        On enumerated data the test split has each pattern of the uniform distribution once, so the maximum is -log m.
         """
         if evaluation.model is None:
             raise zoo.Unsupported("bare samples have no likelihood")
@@ -48,7 +48,7 @@ class Likelihood:
 
 
 def _bracket(answers: tuple[zoo.LogProb, ...]) -> tuple[float, float] | None:
-    """The highest lower bound and the lowest upper one, where there are both; estimates of bounds may cross."""
+    """Return the highest lower and the lowest upper bound, if both exist; estimated bounds may cross."""
     lower = [_mean(answer) for answer in answers if answer.kind == "lower"]
     upper = [_mean(answer) for answer in answers if answer.kind == "upper"]
     if not lower or not upper:

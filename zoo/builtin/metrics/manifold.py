@@ -1,14 +1,14 @@
-"""Are the samples real-looking, and do they cover what is real: four figures from balls around each point.
+"""Precision, recall, density and coverage: fidelity and diversity of samples, from balls around each point.
 
-B_k(x) is the ball around x that reaches to its k-th nearest neighbour in x's own set, its surface included: where rows
-repeat, the radius can be 0, and the ball then holds the rows that equal x. With real examples r₁…r_N, fakes f₁…f_M:
+B_k(x) is the closed ball around x up to its k-th nearest neighbour in the same set. With repeated rows the radius can
+be 0; the ball then contains the rows equal to x. With real examples r₁…r_N and fakes f₁…f_M:
 
     precision = 1/M Σⱼ 1[fⱼ in some B_k(rᵢ)]        recall   = 1/N Σᵢ 1[rᵢ in some B_k(fⱼ)]
     density = 1/(kM) Σⱼ Σᵢ 1[fⱼ in B_k(rᵢ)]         coverage = 1/N Σᵢ 1[some fⱼ in B_k(rᵢ)]
 
-Precision and recall are generous: one real outlier has a ball that takes in much, and one stray sample reaches many
-real examples. Density and coverage use the balls of real examples alone. Of two samples of one law, density is expected
-to be 1, and coverage 1 - ∏ᵢ₌₁..ₖ (N - i)/(N + M - i).
+Precision and recall are sensitive to outliers: the ball of one real outlier contains many samples, and the ball of one
+stray sample many real examples. Density and coverage use the balls of real examples only. For two samples of one
+distribution, the expected density is 1 and the expected coverage 1 - ∏ᵢ₌₁..ₖ (N - i)/(N + M - i).
 
 References: Kynkäänniemi et al. (2019), Improved Precision and Recall Metric for Assessing Generative Models,
 arXiv:1904.06991. Naeem et al. (2020), Reliable Fidelity and Diversity Metrics for Generative Models, arXiv:2002.09797.
@@ -25,28 +25,28 @@ import zoo
 from zoo.builtin.metrics.distances import TIE, distances, neighbour_distances
 from zoo.builtin.metrics.sets import checked_sets, once, real_and_fake
 
-_K_PRECISION, _K_DENSITY = 3, 5  # of the papers
+_K_PRECISION, _K_DENSITY = 3, 5  # as in the papers
 
 
 class PrecisionRecall(NamedTuple):
-    """The share of fakes that lie among the real examples, and of real examples that lie among the fakes."""
+    """The share of fakes inside the region of the real examples, and of real examples inside that of the fakes."""
 
     precision: float
     recall: float
 
 
 class DensityCoverage(NamedTuple):
-    """How crowded with real examples the places of the fakes are, 0 or more; the share of real examples near a fake."""
+    """The mean density of real examples at the fakes, 0 or more, and the share of real examples near a fake."""
 
     density: float
     coverage: float
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = _K_PRECISION) -> PrecisionRecall:
-    """Precision and recall of fakes, shapes (N, d) and (M, d), with balls that reach to the k-th nearest neighbour.
+    """Precision and recall of fakes, shapes (N, d) and (M, d), with balls up to the k-th nearest neighbour.
 
     Raises:
-        ValueError: for sets that do not have as many columns, numbers that are not finite, or no more than k rows.
+        ValueError: if the numbers of columns differ, values are not finite, or a set has at most k rows.
     """
     real, fake = checked_sets(1, real=real, fake=fake)
     real_radii, fake_radii = TIE * neighbour_distances(real, k), TIE * neighbour_distances(fake, k)
@@ -58,10 +58,10 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = _K_PRECISION) -> Preci
 
 
 def density_coverage(real: Tensor, fake: Tensor, k: int = _K_DENSITY) -> DensityCoverage:
-    """Density and coverage of fakes, shapes (N, d) and (M, d), with balls that reach to the k-th nearest neighbour.
+    """Density and coverage of fakes, shapes (N, d) and (M, d), with balls up to the k-th nearest neighbour.
 
     Raises:
-        ValueError: for sets that do not have as many columns, numbers that are not finite, or no more than k real rows.
+        ValueError: if the numbers of columns differ, values are not finite, or there are at most k real rows.
     """
     real, fake = checked_sets(1, real=real, fake=fake)
     radii, within = TIE * neighbour_distances(real, k), torch.zeros(len(real), dtype=torch.int64)
@@ -85,12 +85,12 @@ def _density_coverage(evaluation: zoo.Evaluation) -> DensityCoverage:
 
 
 class Density:
-    """Whether samples lie where real examples are many."""
+    """Whether samples lie where real examples are dense."""
 
     card = zoo.MetricCard(
         name="density",
         title="density",
-        summary="how crowded with real examples the places of the samples are: near 1 for a perfect model",
+        summary="density of real test examples around the samples: near 1 for a perfect model",
         direction="higher",
         level="headline",
         paper="arXiv:2002.09797",
@@ -103,12 +103,12 @@ class Density:
 
 
 class Coverage:
-    """Whether there are samples wherever real examples are."""
+    """Whether each real example has samples nearby."""
 
     card = zoo.MetricCard(
         name="coverage",
         title="coverage",
-        summary="share of real test examples that have a sample among their neighbours: near 0.97 for a perfect model",
+        summary="share of real test examples with a sample among their neighbours: near 0.97 for a perfect model",
         direction="higher",
         level="headline",
         paper="arXiv:2002.09797",
@@ -121,7 +121,7 @@ class Coverage:
 
 
 class Precision:
-    """Whether samples lie among the real examples."""
+    """Whether samples lie in the region of the real examples."""
 
     card = zoo.MetricCard(
         name="precision",
@@ -139,7 +139,7 @@ class Precision:
 
 
 class Recall:
-    """Whether real examples lie among the samples."""
+    """Whether real examples lie in the region of the samples."""
 
     card = zoo.MetricCard(
         name="recall",

@@ -1,4 +1,4 @@
-"""How far each training example is from its nearest other one: the same for every contestant, hence kept in a file."""
+"""Nearest-neighbour distances within the training split, cached in a file because all contestants share them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 import zoo
 from zoo.builtin.metrics.distances import neighbour_distances
 
-_VERSION = 1  # of what is computed here: a file of another version is not read
+_VERSION = 1  # of this file; cache files of other versions are ignored
 
 
 def train_neighbours(evaluation: zoo.Evaluation) -> Tensor:
-    """Distances in the feature space, float64, shape (N,), for the form that `evaluation.train_features` has.
+    """Return distances in the feature space, float64, shape (N,), for `evaluation.train_features`.
 
-    They are read from `ZOO_CACHE`, or computed and written there; a file that is damaged is replaced.
+    They are read from `ZOO_CACHE`, or computed and written there; a damaged file is replaced.
 
     Raises:
         ZooError: if the file cannot be written.
@@ -36,7 +36,7 @@ def train_neighbours(evaluation: zoo.Evaluation) -> Tensor:
 
 
 def _read(path: Path, count: int) -> Tensor | None:
-    """What a file holds, or None if there is none, or not a whole one."""
+    """Read cached distances; None if the file is missing or damaged."""
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

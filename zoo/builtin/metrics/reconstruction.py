@@ -1,4 +1,4 @@
-"""1/m Σᵢ ‖xᵢ - decode(encode(xᵢ))‖²: how much of a test image survives its code. It says nothing about generating."""
+"""1/m Σᵢ ‖xᵢ - decode(encode(xᵢ))‖²: the reconstruction error of test images. It does not measure generation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zoo
 
 
 class Reconstruction:
-    """The reconstruction error, the same for everyone: grey test images, mean codes, whatever the model trained on."""
+    """The reconstruction error on grayscale test images with mean codes, for all models alike."""
 
     card = zoo.MetricCard(
         name="reconstruction",

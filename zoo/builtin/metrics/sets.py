@@ -1,4 +1,4 @@
-"""The sets of features that the metrics compare: what every function asks of them, and where a plugin finds them."""
+"""Sets of features for the metrics: their validation, and their source in an `Evaluation`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Answer = TypeVar("Answer")
 
 
 def checked_sets(least: int, **sets: Tensor) -> tuple[Tensor, ...]:
-    """The sets in double precision, each with its name, after checking that they can be compared.
+    """Validate named sets and return them in double precision.
 
     Raises:
-        ValueError: unless all have shape (N, d) with the same d, N at least `least`, and hold finite numbers only.
+        ValueError: unless all have shape (N, d) with the same d, N at least `least`, and finite values.
     """
     names, shapes = " and ".join(sets), [tuple(x.shape) for x in sets.values()]
     if any(len(shape) != 2 or shape[0] < least or shape[1:] != shapes[0][1:] or 0 in shape for shape in shapes):
         raise ValueError(
-            f"{names} must have shapes (N, d) with one d and N at least {least}, got {', '.join(map(str, shapes))}; "
-            "x.flatten(1) makes a row of each example"
+            f"{names} must have shapes (N, d) with the same d and N at least {least}, got "
+            f"{', '.join(map(str, shapes))}; x.flatten(1) turns each example into a row"
         )
     if not all(torch.isfinite(x).all() for x in sets.values()):
         raise ValueError(f"{names} must be finite, got nan or infinity; remove those rows")
@@ -33,26 +33,26 @@ def checked_sets(least: int, **sets: Tensor) -> tuple[Tensor, ...]:
 
 
 def refuse_enumerated(data: zoo.Data) -> None:
-    """Raise `zoo.Unsupported` for data of which every pattern is known."""
+    """Raise `zoo.Unsupported` for data whose every pattern is known."""
     if data.enumerated:
-        raise zoo.Unsupported("enumerated data are scored exactly: see likelihood and valid-patterns")
+        raise zoo.Unsupported("not computed on enumerated data: likelihood and valid-patterns are exact there")
 
 
 def real_and_fake(evaluation: zoo.Evaluation, least: int) -> tuple[Tensor, Tensor]:
-    """The features of the reference and of the samples, for a figure that needs so many rows of each.
+    """Return the features of the reference and of the samples, at least `least` rows of each.
 
     Raises:
-        zoo.Unsupported: on enumerated data, or if there are fewer rows.
+        zoo.Unsupported: on enumerated data, or with fewer rows.
     """
     refuse_enumerated(evaluation.data)
     n = min(len(evaluation.samples), len(evaluation.reference))
     if n < least:
-        raise zoo.Unsupported(f"needs {least} samples and as many real examples, got {n}")
+        raise zoo.Unsupported(f"needs at least {least} samples and real examples, got {n}")
     return evaluation.reference_features, evaluation.sample_features
 
 
 def once(function: Callable[[zoo.Evaluation], Answer]) -> Callable[[zoo.Evaluation], Answer]:
-    """Compute what several plugins show a part of once for each evaluation, and forget it with the evaluation."""
+    """Cache the results of a function per evaluation, for metrics that share a computation."""
     known: WeakKeyDictionary[zoo.Evaluation, Answer] = WeakKeyDictionary()
 
     @wraps(function)

@@ -1,9 +1,9 @@
-"""The Vendi score: how many different examples there are, in effect.
+"""The Vendi score: the effective number of different examples.
 
     VS = exp(-Σᵢ λᵢ log λᵢ),   λ: the eigenvalues of K/n
 
-K is the matrix of similarities of n examples, with ones on its diagonal: VS is 1 if all are alike and n if no two are
-similar. It looks at the samples alone, so that noise can have more of it than real examples have.
+K is the similarity matrix of n examples, with ones on its diagonal: VS is 1 if all are alike and n if no two are
+similar. It depends on the samples only, so noise can have a higher score than real examples.
 
 Reference: Friedman and Dieng (2023), The Vendi Score: A Diversity Evaluation Metric for Machine Learning,
 arXiv:2210.02410.
@@ -19,17 +19,17 @@ from torch import Tensor
 import zoo
 from zoo.builtin.metrics.sets import checked_sets, real_and_fake
 
-_TOLERANCE = 1e-6  # of a similarity: symmetric, and 1 with itself
+_TOLERANCE = 1e-6  # for the symmetry and the unit diagonal of K
 
 
 def vendi(x: Tensor) -> float:
     """VS under the cosine similarity k(x, y) = x·y / (|x| |y|) of features of shape (n, d); at most d + 1.
 
-    XᵀX/n has the eigenvalues of K/n other than 0, X being the rows divided by their lengths: no matrix is larger than
-    d + 1 by d + 1. A row of zeros has no direction; it is alike to other rows of zeros, and to nothing else.
+    XᵀX/n, with X the rows divided by their lengths, has the nonzero eigenvalues of K/n, so no matrix is larger than
+    (d + 1) × (d + 1). A row of zeros has no direction: it is similar only to other rows of zeros.
 
     Raises:
-        ValueError: for features of another shape, or that are not finite.
+        ValueError: if the features have another shape or are not finite.
     """
     (x,) = checked_sets(1, x=x)
     x = x / x.abs().amax(1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)  # a tiny row's square would be 0
@@ -39,10 +39,10 @@ def vendi(x: Tensor) -> float:
 
 
 def vendi_from_kernel(K: Tensor) -> float:
-    """VS of a matrix of similarities, shape (n, n): symmetric, positive semi-definite, ones on its diagonal.
+    """VS of a similarity matrix, shape (n, n): symmetric, positive semi-definite, ones on its diagonal.
 
     Raises:
-        ValueError: for any other matrix.
+        ValueError: if K is any other matrix.
     """
     if K.ndim != 2 or K.shape[0] != K.shape[1] or len(K) == 0:
         raise ValueError(f"K must have shape (n, n), n at least 1, got {tuple(K.shape)}")
@@ -53,7 +53,7 @@ def vendi_from_kernel(K: Tensor) -> float:
 
 
 def _score(M: Tensor) -> float:
-    """exp of the entropy of the eigenvalues of a matrix of trace 1, 0 log 0 being 0."""
+    """exp of the entropy of the eigenvalues of a matrix with trace 1; 0 log 0 is 0."""
     λ = torch.linalg.eigvalsh(M)
     if λ[0] < -_TOLERANCE:
         raise ValueError(f"K must be positive semi-definite, got the eigenvalue {float(λ[0]) * len(M):g}")
@@ -61,12 +61,12 @@ def _score(M: Tensor) -> float:
 
 
 class Vendi:
-    """How varied the samples are, beside how varied real examples are."""
+    """The diversity of the samples, with that of real examples for comparison."""
 
     card = zoo.MetricCard(
         name="vendi",
         title="Vendi score",
-        summary="the effective number of different samples; good where it is that of real examples (in the note)",
+        summary="effective number of different samples; best near that of real examples (in the note)",
         direction="none",
         level="full",
         paper="arXiv:2210.02410",
@@ -74,6 +74,6 @@ class Vendi:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """VS of the samples' features; the note has that of the reference."""
+        """VS of the samples' features; VS of the reference is in the note."""
         real, fake = real_and_fake(evaluation, least=1)
         return zoo.Measurement(vendi(fake), note=f"test examples: {vendi(real):.2f}")

@@ -51,7 +51,7 @@ def trained(tmp_path_factory):
         ("train vae:train.learning_rate=+nan", 2, "learning_rate must be a finite number, got nan"),
         ("train vae:train.batch_size=0", 2, "batch_size must be greater than 0, got 0"),
         ("train vae:latent_dims=2", 2, "no key 'latent_dims'. Did you mean 'latent_dim'"),
-        ("train vae:latent_dim=1000000000000000000000", 2, "must hold numbers of 64 bits, got 1.0e+21"),
+        ("train vae:latent_dim=1000000000000000000000", 2, "must be numbers of at most 64 bits, got 1.0e+21"),
         ("train VERY", 2, "A contestant must have at most 4,000 characters, got 4,001"),
         ("train vae --steps 1 --out file/runs", 1, "Cannot create a folder in file/runs: Not a directory"),
         ("compare vae --seeds 0", 2, "0 is not in the range 1<=x<=1000"),

@@ -57,7 +57,7 @@ def test_a_new_plugin_passes_every_check_and_skips_none(installed):
     assert verdict["plugin"] == "zoo-demo-two/demo-two"
     assert set(statuses) == {"passed", "inapplicable"}
     assert verdict["refused"] == [
-        "a table of 2 columns: p(x|z) is a distribution of bits: for bits and for values in [0, 1]"
+        "a table of 2 columns: p(x|z) is a distribution of bits; the data must be bits or values in [0, 1]"
     ]
     assert len(statuses["passed"]) >= 44
 

@@ -1,4 +1,4 @@
-"""Contestants, `NAME[@DENSITY][:KEY=VALUE,…]`: a model, its settings and its latent density, as users type them."""
+"""Contestants, `NAME[@DENSITY][:KEY=VALUE,…]`: a model, its latent density and its settings, as typed by users."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Contestant:
     """A parsed contestant.
 
     Attributes:
-        text: as it was typed; its label in tables.
-        model: name of a model, `distribution/name` where it needs to be said.
-        density: name of a latent density, or None.
-        config, training, options: settings of the model, of `train.` and of `sample.`.
+        text: the contestant as typed; its label in tables.
+        model: name of the model, or `distribution/name` if several distributions have it.
+        density: name of the latent density, or None.
+        config, training, options: settings of the model, those after `train.`, and those after `sample.`.
         group: entry-point group of the model: `zoo.models`, or `zoo.controls` for a control row.
     """
 
@@ -45,7 +45,7 @@ def parse_contestant(text: str) -> Contestant:
     """Parse a contestant; values are TOML, and a bare word is a string (`likelihood=gaussian`).
 
     Raises:
-        ConfigError: if it does not follow the grammar.
+        ConfigError: if the text does not follow the grammar.
     """
     check_text(text)
     match = _GRAMMAR.fullmatch(text)
@@ -63,10 +63,10 @@ def parse_contestant(text: str) -> Contestant:
 
 
 def check_text(text: str) -> None:
-    """Refuse texts that a table cannot show: control characters, terminal escapes, undecodable bytes.
+    """Refuse a text that a table cannot show: with control characters, terminal escapes or undecodable bytes.
 
     Raises:
-        ConfigError: for such a text, and for one that is too long.
+        ConfigError: if the text has such characters or is too long.
     """
     if len(text) > _LONGEST:
         raise ConfigError(f"A contestant must have at most {_LONGEST:,} characters, got {len(text):,}.")
@@ -75,29 +75,29 @@ def check_text(text: str) -> None:
 
 
 def parse_settings(source: str, text: str) -> dict[str, Any]:
-    """Parse `KEY=VALUE,…` into a dictionary; dotted keys become nested ones, and an empty text gives {}.
+    """Parse `KEY=VALUE,…` into a dictionary; dotted keys become nested dictionaries, and an empty text gives {}.
 
     Args:
         source: the settings.
-        text: the whole of what was typed, for messages.
+        text: the whole contestant, for messages.
 
     Raises:
-        ConfigError: if they cannot be read.
+        ConfigError: if the settings are not valid.
     """
     quoted = _QUOTED_OR_BARE.sub(_with_quotes, source)
     if mark := re.search(r"[#{}]", _QUOTED_OR_BARE.sub("", quoted)):  # a comment, or the end of the table
         raise ConfigError(f"The settings of {text!r} cannot be read: {mark[0]!r} is outside quotes. {_EXAMPLE}.")
     try:
         settings: dict[str, Any] = tomllib.loads(f"settings = {{{quoted}}}")["settings"]
-    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
+    except (ValueError, RecursionError) as error:  # a number with too many digits raises a plain ValueError
         raise ConfigError(f"The settings of {text!r} cannot be read: {error}. {_EXAMPLE}.") from None
     if (number := _too_large(settings)) is not None:
-        raise ConfigError(f"The settings of {text!r:.80} must hold numbers of 64 bits, got {number:.1e}.")
+        raise ConfigError(f"The settings of {text!r:.80} must be numbers of at most 64 bits, got {number:.1e}.")
     return settings
 
 
 def _too_large(value: Any) -> Decimal | None:
-    """Return the first whole number that does not fit 64 bits, or None."""
+    """Return the first integer that does not fit into 64 bits, or None."""
     if isinstance(value, dict | list):
         found = map(_too_large, value.values() if isinstance(value, dict) else value)
         return next((number for number in found if number is not None), None)

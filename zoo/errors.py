@@ -1,7 +1,7 @@
-"""What a user can act on: every expected failure, with the exit code that the command line gives it.
+"""Expected failures that a user can act on, each with its exit code on the command line.
 
-A `ZooError` is printed without a traceback, in one place (`zoo.cli`). A caller's mistake in Python
-(a wrong shape, a wrong type) is a plain `ValueError` or `TypeError`.
+`zoo.cli` prints a `ZooError` without a traceback. A caller's mistake in Python (a wrong shape, a wrong type) is a plain
+`ValueError` or `TypeError`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 class ZooError(Exception):
-    """A failure with a way out, said in one sentence: what must hold, what came, what to do."""
+    """An expected failure, whose message states the rule, the value received and what to do."""
 
     exit_code = 1
 
@@ -29,30 +29,30 @@ class PluginError(ZooError):
 
 
 class DataError(ZooError):
-    """Data that cannot be read, or are not what they were declared to be (exit code 4)."""
+    """Data that cannot be read, or that do not match their declaration (exit code 4)."""
 
     exit_code = 4
 
 
 class CheckpointError(ZooError):
-    """A file of a run that is missing, damaged or from something else (exit code 5)."""
+    """A run's file that is missing, damaged or of another kind (exit code 5)."""
 
     exit_code = 5
 
 
 class DivergedError(ZooError):
-    """A loss, a weight or a sample that is no longer finite (exit code 6)."""
+    """A loss, weight or sample that is not finite (exit code 6)."""
 
     exit_code = 6
 
 
-class Unsupported(ZooError):  # noqa: N818  (an author raises it as a statement, not as a fault)
-    """Raised by a hook that its model cannot honour; tables show `n/a` with this reason."""
+class Unsupported(ZooError):  # noqa: N818  (raised deliberately by plugin authors; not a programming error)
+    """Raised by a hook that its model cannot support; tables show `n/a` with this reason."""
 
     exit_code = 2
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'rbm'?` with the nearest known name and a leading space, or nothing."""
+    """Return ` Did you mean 'rbm'?`, with a leading space, for the nearest known name, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""

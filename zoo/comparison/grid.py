@@ -203,7 +203,7 @@ def _shared(contestants: list[Contestant], prepared: Prepared) -> list[SharedTra
     found: dict[str, SharedTraining] = {}
     for contestant in contestants:
         settings = prepared.settings[contestant.text]
-        key = json.dumps([settings.model, dict(settings.config), dict(settings.training)], sort_keys=True)
+        key = json.dumps([contestant.group, settings.model, settings.config, settings.training], sort_keys=True)
         if key not in found:
             taken = {each.folder for each in found.values()}
             names = chain([settings.name], (f"{settings.name}-{number}" for number in count(2)))

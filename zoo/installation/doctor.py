@@ -1,4 +1,4 @@
-"""Diagnosis: every plugin loaded in a child process, and the parts of the environment that affect the zoo."""
+"""Diagnosis of an installation: whether each plugin loads in a child process, and which versions it runs with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zoo.version import __version__
 
 
 def diagnose(registry: PluginRegistry, *, timeout: float = 60.0, jobs: int | None = None) -> dict[str, Any]:
-    """Load every installed plugin; return `environment`, `plugins` (a row each, with its state) and `hints`."""
+    """Load every installed plugin; return `environment`, `plugins` (one row each, with its state) and `hints`."""
     found = [(group, candidate) for group in GROUPS for candidate in registry.candidates(group)]
     with process_executor(jobs, preload=["torch"]) as executor, ThreadPoolExecutor(executor.slots) as threads:
 
@@ -46,7 +46,7 @@ def load_one(group: str, value: str, qualified: str) -> dict[str, str]:
             with contextlib.suppress(PluginError):
                 candidate.load()
             return {"state": candidate.state, "reason": candidate.reason, "traceback": candidate.traceback}
-    return {"state": "broken", "reason": "its entry point is gone", "traceback": ""}
+    return {"state": "broken", "reason": "its entry point no longer exists", "traceback": ""}
 
 
 def _row(group: str, candidate: Candidate) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The lock file: which plugins were installed, exactly, so that `zoo sync` restores them after an upgrade.
+"""The lock file: the exact plugins that were installed, from which `zoo sync` restores them after an upgrade.
 
-It lies in the user's configuration folder (or in `ZOO_CONFIG`), outside of the environment that an upgrade replaces.
-Wheels that no index has, built from a folder or given as a file, are kept beside it.
+It is in the user's configuration folder (or in `ZOO_CONFIG`), outside the environment that an upgrade replaces. Wheels
+that are not on an index, because they were built from a folder or given as a file, are stored next to it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Locked:
-    """A plugin's distribution as it was installed.
+    """An installed distribution of plugins.
 
     Attributes:
-        sha256: of its wheel.
-        source: where it came from, for people.
-        wheel: the name of its kept wheel; "" if the index has it.
-        dependencies: version of each distribution that it needs and that the core does not bring.
-        brought: those that were installed with it, and were not there before.
+        sha256: hash of its wheel.
+        source: origin as shown to the user.
+        wheel: file name of its stored wheel; "" if it comes from the index.
+        dependencies: version of each distribution that it needs, other than those of the core.
+        brought: dependencies that were installed with it and were not installed before.
     """
 
     name: str
@@ -45,21 +45,21 @@ class Locked:
     brought: list[str] = field(default_factory=list)
 
     def request(self) -> Request:
-        """What restores it.
+        """Return the request that reinstalls it.
 
         Raises:
-            ConfigError: if its wheel was kept and is gone.
+            ConfigError: if its stored wheel no longer exists.
         """
         if not self.wheel:
             return Request("index", f"{self.name}=={self.version}", self.name, self.sha256, ours=True)
         path = _folder() / "wheels" / self.wheel
         if not path.is_file():
-            raise ConfigError(f"The kept wheel {path} is gone; install {self.name} from its source again.")
+            raise ConfigError(f"The stored wheel {path} does not exist; install {self.name} from its source again.")
         return Request("wheel", str(path), self.name, self.sha256, ours=True)
 
 
 def read_lock() -> dict[str, Locked]:
-    """What was installed, by distribution.
+    """Return the installed distributions by name.
 
     Raises:
         ConfigError: if the file cannot be read.
@@ -73,11 +73,11 @@ def read_lock() -> dict[str, Locked]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"Cannot read the lock file {file}: {error}. Mend or remove it.") from None
+        raise ConfigError(f"Cannot read the lock file {file}: {error}. Repair or remove it.") from None
 
 
 def record(plan: InstallPlan, wheel: Wheel, source: str) -> None:
-    """Remember an installation, and keep the plugin's wheel if no index has it."""
+    """Add an installation to the lock file, and store the plugin's wheel if it is not from an index."""
     step = plan.plugin
     kept = "" if step.url.startswith("http") else wheel.path.name
     core = core_versions()
@@ -103,19 +103,19 @@ def record(plan: InstallPlan, wheel: Wheel, source: str) -> None:
 
 
 def forget(name: str) -> None:
-    """Remove a distribution from the lock file, and its wheel if that was kept."""
+    """Remove a distribution from the lock file, with its stored wheel if there is one."""
     locked = read_lock()
     if gone := locked.pop(name, None):
         if gone.wheel:
             wheel = _folder() / "wheels" / gone.wheel
             wheel.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # others are kept there
+            with contextlib.suppress(OSError):  # other wheels are stored there
                 wheel.parent.rmdir()
         _write(locked)
 
 
 def _write(locked: dict[str, Locked]) -> None:
-    """Write the lock file, or remove it if there is nothing to remember."""
+    """Write the lock file, or remove it if it would be empty."""
     folder = _folder()
     if not locked:
         (folder / "plugins.lock").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""pip in a separate process, with its arguments as a list and its errors as one line."""
+"""pip in a separate process, with arguments passed as a list and errors condensed to one line."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _NETWORK = re.compile(
 
 @dataclass(frozen=True)
 class Pip:
-    """pip of the running Python.
+    """The pip of the running Python.
 
     Args:
-        offline: a folder of wheels to use instead of the package index; None uses the index.
+        offline: folder of wheels to use instead of the package index; None uses the index.
     """
 
     offline: Path | None = None
 
     def run(self, command: str, options: Sequence[str], packages: Sequence[str] = (), *, what: str) -> str:
-        """Run `pip COMMAND OPTIONS -- PACKAGES` and return what it said.
+        """Run `pip COMMAND OPTIONS -- PACKAGES` and return its output.
 
         Args:
             command: `install`, `download`, `wheel` or `uninstall`.
-            options: of that command; none of them comes from outside this package.
-            packages: requirements, paths or addresses; they come after `--`, so that they are never read as options.
-            what: is being installed or removed, for messages.
+            options: options of that command; none of them comes from outside this package.
+            packages: requirements, paths or URLs; they follow `--`, so that pip never reads them as options.
+            what: name of what is installed or removed, for messages.
 
         Raises:
             PluginError: if pip fails, with the reason in one line and without passwords.
@@ -66,10 +66,10 @@ class Pip:
 
 
 def check_environment() -> None:
-    """Refuse to start where nothing can be installed.
+    """Refuse an environment in which nothing can be installed.
 
     Raises:
-        ConfigError: if there is no pip, or the system's package manager owns this Python.
+        ConfigError: if pip is missing, or this Python belongs to the system's package manager.
     """
     if importlib.util.find_spec("pip") is None:
         raise ConfigError("This Python has no pip; get it with: python -m ensurepip --upgrade")
@@ -82,36 +82,36 @@ def check_environment() -> None:
 
 
 def explain(said: str, offline: Path | None) -> str:
-    """The reason of a failure, in one line, from what pip said."""
+    """Return the reason of a failure in one line, from pip's output."""
     if conflict := re.search(r"The conflict is caused by:\n((?:[ \t]+.*\n)+)", said):
         return _conflict([line.strip() for line in conflict[1].splitlines() if line.strip()])
     if python := re.search(r"requires a different Python: (\S+) not in '([^']*)'", said):
-        return f"it needs Python {python[2]}, and this is {python[1]}. Choose another version of it."
+        return f"it needs Python {python[2]}, but this is Python {python[1]}. Choose another version."
     if "DO NOT MATCH THE HASHES" in said:
-        return "what came has another hash than was planned; it may have been tampered with. Nothing was installed."
+        return "the file has another hash than planned; it may have been tampered with. Nothing was installed."
     if _NETWORK.search(said):
         return "the package index or the repository cannot be reached. Check the network, or use --offline FOLDER."
     if "No matching distribution found" in said or "Could not find a version" in said:
         return _nothing(said, offline)
     if "Cannot find command 'git'" in said:
-        return "git is needed for it, and is not on the PATH."
+        return "it needs git, which is not on the PATH."
     return f"pip failed: {_reason(said).rstrip('.')}."
 
 
 def _reason(said: str) -> str:
-    """The line that says most: git's, the exception that ended a build, or pip's first error."""
+    """Return the most informative line: git's error, the exception that ended a build, or pip's first error."""
     for pattern in (r"^\s*fatal: (.+)", r"^\s*((?:\w+\.)*\w*(?:Error|Exception|Unavailable): .+)"):
         if found := re.findall(pattern, said, re.MULTILINE):
             return str(found[-1])
     errors = re.findall(r"^\s*error: (.+)", said, re.MULTILINE | re.IGNORECASE)
-    return str(errors[0]) if errors else "it gave no reason"
+    return str(errors[0]) if errors else "no reason given"
 
 
 def _conflict(lines: list[str]) -> str:
-    """Who wants what, and what stays as it is."""
+    """Return the conflicting requirements and the versions that must not change."""
     fixed = [line.partition("(constraint) ")[2] for line in lines if "(constraint) " in line]
     wants = [line for line in lines if "(constraint) " not in line]
-    kept = f"; but {', '.join(fixed)} must stay, for the zoo runs with it or the lock file has it" if fixed else ""
+    kept = f"; but {', '.join(fixed)} must not change (needed by genzoo or in the lock file)" if fixed else ""
     return f"{'; '.join(wants)}{kept}. Choose another version."
 
 
@@ -119,7 +119,7 @@ def _nothing(said: str, offline: Path | None) -> str:
     found = re.search(r"(?:No matching distribution found for|satisfies the requirement) ([^\s(]+)", said)
     what = found[1] if found else "it"
     if pythons := re.findall(r"Requires-Python (\S+?)[;\s]", said):
-        return f"{what} needs Python {pythons[-1]}, and this is {platform.python_version()}."
+        return f"{what} needs Python {pythons[-1]}, but this is Python {platform.python_version()}."
     if offline is not None:
-        return f"{what} is not among the wheels in {offline}, or not for this Python."
+        return f"{offline} has no wheel of {what} for this Python."
     return f"the index has no wheel of {what} for this Python."

@@ -1,4 +1,4 @@
-"""What pip would do, before it does it: each distribution with version, source and hash; the core stays as it is."""
+"""Installation plans: each distribution with its version, source and hash; the core never changes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class InstallStep:
     """One distribution to install.
 
     Attributes:
-        url: where its wheel lies.
-        sha256: of the wheel.
-        replaces: the version that is installed now; "" if none is.
-        requested: whether it was asked for, and did not come because another needs it.
+        url: URL of its wheel.
+        sha256: hash of the wheel.
+        replaces: the installed version; "" if it is not installed.
+        requested: whether the user requested it; otherwise it is a dependency.
     """
 
     name: str
@@ -40,7 +40,7 @@ class InstallStep:
     requested: bool
 
     def facts(self) -> dict[str, Any]:
-        """As plain values, without what an address may hold of passwords."""
+        """Return the step as plain values, without passwords in its URL."""
         return {
             "name": self.name,
             "version": self.version,
@@ -53,13 +53,13 @@ class InstallStep:
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """All that one installation does; nothing if it is all there already."""
+    """The steps of one installation; empty if everything is installed already."""
 
     steps: tuple[InstallStep, ...]
 
     @property
     def plugin(self) -> InstallStep:
-        """The distribution that was asked for."""
+        """The step of the requested distribution."""
         return next(step for step in self.steps if step.requested)
 
 
@@ -70,12 +70,12 @@ def make_plan(request: Request, pip: Pip, refused: set[str], pins: dict[str, str
 
     Args:
         request: a requirement or a wheel.
-        pip: with the index or a folder of wheels.
-        refused: distributions that must not come from an index, unless the request says where they come from.
+        pip: pip, with the index or a folder of wheels.
+        refused: distributions that must not come from an index, unless the request gives their source.
         pins: further versions to hold, by distribution.
 
     Raises:
-        PluginError: if it cannot be installed beside the core, or is yanked, refused or not what was asked for.
+        PluginError: if it is not compatible with the core, or is yanked, refused or not what was requested.
     """
     held = core_versions()
     constraints = (pins or {}) | held
@@ -91,7 +91,7 @@ def make_plan(request: Request, pip: Pip, refused: set[str], pins: dict[str, str
 
 
 def read_plan(report: dict[str, Any], request: Request, held: dict[str, str], refused: set[str]) -> InstallPlan:
-    """The plan in a report of pip's, checked; see `make_plan`."""
+    """Return the plan in a report of pip, checked as `make_plan` describes."""
     steps = tuple(_step(item) for item in report["install"])
     for item, step in zip(report["install"], steps, strict=True):
         known = step.requested and (request.ours or request.kind == "wheel")
@@ -103,41 +103,41 @@ def read_plan(report: dict[str, Any], request: Request, held: dict[str, str], re
             raise PluginError(f"{step.name} {step.version} must not replace {step.replaces}: {needs}.")
     if steps and not any(step.requested for step in steps):
         missing = ", ".join(step.name for step in steps)
-        raise PluginError(f"{_shown(request)} is installed, but not {missing}; uninstall it, and install it again.")
+        raise PluginError(f"{_shown(request)} is installed without {missing}; uninstall it, then install it again.")
     return InstallPlan(steps)
 
 
 def _fault(item: dict[str, Any], step: InstallStep, held: dict[str, str], refused: set[str]) -> str:
-    """Why a step must not be done, or ""."""
+    """Return why a step is refused, or ""."""
     if item.get("is_yanked"):
         return "was yanked by its authors; choose another version."
     if step.name in held:
-        return f"must not replace {held[step.name]}, which the zoo runs with."
+        return f"must not replace {held[step.name]}, which genzoo needs."
     if not re.fullmatch("[0-9a-f]{64}", step.sha256):
-        return "comes without a SHA-256, so it could be exchanged; give a wheel or its folder."
+        return "has no SHA-256, so its content cannot be verified; give a wheel or its folder."
     if item["is_direct"] and not step.requested:
-        return f"is needed by its address, {redacted(step.url)}; install it first."
+        return f"is required by its URL, {redacted(step.url)}; install it first."
     if step.name in refused:
         return (
-            "would come from the index, where its authors never published it; "
+            "would come from the index, but its authors have not published it there; "
             "install it from its folder or from a folder of wheels first."
         )
     return ""
 
 
 def _check_identity(step: InstallStep, request: Request) -> None:
-    """Refuse what is not the distribution, or not the file, that was asked for."""
+    """Refuse a step that is not the requested distribution or file."""
     what = f"{step.name} {step.version}"
     if request.name and step.name != canonicalize_name(request.name):
-        raise PluginError(f"{_shown(request)} must be {request.name}, and is {what}.")
+        raise PluginError(f"{_shown(request)} must be {request.name}, got {what}.")
     if request.sha256 and step.sha256 != request.sha256:
         raise PluginError(
-            f"{what} must have the SHA-256 {request.sha256}, and has {step.sha256}; it is not what was vouched for."
+            f"{what} must have the SHA-256 {request.sha256}, got {step.sha256}; it is not the expected file."
         )
 
 
 def _broken_by(step: InstallStep, changed: set[str]) -> str:
-    """Which installed distribution, that stays as it is, could not live with this version; "" if all can."""
+    """Return which unchanged distribution does not accept this version, with its requirement, or ""."""
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"] or ""
         if canonicalize_name(name) in changed:
@@ -151,19 +151,19 @@ def _broken_by(step: InstallStep, changed: set[str]) -> str:
 
 
 def core_versions() -> dict[str, str]:
-    """The zoo and all that it needs, directly or not, at their installed versions.
+    """Return the installed versions of genzoo and of its direct and indirect dependencies.
 
     Raises:
-        ConfigError: if the zoo is not installed.
+        ConfigError: if genzoo is not installed.
     """
     versions = versions_with(CORE)
     if CORE not in versions:
-        raise ConfigError("The zoo itself must be installed first: pip install genzoo")
+        raise ConfigError("genzoo itself must be installed first: pip install genzoo")
     return versions
 
 
 def versions_with(name: str) -> dict[str, str]:
-    """A distribution and all that it needs here, directly or not, at their installed versions."""
+    """Return the installed versions of a distribution and of its direct and indirect dependencies."""
     versions: dict[str, str] = {}
     queue = [name]
     while queue:
@@ -175,7 +175,7 @@ def versions_with(name: str) -> dict[str, str]:
 
 
 def required_by(distribution: importlib.metadata.Distribution) -> list[str]:
-    """The normalised names of what a distribution needs here, without its extras."""
+    """Return the normalised names of a distribution's dependencies in this environment, without extras."""
     return [canonicalize_name(each.name) for each in _requirements(distribution)]
 
 
@@ -188,7 +188,7 @@ def _requirements(distribution: importlib.metadata.Distribution) -> list[Require
 
 
 def installed_version(name: str) -> str:
-    """The installed version of a distribution, "" if it is not there."""
+    """Return the installed version of a distribution, or "" if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -196,7 +196,7 @@ def installed_version(name: str) -> str:
 
 
 def _step(item: dict[str, Any]) -> InstallStep:
-    """One entry of pip's report."""
+    """Return the step for one entry of pip's report."""
     download, metadata = item["download_info"], item["metadata"]
     name = canonicalize_name(metadata["name"])
     return InstallStep(
@@ -210,5 +210,5 @@ def _step(item: dict[str, Any]) -> InstallStep:
 
 
 def _shown(request: Request) -> str:
-    """A request in a message: the name of a file, or what was typed."""
+    """Return a request as shown in messages: the name of a file, or the text as typed."""
     return Path(request.argument).name if request.argument.startswith("/") else request.argument

@@ -1,4 +1,4 @@
-"""What uninstalling a plugin removes: its distribution, and dependencies that nothing else needs."""
+"""Selection of what uninstalling a plugin removes: its distribution, and dependencies that nothing else needs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from zoo.plugins.registry import PluginRegistry
 
 
 def find_distribution(name: str, registry: PluginRegistry) -> str:
-    """The distribution of a plugin, of DISTRIBUTION/NAME, or of this name; no plugin is imported.
+    """Return the distribution for NAME, DISTRIBUTION/NAME or the name of a distribution, without importing plugins.
 
     Raises:
-        ConfigError: if it has no plugin that can be removed.
-        PluginError: if two distributions have a plugin of this name.
+        ConfigError: if the name does not match a plugin that can be removed.
+        PluginError: if several distributions have a plugin with this name.
     """
     candidates = [candidate for group in GROUPS for candidate in registry.candidates(group)]
     distributions = {canonicalize_name(each.distribution) for each in candidates if _means(name, each)}
     distributions = distributions - {CORE} or distributions  # a third-party plugin may have the name of a control
     if len(distributions) > 1:
         raise PluginError(
-            f"Several distributions have a plugin {name!r}; name one: {', '.join(sorted(distributions))}."
+            f"Several distributions have a plugin {name!r}; choose one: {', '.join(sorted(distributions))}."
         )
     third_parties = {canonicalize_name(each.distribution) for each in candidates} - {CORE}
     if distributions == {CORE}:
-        raise ConfigError(f"{name!r} is part of genzoo and cannot be removed; 'zoo plugins disable {name}' hides it.")
+        raise ConfigError(f"{name!r} is part of genzoo and cannot be removed.")
     if not distributions:
         names = {each.name for each in candidates if each.distribution != CORE} | third_parties
         known = f" Installed: {', '.join(sorted(third_parties))}." if third_parties else ""
@@ -39,7 +39,7 @@ def find_distribution(name: str, registry: PluginRegistry) -> str:
 
 
 def removed_with(distribution: str) -> list[str]:
-    """The distribution, and those that were installed with it, that nothing else needs and that are still there.
+    """Return the distribution, and the distributions that were installed with it and that nothing else needs.
 
     Raises:
         PluginError: if another distribution needs it.
@@ -62,7 +62,7 @@ def _means(name: str, candidate: Candidate) -> bool:
 
 
 def _needing(name: str, removed: set[str]) -> str:
-    """An installed distribution that stays and needs this one, or ""."""
+    """Return an installed distribution outside `removed` that needs this one, or ""."""
     for each in importlib.metadata.distributions():
         user = canonicalize_name(each.metadata["Name"] or "")
         if user not in removed and name in required_by(each):

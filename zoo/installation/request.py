@@ -1,7 +1,7 @@
-"""Parse what to install: a requirement, a path, a URL or a commit; everything else is refused here.
+"""Installation requests: a requirement, a path, a URL or a commit; everything else is refused.
 
-pip understands far more than these: options inside a requirement, other indexes, editable folders, passwords in
-URLs. None of these passes this module, so pip never sees them.
+pip also accepts options inside a requirement, other indexes, editable folders and passwords in URLs. This module
+refuses all of these, so pip never receives them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Kind = Literal["index", "wheel", "source"]
 
 @dataclass(frozen=True)
 class Request:
-    """What pip is given.
+    """A request that pip can process.
 
     Attributes:
-        kind: `index` for a requirement, `wheel` for a file or address of one, `source` for what has to be built.
-        argument: the requirement, path or address.
-        name: the distribution that it must turn out to be; "" if that is not said.
-        sha256: of the wheel, as the catalogue has it; "" if that is not known.
-        official: whether the zoo's own authors vouch for that hash.
-        ours: whether the catalogue says where the distribution comes from.
+        kind: `index` for a requirement, `wheel` for the path or URL of a wheel, `source` for what must be built.
+        argument: the requirement, path or URL.
+        name: the expected name of the distribution; "" if it is not known.
+        sha256: the expected hash of the wheel; "" if it is not known.
+        official: whether the hash is that of an official release in the catalogue.
+        ours: whether the catalogue or the lock file gives the source of the distribution.
     """
 
     kind: Kind
@@ -44,16 +44,16 @@ class Request:
 
 
 def parse_request(text: str) -> Request:
-    """Read NAME | REQUIREMENT | PATH | URL.
+    """Parse NAME | REQUIREMENT | PATH | URL.
 
     Raises:
-        ConfigError: for what is none of these, or more; a password in it is not repeated.
+        ConfigError: if the text is not exactly one of these; the message does not repeat a password in it.
     """
     if not text.strip() or not text.isprintable():
-        raise ConfigError(f"Name one plugin, in one line of printable characters; got {redacted(text)!r}.")
+        raise ConfigError(f"A plugin to install must be one line of printable characters, got {redacted(text)!r}.")
     text = text.strip()
     if options := [word for word in text.split() if word.startswith("-")]:
-        raise ConfigError(f"{redacted(options[0])!r} is an option of pip; give a plugin, without options.")
+        raise ConfigError(f"{redacted(options[0])!r} is a pip option; give a plugin without options.")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
         return _address(text)
     if not re.match(r"[\w.-]+\s*(\[[^]]*\])?\s*@", text) and _looks_like_a_path(text):
@@ -73,7 +73,7 @@ def _path(text: str) -> Request:
             raise ConfigError(f"{text!r} must be the folder of a distribution; it has no pyproject.toml.")
         return Request("source", str(path))
     if not path.is_file():
-        raise ConfigError(f"There is no folder or file {redacted(text)!r}.")
+        raise ConfigError(f"{redacted(text)!r} does not exist; give a file or a folder.")
     if not path.name.endswith(ARCHIVES):
         raise ConfigError(f"{text!r} must be a folder, or a file that ends with one of: {', '.join(ARCHIVES)}.")
     return Request(_kind(path.name), str(path))
@@ -107,33 +107,33 @@ def _address(text: str) -> Request:
     if parts.scheme == "file":
         raise ConfigError("A URL must use https; for a local file or folder give its path, without file:")
     if "@" in parts.netloc:
-        raise ConfigError(f"{shown!r} must hold no user name or password: it would be shown and recorded.")
+        raise ConfigError(f"{shown!r} must not contain a user name or password, because it is shown and recorded.")
     if parts.query:
-        raise ConfigError(f"{shown!r} must have no query: it could hold a password, and would be recorded.")
+        raise ConfigError(f"{shown!r} must not have a query, because a query can contain a password and is recorded.")
     if parts.scheme != "https" or not parts.hostname:
-        raise ConfigError(f"{shown!r} must begin with https:// or git+https://.")
+        raise ConfigError(f"{shown!r} must start with https:// or git+https://.")
     return _git(text, parts) if text.startswith("git+") else _file(text, parts)
 
 
 def _git(text: str, parts: SplitResult) -> Request:
-    """A commit, named in full: a branch or a tag can be moved to other code."""
+    """Parse a URL with a full commit; branches and tags are refused, because they can move to other code."""
     _, _, commit = parts.path.partition("@")
     if not re.fullmatch("[0-9a-f]{40}", commit):
-        raise ConfigError(f"{text!r} must end with @ and a full commit, 40 digits in hexadecimal; got {commit!r}.")
+        raise ConfigError(f"{text!r} must end with @ and a full commit hash of 40 hexadecimal digits, got {commit!r}.")
     if parts.fragment:
         key, _, folder = parts.fragment.partition("=")
         inside = PurePosixPath(unquote(folder))
         if key != "subdirectory" or "&" in folder or inside.is_absolute() or ".." in inside.parts:
-            raise ConfigError(f"After # {text!r} may say subdirectory=FOLDER, inside the repository, and nothing else.")
+            raise ConfigError(f"After #, {text!r} may only have subdirectory=FOLDER, inside the repository.")
     return Request("source", text)
 
 
 def _file(text: str, parts: SplitResult) -> Request:
-    """A file of a distribution, with its hash if that is known."""
+    """Parse the URL of a distribution file, with its hash if it has one."""
     if not parts.path.endswith(ARCHIVES):
         raise ConfigError(f"{text!r} must end with one of {', '.join(ARCHIVES)}; for a repository write git+https://.")
     if parts.fragment and not re.fullmatch("sha256=[0-9a-f]{64}", parts.fragment):
-        raise ConfigError(f"After # {text!r} may say sha256= and 64 digits in hexadecimal, and nothing else.")
+        raise ConfigError(f"After #, {text!r} may only have sha256= and 64 hexadecimal digits.")
     return Request(_kind(parts.path), text, sha256=parts.fragment.removeprefix("sha256="))
 
 

@@ -1,4 +1,4 @@
-"""Resolution of a request: the catalogue says where its plugins come from and which releases fit."""
+"""Resolution of requests: the catalogue gives the source of a plugin and its compatible releases."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from zoo.version import __version__
 
 
 def resolve_request(text: str, catalogue: Catalogue, *, offline: bool = False) -> Request:
-    """What to install for NAME | REQUIREMENT | PATH | URL.
+    """Return what to install for NAME | REQUIREMENT | PATH | URL.
 
     Args:
-        text: a plugin or package of the catalogue, with or without versions; or what `parse_request` reads.
-        catalogue: of the known plugins.
-        offline: whether packages come from a folder of the user's instead of from where the catalogue says.
+        text: a plugin or package of the catalogue, optionally with versions, or anything that `parse_request` accepts.
+        catalogue: the catalogue of known plugins.
+        offline: whether packages come from the user's folder of wheels instead of from the catalogue's sources.
 
     Raises:
-        ConfigError: for what cannot be read, or is part of the zoo.
-        PluginError: for a plugin that is superseded, yanked, not published, or made for another zoo or Python.
+        ConfigError: if the text is not a valid request, or names a part of genzoo.
+        PluginError: if the plugin is superseded, yanked, not published, or needs another version of genzoo or Python.
     """
     request = parse_request(text)
     if request.kind != "index":
@@ -40,19 +40,17 @@ def resolve_request(text: str, catalogue: Catalogue, *, offline: bool = False) -
 
 
 def check_fits(what: str, requires_core: str, requires_python: str) -> None:
-    """Refuse what was made for another zoo or another Python.
+    """Refuse a distribution that needs another version of genzoo or Python.
 
     Raises:
-        PluginError: with what it needs and what this is.
+        PluginError: with the needed and the present version.
     """
     for name, needed, present in (
         (CORE, requires_core, __version__),
         ("Python", requires_python, platform.python_version()),
     ):
         if not SpecifierSet(needed).contains(present, prereleases=True):
-            raise PluginError(
-                f"{what} needs {name} {needed}, and this is {present}; choose another version."
-            )
+            raise PluginError(f"{what} needs {name} {needed}, but this is {name} {present}; choose another version.")
 
 
 def unpublished(catalogue: Catalogue) -> set[str]:
@@ -61,7 +59,7 @@ def unpublished(catalogue: Catalogue) -> set[str]:
 
 
 def _find(name: str, catalogue: Catalogue) -> Entry | None:
-    """The entry with this name, or with a package of this name."""
+    """Return the entry with this name, or with a package of this name."""
     named = sorted((entry for entry in catalogue.entries if entry.name == name), key=lambda each: each.package == CORE)
     packaged = (entry for entry in catalogue.entries if canonicalize_name(entry.package) == canonicalize_name(name))
     return named[0] if named else next(packaged, None)
@@ -69,7 +67,7 @@ def _find(name: str, catalogue: Catalogue) -> Entry | None:
 
 def _from_catalogue(entry: Entry, requirement: Requirement, catalogue: Catalogue, *, offline: bool) -> Request:
     if entry.package == CORE:
-        raise ConfigError(f"{entry.name!r} comes with the zoo; there is nothing to install.")
+        raise ConfigError(f"{entry.name!r} is part of genzoo; there is nothing to install.")
     if entry.superseded_by:
         raise PluginError(f"{entry.name!r} is superseded; install {entry.superseded_by!r} instead.")
     check_fits(repr(entry.name), entry.requires_core, entry.requires_python)
@@ -92,14 +90,14 @@ def _from_catalogue(entry: Entry, requirement: Requirement, catalogue: Catalogue
         return replace(request, kind=found.kind, argument=found.argument)
     folder = (catalogue.folder / release.source).resolve()
     if not folder.is_relative_to(catalogue.folder):
-        raise PluginError(f"{release.source!r} of {entry.name!r} leads out of the catalogue's folder.")
+        raise PluginError(f"{release.source!r} of {entry.name!r} is outside the catalogue's folder.")
     if not (folder / "pyproject.toml").is_file():
         raise _not_published(entry)
     return replace(request, kind="source", argument=str(folder))
 
 
 def _choose(entry: Entry, wanted: SpecifierSet) -> Release:
-    """The newest release of these versions that is not yanked."""
+    """Return the newest of these versions that is not yanked."""
     if not entry.releases:
         raise _not_published(entry)
     matching = [release for release in entry.releases if wanted.contains(release.version, prereleases=True)]
@@ -117,5 +115,5 @@ def _choose(entry: Entry, wanted: SpecifierSet) -> Release:
 def _not_published(entry: Entry) -> PluginError:
     return PluginError(
         f"{entry.name!r} is not published, and a package {entry.package!r} on the index may be another project. "
-        "Give the folder of its source, or a folder of wheels with --offline."
+        "Give its source folder, or a folder of wheels with --offline."
     )

@@ -1,7 +1,7 @@
-"""Doing exactly what was planned, trying the result in a fresh process, and taking it back whole if it fails.
+"""Installation as a transaction: install exactly the plan, test it in a fresh process, and roll back on failure.
 
-Every wheel is fetched and its hash compared before the first file is installed, so a lost network leaves nothing
-half-installed. What an installation replaces is copied first, for there may be nowhere to get it again.
+All wheels are fetched and their hashes verified before the first file is installed, so a network failure cannot leave
+a partial installation. Files that are replaced are copied first, because they may not be available for download again.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from zoo.installation.request import Request
 from zoo.installation.resolution import check_fits
 from zoo.installation.wheel import Wheel, read_wheel
 
-#: seconds that a plugin may take to load
+#: time limit for loading a plugin, in seconds
 TRIAL_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class TrialVerdict:
-    """What became of one plugin of a distribution: `loaded`, or another state with its reason."""
+    """The result of loading one plugin of a distribution: `loaded`, or another state with its reason."""
 
     name: str
     group: str
@@ -43,12 +43,12 @@ class TrialVerdict:
 
 
 def bring(request: Request, pip: Pip, folder: Path) -> Wheel:
-    """The wheel of a path, address or commit, checked; source code is built, which runs it.
+    """Return the checked wheel of a path, URL or commit; source code is built, which executes it.
 
-    A folder is copied before it is built, so that nothing is left in it.
+    A folder is copied before the build, so that the build leaves no files in it.
 
     Raises:
-        PluginError: if it cannot be had, or does not fit.
+        PluginError: if the wheel cannot be fetched or built, or is not compatible.
     """
     argument, brought = request.argument, folder / "brought"
     if request.kind == "wheel" and Path(argument).is_absolute():
@@ -67,13 +67,13 @@ def bring(request: Request, pip: Pip, folder: Path) -> Wheel:
 
 
 def check_plugin(wheel: Wheel) -> Wheel:
-    """Refuse a wheel that has no plugin, needs packages by address, or is made for another zoo or Python.
+    """Refuse a wheel without plugins, with URL dependencies, or for another version of genzoo or Python.
 
     Returns:
         The wheel.
 
     Raises:
-        PluginError: with what it needs.
+        PluginError: with the reason.
     """
     what = f"{wheel.name} {wheel.version}"
     if not wheel.plugins:
@@ -88,10 +88,10 @@ def check_plugin(wheel: Wheel) -> Wheel:
 
 
 def fetch(plan: InstallPlan, pip: Pip, folder: Path) -> Wheel:
-    """Put every wheel of the plan into `folder`, and return the plugin's own.
+    """Fetch every wheel of the plan into `folder`, and return the plugin's wheel.
 
     Raises:
-        PluginError: if one cannot be had, is not the one that was planned, or would write into the core's packages.
+        PluginError: if a wheel cannot be fetched, is not the planned one, or would write into the core's packages.
     """
     folder.mkdir()
     remote = [step for step in plan.steps if urlsplit(step.url).scheme != "file"]
@@ -106,13 +106,13 @@ def fetch(plan: InstallPlan, pip: Pip, folder: Path) -> Wheel:
     wheels = {wheel.sha256: wheel for wheel in map(read_wheel, folder.glob("*.whl"))}
     for step in plan.steps:
         if step.sha256 not in wheels:
-            raise PluginError(f"{step.name} {step.version} was changed since it was planned; nothing was installed.")
+            raise PluginError(f"{step.name} {step.version} changed after the plan was made; nothing was installed.")
         _check_files(wheels[step.sha256])
     return check_plugin(wheels[plan.plugin.sha256])
 
 
 def _check_files(wheel: Wheel) -> None:
-    """Refuse a wheel with files in a package of the core, which pip would overwrite without a word."""
+    """Refuse a wheel with files in a package of the core, which pip would overwrite silently."""
     taken = {"zoo"}
     for name in core_versions():
         record = importlib.metadata.distribution(name).read_text("RECORD") or ""
@@ -120,19 +120,19 @@ def _check_files(wheel: Wheel) -> None:
     for file in wheel.files:
         place = re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", file)
         if place.partition("/")[0] in taken:
-            raise PluginError(f"{wheel.name} {wheel.version} must not write {file}; that belongs to the zoo's core.")
+            raise PluginError(f"{wheel.name} {wheel.version} must not write {file}, which belongs to the core.")
 
 
 def install(plan: InstallPlan, folder: Path, keep: Callable[[list[TrialVerdict]], bool]) -> list[TrialVerdict]:
-    """Install the fetched wheels of a plan and try the plugin; whatever goes wrong or interrupts is taken back whole.
+    """Install the fetched wheels of a plan and load the plugin; any failure or interruption is rolled back.
 
     Args:
-        plan: what to install.
-        folder: with the `wheels` that `fetch` put there.
-        keep: asked whether a plugin that does not work may stay.
+        plan: the plan.
+        folder: folder with the `wheels` that `fetch` wrote.
+        keep: decides whether a plugin that does not work stays installed.
 
     Raises:
-        PluginError: if pip fails, or the plugin does not work and must not stay.
+        PluginError: if pip fails, or the plugin does not work and is not kept.
     """
     step, backup = plan.plugin, _Backup(plan, folder / "backup")
     list_ = _requirements(plan.steps, folder / "plan.txt")
@@ -144,7 +144,7 @@ def install(plan: InstallPlan, folder: Path, keep: Callable[[list[TrialVerdict]]
         faults = [each for each in verdicts if each.state != "loaded"]
         if faults and not keep(faults):
             reasons = "; ".join(f"{each.name} is {each.state}: {each.reason}" for each in faults)
-            raise PluginError(f"{step.name} {step.version} does not work and was taken back: {reasons}.")
+            raise PluginError(f"{step.name} {step.version} does not work, and its installation was undone: {reasons}.")
     except BaseException:
         _take_back(plan, backup)
         raise
@@ -152,7 +152,7 @@ def install(plan: InstallPlan, folder: Path, keep: Callable[[list[TrialVerdict]]
 
 
 class _Backup:
-    """Copies of the files of what a plan replaces."""
+    """Copies of the files that a plan replaces."""
 
     def __init__(self, plan: InstallPlan, folder: Path) -> None:
         folder.mkdir()
@@ -172,7 +172,7 @@ class _Backup:
 
 
 def _take_back(plan: InstallPlan, backup: _Backup) -> None:
-    """Remove what a plan installed, and put back what it replaced."""
+    """Remove what a plan installed, and restore what it replaced."""
     importlib.invalidate_caches()
     uninstall(step.name for step in plan.steps if installed_version(step.name))
     backup.restore()
@@ -180,7 +180,7 @@ def _take_back(plan: InstallPlan, backup: _Backup) -> None:
 
 
 def uninstall(names: Iterable[str]) -> None:
-    """Remove distributions, whether their plugins can be imported or not.
+    """Remove distributions, whether or not their plugins can be imported.
 
     Raises:
         PluginError: if pip fails.
@@ -191,7 +191,7 @@ def uninstall(names: Iterable[str]) -> None:
 
 
 def try_plugins(distribution: str, *, seconds: float = TRIAL_SECONDS) -> list[TrialVerdict]:
-    """Load every plugin of a distribution in a fresh process, and say what became of each."""
+    """Load every plugin of a distribution in a fresh process, and return the verdicts."""
     command = [sys.executable, "-P", "-m", "zoo.installation.trial", distribution]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
@@ -201,12 +201,12 @@ def try_plugins(distribution: str, *, seconds: float = TRIAL_SECONDS) -> list[Tr
     except ValueError:
         return [TrialVerdict(distribution, "", "broken", f"loading it ended the process with code {done.returncode}")]
     return [TrialVerdict(**row) for row in rows] or [
-        TrialVerdict(distribution, "", "broken", "its entry points are not there")
+        TrialVerdict(distribution, "", "broken", "its entry points were not found")
     ]
 
 
 def _requirements(steps: Iterable[InstallStep], file: Path) -> Path:
-    """A list for pip that names each version with its hash."""
+    """Write a requirements file that pins each version and hash, and return its path."""
     lines = [f"{step.name}=={step.version} --hash=sha256:{step.sha256}\n" for step in steps]
     file.write_text("".join(lines), encoding="utf-8")
     return file

@@ -17,7 +17,7 @@ from zoo.plugins.plugin import discover
 
 
 def trial(distribution: str) -> list[dict[str, str]]:
-    """Name, group, state and reason of each plugin of a distribution, after loading it."""
+    """Load each plugin of a distribution; return its name, group, state and reason."""
     rows = []
     for group in GROUPS:
         for candidate in discover(group):

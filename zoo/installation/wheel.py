@@ -1,4 +1,4 @@
-"""A wheel, read without installing it: its name, what it needs, its files and its plugins."""
+"""Metadata of a wheel, read without installing it: name, requirements, files and plugins."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from zoo.plugins.plugin import CORE
 
 @dataclass(frozen=True)
 class Wheel:
-    """What a wheel says of itself.
+    """The metadata of a wheel.
 
     Attributes:
-        name: of the distribution, normalised.
-        requires_core: versions of the zoo that it needs; "" for any.
-        addresses: what it needs by address instead of by name.
+        name: normalised name of the distribution.
+        requires_core: required versions of genzoo; "" for any.
+        addresses: requirements given by URL instead of by name.
         plugins: (group, name) of each of its plugins.
     """
 
@@ -52,7 +52,7 @@ def read_wheel(path: Path) -> Wheel:
             entry_points = _metadata(archive, files, "entry_points.txt")
         name, version = headers["Name"], headers["Version"]
         if not name or not version:
-            raise PluginError(f"{path.name} must be a wheel; its metadata name no distribution and version.")
+            raise PluginError(f"{path.name} is not a valid wheel: its metadata have no name or no version.")
         needed = [Requirement(line) for line in headers.get_all("Requires-Dist", [])]
         return Wheel(
             path,
@@ -66,17 +66,17 @@ def read_wheel(path: Path) -> Wheel:
             _plugins(entry_points),
         )
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError, configparser.Error, InvalidRequirement) as error:
-        raise PluginError(f"{path.name} must be a wheel, and cannot be read: {error}.") from None
+        raise PluginError(f"{path.name} is not a valid wheel: {error}.") from None
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _metadata(archive: zipfile.ZipFile, files: tuple[str, ...], name: str) -> str:
-    """A file of the wheel's .dist-info folder; "" if there is none."""
+    """Return the text of a file in the wheel's .dist-info folder, or "" if it does not exist."""
     found = [file for file in files if file.endswith(f".dist-info/{name}") and file.count("/") == 1]
     return archive.read(found[0]).decode() if found else ""
 
@@ -93,6 +93,6 @@ def _core_versions(needed: list[Requirement]) -> str:
 
 def _plugins(entry_points: str) -> tuple[tuple[str, str], ...]:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their capitals
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names are case-sensitive
     parser.read_string(entry_points)
     return tuple((group, name) for group in GROUPS if parser.has_section(group) for name in parser[group])

@@ -1,7 +1,7 @@
-"""`zoo new`: create the distribution of a working model plugin from templates. Imports no torch.
+"""`zoo new`: create the distribution of a working model plugin from templates. Does not import torch.
 
-The templates are the files of a small model that passes `zoo check`, for its author to replace part by part. Those in
-`templates/minimal` are the smallest possible plugin.
+The templates are a small model that passes `zoo check`, to be replaced part by part. `templates/minimal` is the
+smallest possible plugin.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.errors import ConfigError, ZooError
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")  # as `zoo.Card` has it
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")  # same pattern as in `zoo.Card`
 _WHOLE = {
     "pyproject.toml": "pyproject.toml.j2",
     "README.md": "whole/README.md.j2",
@@ -27,16 +27,16 @@ _MINIMAL = {"pyproject.toml": "pyproject.toml.j2", "{package}.py": "minimal/modu
 
 
 def scaffold(name: str, parent: Path, *, minimal: bool = False) -> list[Path]:
-    """Write the folder `parent/NAME` and return its files.
+    """Create the folder `parent/NAME` and return its files.
 
     Args:
-        name: of the model, as users will type it.
-        parent: where the folder is made.
-        minimal: whether to write the smallest plugin, of two files.
+        name: name of the model, as typed by users.
+        parent: folder in which the new folder is created.
+        minimal: whether to write the smallest plugin, which has two files.
 
     Raises:
         ConfigError: if the name is not a valid model name, or the folder exists.
-        ZooError: if it cannot be written.
+        ZooError: if the files cannot be written.
     """
     folder, values = parent / name, _values(name, minimal)
     if folder.exists():
@@ -55,11 +55,11 @@ def scaffold(name: str, parent: Path, *, minimal: bool = False) -> list[Path]:
 
 
 def _values(name: str, minimal: bool) -> dict[str, str]:
-    """What the templates are filled with, all of it made from the name."""
+    """Return the variables of the templates, derived from the name."""
     from zoo.version import __version__
 
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"The name of a model is lower-case words joined by hyphens (a-z, 0-9), got {name!r}.")
+        raise ConfigError(f"A model name must be lower-case words joined by hyphens (a-z, 0-9), got {name!r}.")
     module = name.replace("-", "_")
     major, minor = __version__.split(".")[:2]
     return {
@@ -78,7 +78,7 @@ def _render(template: str, values: dict[str, str]) -> str:
 
     environment = Environment(
         loader=PackageLoader("zoo.scaffold"),
-        autoescape=False,  # they are no HTML
+        autoescape=False,  # the output is not HTML
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,

@@ -1,7 +1,7 @@
 """Mean image: every sample is the mean of the training split, rounded to bits. Total mode collapse.
 
-The image is in the middle of the real images, so precision, which tests for each sample separately whether it is among
-them, can be perfect. The samples have no variety, which recall, coverage and every distance between sets detect.
+The image lies in the middle of the real images, so precision, which tests for each sample separately whether it lies
+among them, can be perfect. The samples have no variety, which recall, coverage and all distances between sets detect.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Memoriser: returns training images in random order. Perfect quality, nothing new.
 
-Its samples are real images, so it fools every metric of quality. Metrics of memorisation, which measure how near
-samples are to the training split, expose it.
+Its samples are real images, so it fools every metric of quality. Metrics of memorisation, which measure the distance
+from samples to the training split, expose it.
 
-Images are drawn without replacement, because repeats would expose it otherwise: of 359 draws with replacement from the
-899 training images of the digits, every third one has a duplicate, and real images are never at distance 0.
+Images are drawn without replacement, because duplicates would also expose it: of 359 draws with replacement from the
+899 training images of the digits, about a third have a duplicate, whereas two real images never have distance 0.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import zoo
 
 
 class MemoriserConfig(zoo.Config):
-    """Capacity of the memory; a setting because the shapes of a model are fixed before it sees data."""
+    """Capacity of the memory; it is a setting because a model's shapes are fixed before it receives data."""
 
     room: Annotated[int, Field(gt=0, description="largest number of training images to store")] = 20_000
 

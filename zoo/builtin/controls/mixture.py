@@ -9,11 +9,11 @@ as s_k², and repeats
 
     π_k = 1/N Σ_i r_ik        m_k = Σ_i r_ik x_i / Σ_i r_ik        s_k² = Σ_i r_ik x_i² / Σ_i r_ik − m_k² + ε
 
-with the ridge ε = 10⁻⁴, so that no component collapses onto one example with an infinite density. Likelihoods are in
-nats.
+with the ridge ε = 10⁻⁴, which prevents a component from collapsing onto one example with an infinite density.
+Likelihoods are in nats.
 
-For data in [0, 1] it is a density of grayscale values: draws are clipped to [0, 1], and there is no likelihood, because
-likelihoods of such data are those of bits, of which the mixture is not a distribution.
+For data in [0, 1], the mixture is a density of grayscale values: draws are clipped to [0, 1], and there is no
+likelihood, because likelihoods of such data are those of bits, and the mixture is not a distribution of bits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Noise: p(x) = ½^V, fair coin flips, for bits and grayscale values; N(0, I) for real data, which are standardised.
 
-It learns nothing, so no sample is a copy: it fools the metrics of memorisation, and ranks near the bottom in metrics of
-quality.
+It learns nothing, so its samples are not copies: it fools the metrics of memorisation and ranks near the bottom in
+metrics of quality.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class NoiseConfig(zoo.Config):
 
 
 class Noise(nn.Module):
-    """The shape and support of an example; there are no parameters."""
+    """The shape and support of an example, without parameters."""
 
     def __init__(self, data: zoo.DataSpec) -> None:
         super().__init__()

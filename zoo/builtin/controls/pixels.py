@@ -3,9 +3,9 @@
     p(x) = ∏_j p_j^{x_j} (1 − p_j)^{1 − x_j}        bits, and grayscale values as probabilities of bits
     p(x) = ∏_j N(x_j; m_j, s_j²)                    real data
 
-p_j and m_j are means over the training split, s_j its standard deviations. Every single pixel is distributed correctly,
-but the samples have no shapes. The model can fool metrics of variety, and precision, which only tests whether samples
-are somewhere among the real ones.
+p_j and m_j are means over the training split, s_j its standard deviations. Each pixel is distributed correctly, but
+the pixels are independent, so the samples show no shapes. The model can fool metrics of variety, and also precision,
+which only tests whether samples lie among the real ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.distributions import Bernoulli, Normal
 
 import zoo
 
-_SD_MIN = 1e-2  # of standardised real data: a constant column keeps a finite density
+_SD_MIN = 1e-2  # real data are standardised; the bound keeps the density of a constant column finite
 
 
 class PixelsConfig(zoo.Config):
@@ -35,7 +35,7 @@ class Pixels(nn.Module):
         self.sd = nn.Parameter(torch.ones(data.shape), requires_grad=False) if self.real else None
 
     def fit(self, train: Tensor) -> None:
-        """Set the means over the training split (N, *data.shape); p_j is kept at least 1/2N from 0 and 1."""
+        """Set the parameters from the training split (N, *data.shape); p_j is kept at least 1/2N from 0 and 1."""
         x = train.double()
         rarest = 0.5 / len(x)
         self.mean.copy_(x.mean(0) if self.sd is not None else x.mean(0).clamp(rarest, 1 - rarest))

@@ -13,8 +13,8 @@ eigenvectors:
 so the columns of W are orthogonal and M = diag(λ_1, …, λ_q). σ is bounded below by 0.01; the formula also gives the
 maximum under this bound. Likelihoods are in nats.
 
-For data in [0, 1] it is a Gaussian model of grayscale values: decoded values and draws are clipped to [0, 1], and there
-is no likelihood, because likelihoods of such data are those of bits, of which it is not a distribution.
+For data in [0, 1], the model is a density of grayscale values: decoded values and draws are clipped to [0, 1], and
+there is no likelihood, because likelihoods of such data are those of bits, and the model is not a distribution of bits.
 
 Tipping & Bishop (1999), Probabilistic Principal Component Analysis, 10.1111/1467-9868.00196.
 """
@@ -34,7 +34,7 @@ _SIGMA_MIN = 1e-2  # real data are standardised, grayscale values are in [0, 1]
 
 
 class PPCAConfig(zoo.Config):
-    """Settings of probabilistic PCA; the default is that of the neural models."""
+    """Settings of probabilistic PCA; the default is the latent dimension of the neural models."""
 
     latent_dim: Annotated[int, Field(gt=0, description="q, the number of values in z, at most V − 1")] = 16
 

@@ -1,9 +1,9 @@
-"""How time and memory grow with the data, and whether cells share one copy: `python benchmarks/data_scaling.py`.
+"""Growth of time and memory with the data, and memory shared by parallel cells: `python benchmarks/data_scaling.py`.
 
 Trains `ae` for one epoch through the command line on 5,000, 20,000 and 60,000 images of 28×28 (random bytes in an
-`.npy` file, so that nothing is fetched), and prints seconds, peak memory, and how much of both each image adds. Then
-runs eight cells at once on 60,000 images and prints the sum of their proportional set sizes beside the sum of what each
-of them maps: pages that are shared count once in the first.
+`.npy` file, without a download), and prints seconds, peak memory, and the increase of both per image. Then runs eight
+cells in parallel on 60,000 images and prints the sum of their proportional set sizes, in which shared pages count once,
+and the sum of their resident set sizes.
 """
 
 import subprocess
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def measured(command: list[str], place: Path) -> tuple[float, int]:
-    """Seconds and peak resident memory in bytes of a command."""
+    """Return the seconds and the peak resident memory in bytes of a command."""
     script = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
     script += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     began = time.perf_counter()
@@ -51,7 +51,7 @@ def measured(command: list[str], place: Path) -> tuple[float, int]:
 
 
 def together(place: Path) -> None:
-    """Eight cells at once: what they map, and what it really takes."""
+    """Run eight cells in parallel and print their resident and proportional set sizes."""
     command = [ZOO, "compare", "ae", "--data", f"{SIZES[-1]}.npy", "--epochs", "1", "--seeds", "8", "--jobs", "8"]
     process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     best = {"Pss": 0, "Rss": 0, "cells": 0}
@@ -70,13 +70,13 @@ def together(place: Path) -> None:
     watcher.join()
     data = SIZES[-1] * 28 * 28 * 4 / MIB
     print(
-        f"{best['cells']} cells at once on {SIZES[-1]:,} images ({data:.0f} MiB as float32): "
-        f"they map {best['Rss'] / MIB:.0f} MiB in sum and take {best['Pss'] / MIB:.0f} MiB"
+        f"{best['cells']} cells in parallel on {SIZES[-1]:,} images ({data:.0f} MiB as float32): "
+        f"sum of resident sets {best['Rss'] / MIB:.0f} MiB, of proportional sets {best['Pss'] / MIB:.0f} MiB"
     )
 
 
 def cell_processes() -> list[str]:
-    """Children of the process server."""
+    """Return the process ids of the children of the process server."""
     servers = [
         path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if b"zoo.engine.server" in content(path)
     ]
@@ -87,7 +87,7 @@ def cell_processes() -> list[str]:
 
 
 def sizes(pid: str) -> dict[str, int]:
-    """Pss and Rss of a process in bytes."""
+    """Return Pss and Rss of a process in bytes."""
     found = {"Pss": 0, "Rss": 0}
     for line in content(Path("/proc") / pid / "smaps_rollup").decode().splitlines():
         key = line.partition(":")[0]
@@ -99,7 +99,7 @@ def sizes(pid: str) -> dict[str, int]:
 def content(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # it ended meanwhile
+    except OSError:  # the process has ended
         return b""
 
 

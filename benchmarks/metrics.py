@@ -1,9 +1,9 @@
-"""What the metrics cost for 10,000 samples of MNIST on one thread: `python benchmarks/metrics.py`.
+"""Cost of the metrics for 10,000 samples of MNIST on one thread: `python benchmarks/metrics.py`.
 
-The samples are the validation images, the reference is the test split. Prints each figure with its processor seconds,
-their sum, and the peak memory of the process, the data included. Distances within the training split are kept in
-`ZOO_CACHE`; the first run computes them. Then, where `prdc` and `torchmetrics` are installed, their seconds on the same
-features and how many times ours they take.
+The samples are the validation images, the reference is the test split. Prints each metric with its CPU seconds, their
+sum, and the peak memory of the process, including the data. Distances within the training split are cached in
+`ZOO_CACHE`; the first run computes them. If `prdc` and `torchmetrics` are installed, their CPU seconds on the same
+features follow, also as a multiple of ours.
 """
 
 import contextlib
@@ -47,13 +47,13 @@ def main() -> None:
     for metric in (*HEADLINE, *FULL):
         answer, seconds = timed(lambda metric=metric: metric().measure(evaluation))
         total += show(metric.card.name, f"{getattr(answer, 'value', answer):.4f}", seconds)
-    show("all but the distances within", "", total)
+    show("sum without distances within the training split", "", total)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:,.0f} MiB")
     beside(evaluation.reference_features, evaluation.sample_features)
 
 
 def beside(real: torch.Tensor, fake: torch.Tensor) -> None:
-    """The same figures from the packages that others use."""
+    """Print the time of the same metrics in other packages."""
     with contextlib.suppress(ImportError):
         from prdc import compute_prdc
 

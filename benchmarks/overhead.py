@@ -1,8 +1,8 @@
-"""What the default comparison costs besides its cells: `python benchmarks/overhead.py [--rounds N]`.
+"""Overhead of the default comparison besides its cells: `python benchmarks/overhead.py [--rounds N]`.
 
-Runs `zoo.compare()` with one process at a time, in a fresh process, and takes from its wall time the seconds of the
-cells, which train, sample and evaluate. What is left, start-up, data, plugins, tables, pictures and the report, is
-printed as a multiple of the time to import the server's modules once. Rounds in turn, medians.
+Runs `zoo.compare()` with one process at a time, in a fresh process, and subtracts from its wall time the seconds of the
+cells, which train, sample and evaluate. The rest (start-up, data, plugins, tables, pictures and the report) is printed
+as a multiple of the time to import the server's modules once. All values are medians over the rounds.
 """
 
 import argparse
@@ -39,8 +39,8 @@ def main() -> None:
         others.append(whole - cells[-1])
     ratio = median(other / once for other, once in zip(others, imports, strict=True))
     print(f"cells                      {median(cells):6.1f} s")
-    print(f"the rest of the comparison {median(others):6.1f} s")
-    print(f"the server's imports once  {median(imports):6.1f} s, of which the rest is {ratio:.2f}x")
+    print(f"overhead                   {median(others):6.1f} s")
+    print(f"imports of the server      {median(imports):6.1f} s; the overhead is {ratio:.2f}x this time")
 
 
 def timed(script: str, *arguments: str) -> tuple[float, str]:

@@ -1,6 +1,7 @@
-"""What saving costs a training on MNIST, the time of a state beside that between two: `python benchmarks/saving.py`.
+"""Cost of saving checkpoints during training on MNIST: `python benchmarks/saving.py`.
 
-Set ZOO_DATA to a folder with MNIST, or let it be fetched. Each model trains for SECONDS and saves itself every second.
+Prints the time of a checkpoint relative to the default interval between two. Set ZOO_DATA to a folder with MNIST,
+otherwise it is downloaded. Each model trains for SECONDS and saves a checkpoint every second.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def main() -> None:
         facts = {
             "contestant": contestant,
             "megabytes": round(size / 1e6, 1),
-            "states": len(taken),
+            "checkpoints": len(taken),
             "median seconds": round(median, 4),
             "worst seconds": round(worst, 4),
             f"share of {every:g} s": f"{median / every:.2%}",
-            "share of the worst": f"{worst / every:.2%}",
+            "share of the interval, worst": f"{worst / every:.2%}",
         }
         print(json.dumps(facts))
 

@@ -1,7 +1,7 @@
-"""Start-up of the command line against importing its two libraries: `python benchmarks/startup.py`.
+"""Start-up time of the command line relative to importing click and pluggy: `python benchmarks/startup.py`.
 
-Runs the commands in turn, ten rounds, and prints each median and its ratio to `import click, pluggy`; then that of
-`zoo list` beside 47 more plugins, one of which is broken and one takes 10 s to import, to `zoo list` without them.
+Runs the commands in turn, ten rounds, and prints each median and its ratio to `import click, pluggy`. Then prints the
+ratio of `zoo list` with 47 more plugins, one broken and one that takes 10 s to import, to `zoo list` without them.
 """
 
 import os
@@ -24,7 +24,7 @@ COMMANDS = {
 
 
 def install(site: Path, plugins: int = 47) -> None:
-    """Write distributions of one plugin each, as pip would: a module, and its metadata beside it."""
+    """Write distributions of one plugin each, as pip would: a module and its metadata."""
     sources = ["raise ImportError('broken')", "import time; time.sleep(10)"] + [""] * (plugins - 2)
     for number, source in enumerate(sources):
         (site / f"zoo_many_{number}.py").write_text(source)
@@ -51,7 +51,7 @@ def main(rounds: int = 10) -> None:
     base = medians["import click, pluggy"]
     for name, value in medians.items():
         print(f"{name:22} {value * 1000:6.0f} ms  {value / base:4.2f}x")
-    print(f"50 plugins against 3: {medians[MANY] / medians['zoo list']:.2f}x")
+    print(f"50 plugins relative to 3: {medians[MANY] / medians['zoo list']:.2f}x")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bare loops: the arithmetic that a race is about and nothing else, on one thread. `python bare.py CASE DATA`."""
+"""Bare loops: only the arithmetic of a race, on one thread: `python bare.py CASE DATA`."""
 
 import math
 import sys
@@ -15,7 +15,7 @@ torch.manual_seed(0)
 
 
 class Bits:
-    """Bits from 16-bit thresholds, four to a 64-bit draw, into buffers of their own."""
+    """Bits from 16-bit thresholds, four per 64-bit draw, in preallocated buffers."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self.draws = torch.empty(-(-rows * columns // 4), dtype=torch.int64)
@@ -95,7 +95,7 @@ def vae(x: torch.Tensor):
 
 
 def vae_by_hand(x: torch.Tensor):
-    """The same step with derivatives written out, all parameters in one vector: what autograd could reach at best."""
+    """The same step with explicit derivatives and all parameters in one vector: an upper limit for autograd."""
     shapes = [(V, WIDE), (WIDE,), (WIDE, 2 * CODE), (2 * CODE,), (CODE, WIDE), (WIDE,), (WIDE, V), (V,)]
     sizes = [math.prod(shape) for shape in shapes]
     theta, gradient, first, second = (torch.zeros(sum(sizes)) for _ in range(4))

@@ -1,4 +1,4 @@
-"""Eight trainings: over the processes of the zoo's fork server, or one after another on two threads."""
+"""Eight training runs: in processes of the zoo's fork server, or one after another on two threads."""
 
 import contextlib
 import importlib

@@ -1,4 +1,4 @@
-"""The zoo in a race, through its public API. `python ours.py CASE DATA`."""
+"""The zoo in a race, through its public API: `python ours.py CASE DATA`."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ _NETWORK = f"hidden=[{WIDE}],latent_dim={CODE},train.learning_rate={ADAM},train.
 
 
 def trains(contestant: str, data: zoo.Data):
-    """Seconds between the first update and the last, as the run itself logs them."""
+    """Return work that trains once and returns the seconds of training in `run.json`."""
 
     def work() -> float:
         with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +37,7 @@ def gibbs(data: zoo.Data):
 
 
 def ais(data: zoo.Data):
-    """Both ways, of which the race counts one: annealing down costs what annealing up does."""
+    """Return work that anneals in both directions, which cost the same, and counts half of the time."""
     model = zoo.create(f"rbm:hidden={H}", data)
     options = {"temperatures": TEMPERATURES, "ais_chains": ANNEALED, "burn_in": 0}
     import time
@@ -57,7 +57,7 @@ def decode(data: zoo.Data):
 
 
 def void(_: object) -> None:
-    """Nothing: the clock of the race counts."""
+    """Return None, so that `serve` measures the time of the round."""
 
 
 CASES = {

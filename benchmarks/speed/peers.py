@@ -1,4 +1,4 @@
-"""The peers in a race, each with its own trainer or sampler, in an environment of theirs: `peers.py NAME DATA`."""
+"""The peers in a race, each with its own trainer or sampler, in a separate environment: `peers.py NAME DATA`."""
 
 import os
 import sys
@@ -139,7 +139,7 @@ def pythae(x: torch.Tensor, variational: bool):
 
 
 def void(_: object) -> None:
-    """Nothing: the clock of the race counts."""
+    """Return None, so that `serve` measures the time of the round."""
 
 
 PEERS = {

@@ -1,11 +1,11 @@
-"""The zoo beside a bare loop and its peers, in one race: `python benchmarks/speed/run.py [--rounds N] [CASE …]`.
+"""Speed of the zoo relative to bare loops and peers: `python benchmarks/speed/run.py [--rounds N] [CASE …]`.
 
-Every case is the same work for all of its contenders: the shapes of `sizes.py`, MNIST's training images drawn as bits
-once, the same update rule, one thread each. Contenders are processes that stay warm and do one round in turn, so that
-a busy neighbour hits all alike. Printed are images (chain steps, temperatures) per second, medians, and how many times
-the zoo's speed is theirs, with the quartiles of that ratio over the rounds. `--output FILE` keeps it as JSON,
-`--markdown FILE` as a table; `--least RATIO` fails where the zoo is slower than that beside the bare loop. The peers
-live in an environment of their own, made on first use in `ZOO_CACHE`.
+All contenders of a case do the same work: the shapes of `sizes.py`, MNIST's training images drawn as bits once, the
+same update rule, one thread each. Contenders are warm processes that run one round in turn, so that other load on the
+machine affects all equally. Prints the median number of images (chain steps, temperatures) per second, and the zoo's
+speed divided by each contender's, with the quartiles of that ratio over the rounds. `--output FILE` writes the results
+as JSON, `--markdown FILE` as tables; `--least RATIO` fails if the ratio to a bare loop is lower. The peers are
+installed in a separate environment in `ZOO_CACHE` on first use.
 """
 
 import argparse
@@ -86,12 +86,14 @@ CASES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all by default")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"one of {', '.join(CASES)}; default: all")
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--no-peers", action="store_true", help="the zoo and the bare loops only")
-    parser.add_argument("--least", type=float, help="fail where the zoo's speed is less than so many bare loops'")
-    parser.add_argument("--output", type=Path, help="JSON")
-    parser.add_argument("--markdown", type=Path, help="a table")
+    parser.add_argument("--no-peers", action="store_true", help="run only the zoo and the bare loops")
+    parser.add_argument(
+        "--least", type=float, help="fail if the zoo's speed divided by a bare loop's is below RATIO", metavar="RATIO"
+    )
+    parser.add_argument("--output", type=Path, help="write the results as JSON")
+    parser.add_argument("--markdown", type=Path, help="write the results as tables")
     options = parser.parse_args()
     peers = None if options.no_peers else peers_python()
     found = {"machine": machine(), "rounds": options.rounds, "cases": {}}
@@ -111,7 +113,7 @@ def main() -> None:
 
 
 def race(case: str, rounds: int, data: Path, peers: str | None) -> dict:
-    """Seconds of every contender in every round."""
+    """Return the rate and peak memory of each contender in each round."""
     unit, amount, contenders = CASES[case]
     running = {}
     for name, (script, argument) in contenders.items():
@@ -147,14 +149,14 @@ def race(case: str, rounds: int, data: Path, peers: str | None) -> dict:
 
 
 def ratio(found: dict, name: str) -> tuple[float, float, float]:
-    """The zoo's speed over another's: median and quartiles over the rounds."""
+    """Return the zoo's speed divided by a contender's: median and quartiles over the rounds."""
     each = [ours / theirs for ours, theirs in zip(found["rates"]["zoo"], found["rates"][name], strict=True)]
     low, _, high = quantiles(each, n=4) if len(each) > 1 else (each[0],) * 3
     return median(each), low, high
 
 
 def too_slow(cases: dict, least: float) -> list[str]:
-    """The cases whose median ratio to the bare loop is below a bound."""
+    """Return the cases whose median ratio to the bare loop is below `least`."""
     bare = {
         case: next((name for name in each["rates"] if name.startswith("bare")), None) for case, each in cases.items()
     }
@@ -197,7 +199,7 @@ def machine() -> dict:
 
 
 def save_bits(path: Path) -> None:
-    """MNIST's training images as bits, once."""
+    """Save MNIST's training images, drawn as bits once."""
     import zoo
     from zoo.runtime.randomness import generator
 
@@ -206,7 +208,7 @@ def save_bits(path: Path) -> None:
 
 
 def peers_python() -> str:
-    """The interpreter of the peers' environment, made if need be."""
+    """Return the interpreter of the peers' environment, which is created if missing."""
     from zoo.files.storage import cache_folder
 
     folder = cache_folder("peers")

@@ -1,4 +1,4 @@
-"""The contender's side of a race: `serve(work)` does one round for each line on standard input."""
+"""The contender's side of a race: `serve(work)` runs one round per line on standard input."""
 
 import json
 import os
@@ -13,13 +13,13 @@ Work = Callable[[], "float | None"]
 
 
 def serve(work: Work) -> None:
-    """Warm up, then time a round for each line read.
+    """Warm up, then time one round per line read.
 
     Args:
-        work: one round; it may return the seconds that count, where more than those pass in it.
+        work: one round; it may return the seconds to count, if they are less than its duration.
     """
     channel = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the contender prints is no answer
+    os.dup2(2, 1)  # keep output of the contender out of the answers
     work()
     print(json.dumps({"ready": True}), file=channel, flush=True)
     for _ in sys.stdin:

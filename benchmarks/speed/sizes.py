@@ -1,7 +1,7 @@
-"""What every contender of a race does alike: shapes, batch, and how much makes a round."""
+"""Shapes, batch size and work per round, shared by all contenders of a race."""
 
 V, H, BATCH, RATE = 784, 500, 128, 0.05
-STEPS = 200  # updates in a round of training
+STEPS = 200  # updates per round of training
 WIDE, CODE = 512, 32  # the VAE and the AE: 784-512-32-512-784
 ADAM = 1e-3
 CHAINS, GIBBS = 10_000, 5

@@ -12,7 +12,15 @@ import torch
 import zoo_dbn
 from torch import Generator, Tensor
 from torch.distributions import Normal
-from zoo_dbn.model import DBN, DBNConfig, log_bernoulli
+from zoo_dbn.likelihood import (
+    annealed_log_partition,
+    bound,
+    log_bernoulli,
+    log_conditional,
+    log_partition,
+    log_prob,
+)
+from zoo_dbn.model import DBN, RBM, DBNConfig
 from zoo_dbn.plugin import DBNPlugin
 
 import zoo
@@ -36,10 +44,10 @@ def states(units: int) -> Tensor:
 
 def log_marginal(model: DBN, v: Tensor) -> Tensor:
     """log p(v) of a stack of bits, by sums over all states of the hidden layers below the top RBM."""
-    log_p = model.rbms[-1].log_prob(states(model.config.hidden[-2]))[0].nats.double()
+    log_p = log_prob(model.rbms[-1], states(model.config.hidden[-2]), 5, seeded()).nats
     for layer in range(len(model.rbms) - 2, -1, -1):
         below = states(model.config.hidden[layer - 1]) if layer else v
-        mean = model.rbms[layer].decode(states(model.config.hidden[layer])).double()  # (2^H, D)
+        mean = model.rbms[layer].mean_v(states(model.config.hidden[layer])).double()  # (2^H, D)
         conditional = torch.stack([log_bernoulli(below.double(), p) for p in mean])  # (2^H, N)
         log_p = (log_p[:, None] + conditional).logsumexp(0)
     return log_p
@@ -51,13 +59,13 @@ def test_the_weights_are_p_on_average_and_the_bound_lies_below_log_p(hidden):
     model, v, n = build(hidden), states(4), 3000
     exact = log_marginal(model, v)
     torch.testing.assert_close(exact.exp().sum(), torch.tensor(1.0).double(), atol=1e-5, rtol=0)
-    one = model.bound(v.repeat_interleave(n, dim=0), 1, 5, seeded()).nats.view(-1, n)
+    one = bound(model, v.repeat_interleave(n, dim=0), 1, 5, seeded()).nats.view(-1, n)
     w = one.exp()
     assert ((w.mean(1) - exact.exp()).abs() < 5 * w.std(1) / math.sqrt(n)).all()
-    ten = torch.stack([model.bound(v, 10, 5, seeded(seed)).nats for seed in range(100)])
-    assert (one.mean(1) < ten.mean(0)).all()
-    assert (ten.mean(0) < exact).all()
-    assert model.bound(v, 1, 5, seeded()).kind == "lower"
+    ten = bound(model, v.repeat_interleave(n, dim=0), 10, 5, seeded(1)).nats.view(-1, n)
+    assert (one.mean(1) < ten.mean(1)).all()
+    assert (ten.mean(1) < exact).all()
+    assert bound(model, v, 1, 5, seeded()).kind == "lower"
 
 
 def test_a_top_rbm_with_the_weights_below_turned_round_leaves_p_as_it_was_and_makes_the_bound_exact():
@@ -67,9 +75,9 @@ def test_a_top_rbm_with_the_weights_below_turned_round_leaves_p_as_it_was_and_ma
     top.W.copy_(low.W.T)
     top.b.copy_(low.c)
     top.c.copy_(low.b)
-    (alone,) = model.rbms[0].log_prob(v)
-    torch.testing.assert_close(log_marginal(model, v), alone.nats.double(), atol=1e-5, rtol=0)
-    torch.testing.assert_close(model.bound(v, 1, 5, seeded()).nats, alone.nats.double(), atol=1e-4, rtol=0)
+    alone = log_prob(model.rbms[0], v, 5, seeded())
+    torch.testing.assert_close(log_marginal(model, v), alone.nats, atol=1e-5, rtol=0)
+    torch.testing.assert_close(bound(model, v, 1, 5, seeded()).nats, alone.nats, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("hidden", [(3, 4), (3, 2, 4)])
@@ -93,7 +101,7 @@ def test_the_conditional_of_real_values_is_a_normal_with_the_configured_sigma():
     model = build(support="real", scale=0.3)
     v, h = torch.randn(8, 4, generator=seeded()), states(3)
     expected = Normal(model.decode(h).double(), 0.5).log_prob(v.double()).sum(1)
-    torch.testing.assert_close(model.log_conditional(model.rbms[0], v, h), expected)
+    torch.testing.assert_close(log_conditional(model.rbms[0], v, h), expected)
     many = model.decode(h[:1].repeat(20_000, 1), seeded())
     noise = (many - model.decode(h[:1])) / 0.5
     assert abs(noise.square().mean() - 1) < 5 * math.sqrt(2 / noise.numel())
@@ -106,7 +114,7 @@ def test_the_weights_integrate_to_one_on_average_over_real_values():
         parameter.requires_grad_(False).normal_(std=0.2)
     v = torch.linspace(-8, 8, 201)[:, None]
     totals = torch.stack(
-        [torch.trapezoid(model.bound(v, 50, 5, seeded(s)).nats.exp(), v[:, 0].double()) for s in range(20)]
+        [torch.trapezoid(bound(model, v, 50, 5, seeded(s)).nats.exp(), v[:, 0].double()) for s in range(20)]
     )
     assert totals.std() < 0.1
     assert abs(totals.mean() - 1) < 5 * totals.std() / math.sqrt(20)
@@ -178,7 +186,118 @@ def test_saving_and_loading_changes_nothing(registry, two_patterns, tmp_path):
     assert torch.equal(loaded.log_prob(two_patterns.test)[0].nats, model.log_prob(two_patterns.test)[0].nats)
 
 
-def test_the_rbm_is_used_through_the_zoo_and_never_imported():
+def test_a_dbn_trains_in_a_registry_that_has_no_other_model(two_patterns, tmp_path):
+    alone = zoo.Registry(entry_points=False)
+    alone.register(DBNPlugin)
+    assert alone.names() == ["dbn"]
+    model = alone.train("dbn:hidden=[8,8]", two_patterns, steps=20, folder=tmp_path / "run")
+    assert model.sample(4, seed=0, steps=5).shape == (4, 8)
+    assert alone.load(model.save(tmp_path)).log_prob(two_patterns.test)[0].kind == "lower"
+
+
+def test_no_other_plugin_is_imported_or_asked_for():
     sources = [path.read_text() for path in Path(zoo_dbn.__file__).parent.glob("*.py")]
-    assert len(sources) == 4
-    assert not any("zoo_rbm" in source for source in sources)
+    assert len(sources) == 5
+    assert not any(word in source for source in sources for word in ("zoo_rbm", "zoo.create", "zoo.train", "zoo.load"))
+
+
+def an_rbm(V=4, H=3, support="bits", **settings) -> RBM:
+    torch.manual_seed(0)
+    rbm = RBM(DBNConfig(**settings), zoo.DataSpec((V,), support), H)
+    for parameter in rbm.parameters():
+        parameter.requires_grad_(False).normal_(std=0.5)
+    return rbm
+
+
+@pytest.mark.parametrize("support", ["bits", "real"])
+def test_the_free_energy_is_the_sum_of_the_energies_over_the_hidden_states(support):
+    rbm = an_rbm(support=support)
+    v, h = torch.randn(6, 4, generator=seeded()) if support == "real" else states(4), states(3)
+    energies = torch.stack([rbm.energy(v, each.expand(len(v), -1)) for each in h])
+    torch.testing.assert_close(rbm.free_energy(v), -(-energies).logsumexp(0))
+    posterior = (-energies).softmax(0).T @ h  # (B, H)
+    torch.testing.assert_close(rbm.prob_h(v), posterior)
+
+
+@pytest.mark.parametrize(("V", "H"), [(4, 3), (3, 4)])
+def test_log_z_is_the_sum_over_all_visible_states(V, H):
+    rbm = an_rbm(V, H)
+    torch.testing.assert_close(log_partition(rbm), (-rbm.double().free_energy(states(V).double())).logsumexp(0))
+
+
+def test_annealing_estimates_the_log_z_of_enumeration():
+    """E w = Z_0 / Z_1, so that exp(log Z_0 - estimate), the mean of w times a constant, is right on average."""
+    rbm = an_rbm(6, 5)
+    rbm.b0.normal_(std=0.5)
+    found = [annealed_log_partition(rbm, states(6), 50, seeded(seed)) for seed in range(20)]
+    exact = log_partition(rbm).item()
+    ratios = torch.tensor([math.exp(exact - log_z) for log_z, _, _ in found])
+    assert abs(ratios.mean() - 1) < 5 * ratios.std() / math.sqrt(len(ratios))
+    errors = torch.tensor([stderr for _, stderr, _ in found])
+    assert 0.5 < ratios.std() / errors.mean() < 2
+    assert all(90 < effective <= 100 for _, _, effective in found)
+
+
+@pytest.mark.parametrize("support", ["bits", "real"])
+@pytest.mark.parametrize("algorithm", ["cd", "pcd"])
+def test_the_gradient_is_that_of_the_centred_machine_mapped_to_w_b_and_c(support, algorithm):
+    """autograd of <F>_data - <F>_model in W, b + Wλ, c + Wᵀμ/σ², with the chains' v held fixed; plus weight decay."""
+    rbm = an_rbm(support=support, algorithm=algorithm, sigma=0.7)
+    for tensor in (rbm.mu, rbm.lam):
+        tensor.normal_(generator=seeded())
+    v = torch.randn(50, 4, generator=seeded()) if support == "real" else zoo.bernoulli(torch.full((50, 4), 0.4))
+    draws, h = seeded(1), rbm.prob_h(v)
+    v_model = rbm.negative_phase(h, draws)
+    h_model = rbm.prob_h(v_model)
+    chains = zoo.bernoulli(h_model, draws)
+    mu = 0.99 * rbm.mu + 0.005 * (v.mean(0) + v_model.mean(0))
+    lam = 0.99 * rbm.lam + 0.005 * (h.mean(0) + h_model.mean(0))
+    value = rbm.contrast(v, seeded(1))
+    torch.testing.assert_close((rbm.mu, rbm.lam), (mu, lam))
+    assert torch.equal(rbm.chains, chains) == (algorithm == "pcd")
+
+    s = rbm.sigma**2
+    centred = [each.clone().requires_grad_() for each in (rbm.W, rbm.b + rbm.W @ lam, rbm.c + mu @ rbm.W / s)]
+    W, b, c = centred[0], centred[1] - centred[0] @ lam, centred[2] - mu @ centred[0] / s
+
+    def mean_free_energy(v):
+        visible = ((v - b) ** 2).sum(1) / (2 * s) if support == "real" else -v @ b
+        return (visible - torch.nn.functional.softplus(c + v @ W / s).sum(1)).mean()
+
+    dW, db, dc = torch.autograd.grad(mean_free_energy(v) - mean_free_energy(v_model), centred)
+    torch.testing.assert_close(rbm.W.grad, dW + 1e-3 * rbm.W)
+    torch.testing.assert_close(rbm.b.grad, db - dW @ lam)
+    torch.testing.assert_close(rbm.c.grad, dc - mu @ dW / s)
+    energies = rbm.energy(v, h).mean() - rbm.energy(v_model, h_model).mean()
+    torch.testing.assert_close(value, energies + 5e-4 * rbm.W.square().sum())
+
+
+def test_gibbs_steps_leave_the_distribution_as_it_is():
+    rbm, n = an_rbm(), 20_000
+    p = (-rbm.free_energy(states(4)) - log_partition(rbm)).exp()
+    start = states(4)[torch.multinomial(p.float(), n, replacement=True, generator=seeded())]
+    found = torch.bincount((rbm.gibbs_step(start, seeded(1)) @ torch.tensor([8.0, 4, 2, 1])).long(), minlength=16) / n
+    assert ((found - p).abs() < 5 * (p * (1 - p) / n).sqrt()).all()
+
+
+def test_the_pseudo_log_likelihood_is_the_sum_of_the_conditionals_of_enumeration():
+    rbm, v = an_rbm(), states(4)
+    log_p = -rbm.free_energy(v)
+    expected = torch.zeros(16)
+    for i in range(4):
+        flipped = v.clone()
+        flipped[:, i] = 1 - v[:, i]
+        expected += log_p - torch.logaddexp(log_p, -rbm.free_energy(flipped))
+    torch.testing.assert_close(rbm.pseudo_log_likelihood(v), expected)
+
+
+def test_the_score_matching_objective_is_autograd_of_the_free_energy():
+    rbm, v = an_rbm(support="real").double(), torch.randn(5, 4, generator=seeded(), dtype=torch.float64)
+
+    def log_weight(one):
+        return -rbm.free_energy(one[None])[0]
+
+    for one, found in zip(v, rbm.score_matching(v), strict=True):
+        score = torch.autograd.functional.jacobian(log_weight, one)
+        slope = torch.autograd.functional.hessian(log_weight, one).trace()
+        torch.testing.assert_close(found, 0.5 * score.square().sum() + slope)

@@ -1,1 +1,1 @@
-"""The deep belief network for zoo: restricted Boltzmann machines, each a distribution of the hidden units below it."""
+"""Deep belief network for zoo: a stack of RBMs, each trained on the hidden units of the RBM below it."""

@@ -1,4 +1,4 @@
-"""The hooks of the deep belief network."""
+"""The hooks of the deep belief network, in terms of `model`, `likelihood` and `training`."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 import zoo
+from zoo_dbn.likelihood import bound
 from zoo_dbn.model import DBN, DBNConfig
 from zoo_dbn.training import fit
 
-_DIAGNOSED = 1_000  # examples of each split at most
+_DIAGNOSED = 1_000  # at most, examples of each split
 
 
 class DBNOptions(zoo.Config):
-    """How a deep belief network is sampled, and how tight its bound is."""
+    """Options of sampling and of the bound on log p(x)."""
 
     steps: Annotated[int, Field(gt=0, description="Gibbs steps of each chain in the top RBM")] = 200
-    k: Annotated[int, Field(gt=0, description="draws of the hidden units for each example in the bound on log p")] = 10
+    k: Annotated[int, Field(gt=0, description="draws of the hidden units per example in the bound on log p")] = 10
     temperatures: Annotated[
-        int, Field(gt=0, description="temperatures of the annealing of the top RBM's log Z, and Gibbs steps before it")
+        int, Field(gt=0, description="temperatures of annealing for the top RBM's log Z, and Gibbs steps before it")
     ] = 200
 
 
 class DBNPlugin:
-    """RBMs, each trained on the hidden units of the one below."""
+    """A stack of RBMs, each trained on the hidden units of the RBM below it."""
 
     card = zoo.Card(
         name="dbn",
-        summary="deep belief network: stacked RBMs, each trained on the hidden units of the one below it",
+        summary="deep belief network: stacked RBMs, each trained on the hidden units of the RBM below it",
         config=DBNConfig,
         options=DBNOptions,
         trains_on="bits",
@@ -42,7 +43,7 @@ class DBNPlugin:
 
     @zoo.hookimpl
     def build(self, config: DBNConfig, data: zoo.DataSpec) -> DBN:
-        """Return a stack of RBMs, each built by its own plugin."""
+        """Return an untrained stack of RBMs."""
         return DBN(config, data)
 
     @zoo.hookimpl
@@ -53,7 +54,7 @@ class DBNPlugin:
     @zoo.hookimpl
     def encode(self, model: DBN, x: Tensor, generator: Generator | None) -> Tensor:
         """Return p(h¹ = 1|v), or a draw of h¹, shape (B, H_1)."""
-        return model.rbms[0].encode(x) if generator is None else model.up(x, 1, generator)
+        return model.rbms[0].prob_h(x.flatten(1)) if generator is None else model.up(x, 1, generator)
 
     @zoo.hookimpl
     def decode(self, model: DBN, z: Tensor, generator: Generator | None) -> Tensor:
@@ -73,14 +74,22 @@ class DBNPlugin:
     @zoo.hookimpl
     def log_prob(self, model: DBN, x: Tensor, generator: Generator, options: DBNOptions) -> tuple[zoo.LogProb, ...]:
         """Return the lower bound on log p(v)."""
-        return (model.bound(x, options.k, options.temperatures, generator),)
+        return (bound(model, x, options.k, options.temperatures, generator),)
 
     @zoo.hookimpl
-    def diagnose(self, model: DBN, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float | str]:
-        """Return what the RBMs' own plugin has to say of each, on draws of the units that it was trained on."""
+    def diagnose(self, model: DBN, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float]:
+        """Return measures of fit and overfitting of each RBM, on draws of the units that it was trained on."""
         found = {}
+        n = min(len(train), len(valid), _DIAGNOSED)
         for layer, rbm in enumerate(model.rbms):
-            seen, unseen = (model.up(x[:_DIAGNOSED], layer, generator) for x in (train, valid))
-            for name, value in rbm.diagnose(seen, unseen).items():
-                found[f"RBM {layer + 1}: {name}"] = value
+            name = f"RBM {layer + 1}"
+            seen, held_out = (model.up(x[:n], layer, generator) for x in (train, valid))
+            gap = rbm.free_energy(held_out).mean() - rbm.free_energy(seen).mean()
+            found[f"{name}: free-energy gap, validation - training"] = gap.item()
+            if rbm.real:
+                score = rbm.score_matching(held_out).mean().item()
+                found[f"{name}: score-matching objective, validation"] = score
+            else:
+                pseudo = rbm.pseudo_log_likelihood(held_out).mean().item()
+                found[f"{name}: pseudo-log-likelihood, validation"] = pseudo
         return found

@@ -1,7 +1,7 @@
-"""Greedy training: each RBM for its part of the budget, on draws of the hidden units of the one below.
+"""Greedy training: each RBM for its share of the budget, on draws of the hidden units of the RBM below it.
 
-Gradient descent as the RBM's own plugin asks the zoo for it: a step size that falls to 0, a limit to the gradient's
-norm, and weights averaged over the steps, a ← a + (w − a) (1 − d)/(1 − d^t), which the layers above then look at.
+Gradient descent with a learning rate that falls to 0 in each layer, a limit on the norm of the gradient, and weights
+averaged over the steps, a ← a + (w − a) (1 − d)/(1 − d^t). The layers above are trained on the averaged weights.
 """
 
 from __future__ import annotations
@@ -23,44 +23,37 @@ def fit(model: DBN, train: Tensor, generator: Generator, budget: zoo.Budget) -> 
 
     Args:
         model: the untrained stack.
-        train: grey values, bits or real values, shape (N, *shape). Bits are drawn anew from grey values each epoch, and
-            so are the hidden units below the RBM that is trained.
-        generator: where all draws come from.
+        train: grayscale values, bits or real values, shape (N, *shape). Bits are redrawn from grayscale values each
+            epoch, and so are the hidden units below the RBM that is being trained.
+        generator: source of all draws.
         budget: the meter.
     """
     for layer in range(len(model.rbms)):
         train_layer(model, layer, train, generator, budget)
 
 
+@torch.no_grad()
 def train_layer(model: DBN, layer: int, train: Tensor, generator: Generator, budget: zoo.Budget) -> None:
-    """Train one RBM by the `loss` of its plugin, for its part of the budget; the others stay as they are."""
+    """Train one RBM for its share of the budget; the others do not change."""
     rbm, config, L = model.rbms[layer], model.config, len(model.rbms)
-    hooks, parameters = rbm.plugin.hooks, list(rbm.module.parameters())
-    with torch.no_grad():
-        hooks.initialise(model=rbm.module, train=model.up(_bits(model, train, generator), layer, generator))
+    parameters = list(rbm.parameters())
+    rbm.initialise(model.up(_bits(model, train, generator), layer, generator))
     optimiser = torch.optim.SGD(parameters, lr=config.learning_rate)
-    average = [parameter.detach().clone() for parameter in parameters]
-    rbm.module.train()
-    for t, x in enumerate(_batches(model, layer, train, generator, budget), start=1):
+    average = [parameter.clone() for parameter in parameters]
+    for t, v in enumerate(_batches(model, layer, train, generator, budget), start=1):
         rate = config.learning_rate * (1 + layer - L * budget.progress)
         budget.learning_rate = optimiser.param_groups[0]["lr"] = rate
-        step = zoo.Step(budget.index, budget.epoch, budget.progress)
-        losses = hooks.loss(model=rbm.module, x=x, generator=generator, step=step)
-        optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()
+        loss = rbm.contrast(v, generator)
         nn.utils.clip_grad_norm_(parameters, _CLIP)
         optimiser.step()
-        weight = (1 - config.average) / (1 - config.average**t)
-        with torch.no_grad():
-            torch._foreach_lerp_(average, parameters, weight)
-        budget.step(model, **{f"rbm{layer + 1}": losses["loss"]})
-    rbm.module.eval()
-    with torch.no_grad():
-        torch._foreach_copy_(parameters, average)
+        torch._foreach_lerp_(average, parameters, (1 - config.average) / (1 - config.average**t))
+        budget.step(model, **{f"rbm{layer + 1}": loss})
+    optimiser.zero_grad()
+    torch._foreach_copy_(parameters, average)
 
 
 def _batches(model: DBN, layer: int, train: Tensor, generator: Generator, budget: zoo.Budget) -> Iterator[Tensor]:
-    """What RBM `layer` is shown, batch by batch, until its part of the budget is used; new draws each epoch."""
+    """Yield batches for RBM `layer`, shape (B, V), until its share of the budget is used; new draws each epoch."""
     size, end = math.ceil(len(train) / budget.per_epoch), (layer + 1) / len(model.rbms)
     while True:
         x = model.up(_bits(model, train, generator), layer, generator)
@@ -71,5 +64,5 @@ def _batches(model: DBN, layer: int, train: Tensor, generator: Generator, budget
 
 
 def _bits(model: DBN, train: Tensor, generator: Generator) -> Tensor:
-    """Bits drawn from grey values; real values as they are."""
+    """Bits drawn from grayscale values; real values as they are."""
     return train if model.real else zoo.bernoulli(train, generator)

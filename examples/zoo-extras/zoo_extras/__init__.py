@@ -1,1 +1,1 @@
-"""What is no model: a data set, a latent density, a metric and an extension, each in a module of its own."""
+"""Example plugins for zoo other than models: a data set, a latent density, a metric and an extension."""

@@ -1,6 +1,6 @@
-"""The column `energy`: how far the distribution of samples is from that of real examples, by distances alone.
+"""The metric `energy`: the energy distance between samples and test examples.
 
-    E(X, Y) = 2 E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ ≥ 0, and 0 for equal distributions only
+    E(X, Y) = 2 E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ ≥ 0, with equality only for equal distributions
 
 Székely & Rizzo (2013), Energy statistics: A class of statistics based on distances, doi:10.1016/j.jspi.2013.03.018.
 """
@@ -12,16 +12,16 @@ from torch import Tensor
 
 import zoo
 
-_BLOCK = 500  # rows at once: a block holds their distances to all others
+_BLOCK = 500  # rows whose distances to all others are in memory at once
 
 
 class Energy:
-    """The energy distance between samples and test examples, as they are compared: bits, or standardised values."""
+    """The energy distance between samples and test examples: bits, or standardised values."""
 
     card = zoo.MetricCard(
         name="energy",
         title="energy distance",
-        summary="2 E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ of samples X and test examples Y, value by value; 0 is best",
+        summary="energy distance between samples and test examples",
         direction="lower",
         level="detail",
         paper="doi:10.1016/j.jspi.2013.03.018",
@@ -29,12 +29,12 @@ class Energy:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> float:
-        """Return the estimate without bias, which may be a little below 0."""
+        """Return the unbiased estimate, which may be slightly below 0."""
         return energy_distance(evaluation.sample_bits, evaluation.reference_bits)
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
-    """The unbiased estimate from the rows of x, shape (N, …), and of y, shape (M, …)."""
+    """Return the unbiased estimate from the rows of x, shape (N, …), and y, shape (M, …)."""
     x, y = x.flatten(1).double(), y.flatten(1).double()
     within = sum(_sum_of_distances(each, each) / (len(each) * (len(each) - 1)) for each in (x, y))
     return 2 * _sum_of_distances(x, y) / (len(x) * len(y)) - within

@@ -1,9 +1,10 @@
-"""`NAME@kde`: a kernel density over the codes, one narrow Gaussian on the code of each training example.
+"""The latent density `kde`: a kernel density estimate with a Gaussian on the code of each training example.
 
     p(z) = 1/N Σᵢ N(z; zᵢ, diag h²)        h_d = s_d (4 / ((D + 2) N))^(1/(D + 4))
 
-s_d is the standard deviation of z_d, and h Silverman's rule, which is best for normal codes. In few dimensions it
-follows any shape; in many it deals the training codes with little noise, which the measures of memorisation then show.
+s_d is the standard deviation of z_d, and h is Silverman's rule, which is optimal for normal codes. In few dimensions
+the density follows any shape; in many it returns the training codes with little noise, which the memorisation metrics
+show.
 
 Silverman (1986), Density Estimation for Statistics and Data Analysis, section 4.3.
 """
@@ -17,7 +18,7 @@ from torch import Generator, Tensor
 
 import zoo
 
-_BLOCK = 256  # codes at once: a block holds their distances to all N
+_BLOCK = 256  # codes whose distances to all N are in memory at once
 
 
 class KernelDensity:
@@ -25,13 +26,13 @@ class KernelDensity:
 
     card = zoo.DensityCard(
         name="kde",
-        summary="a Gaussian kernel on each training code, its width by Silverman's rule",
+        summary="kernel density estimate over codes, bandwidth by Silverman's rule: ae@kde",
         paper="Silverman (1986), Density Estimation for Statistics and Data Analysis",
     )
 
     @zoo.hookimpl
     def fit(self, codes: Tensor) -> dict[str, Tensor]:
-        """Return codes, shape (N, D), and h, shape (D,); a value that never varies has a millionth of the widest."""
+        """Return codes, shape (N, D), and h, shape (D,), with s_d at least a millionth of the largest."""
         N, D = codes.shape
         s = codes.std(0, correction=0)
         h = s.clamp(min=1e-6 * s.max().item() + 1e-12) * (4 / ((D + 2) * N)) ** (1 / (D + 4))
@@ -39,7 +40,7 @@ class KernelDensity:
 
     @zoo.hookimpl
     def sample(self, state: dict[str, Tensor], n: int, generator: Generator) -> Tensor:
-        """Return z = zᵢ + h ε for a random i each, shape (n, D)."""
+        """Return draws z = zᵢ + h ε with random i, shape (n, D)."""
         codes, h = state["codes"], state["h"]
         centres = codes[torch.randint(len(codes), (n,), generator=generator)]
         return centres + h * torch.randn(centres.shape, generator=generator, dtype=codes.dtype)

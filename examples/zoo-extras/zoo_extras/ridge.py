@@ -1,7 +1,7 @@
-"""The extension `ridge`: λ ‖θ‖² is added to the loss of every model that has one.
+"""The extension `ridge`: adds λ ‖θ‖² to the loss of every model that has one.
 
-An extension wraps a hook: `yield` lets the model answer, and what the wrapper returns takes the answer's place. It is
-active for as long as it is installed; results name it, and `zoo --no-extensions` leaves it out.
+An extension wraps a hook: `yield` returns the answer of the model, and the wrapper's return value replaces it. It is
+active while it is installed; results list it, and `zoo --no-extensions` disables it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ STRENGTH = 1e-4  # λ
 
 
 class Ridge:
-    """Keeps weights small, whatever the model."""
+    """L2 penalty on the parameters of every model."""
 
-    card = zoo.ExtensionCard(name="ridge", summary="adds 0.0001 ‖θ‖² to every model's loss")
+    card = zoo.ExtensionCard(name="ridge", summary="extension that adds 0.0001 ‖θ‖² to the loss of every model")
 
     @zoo.hookimpl(wrapper=True)
     def loss(self, model: nn.Module) -> Generator[None, dict[str, Tensor], dict[str, Tensor]]:
-        """Return the model's own answer with the penalty in its loss, and logged beside it."""
+        """Return the model's losses with the penalty added to `loss`, and logged as `ridge`."""
         losses = yield
         penalty = STRENGTH * sum(p.square().sum() for p in model.parameters() if p.requires_grad)
         return losses | {"loss": losses["loss"] + penalty, "ridge": penalty}

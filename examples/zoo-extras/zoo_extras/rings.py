@@ -1,4 +1,4 @@
-"""`--data rings`: points near two circles in the plane, a density that no Gaussian has.
+"""The data set `rings`: points near two circles in the plane, a density that no Gaussian can match.
 
 x = r (cos φ, sin φ) + σ ε        r = 1 or 2, each with probability ½;  φ ~ U(0, 2π);  ε ~ N(0, I);  σ = 0.1
 """
@@ -13,7 +13,7 @@ import zoo
 
 RADII = (1.0, 2.0)
 SIGMA = 0.1
-_SEED = 0  # of the points: the same for everybody, whatever a training's seed
+_SEED = 0  # of the points, which are independent of the training seed
 
 
 class Rings:
@@ -21,17 +21,17 @@ class Rings:
 
     card = zoo.DatasetCard(
         name="rings",
-        summary="points near two circles of radius 1 and 2 in the plane, with noise of 0.1",
-        argument="N, how many points, 100 or more (default 4000)",
+        summary="points near two circles in the plane, a density that no Gaussian can match",
+        argument="N, number of points, 100 or more (default 4000)",
         licence="made by a formula",
     )
 
     @zoo.hookimpl
     def load(self, argument: str) -> zoo.Data:
-        """Return N points with the number of their circle as the class; real-valued, shape (2,).
+        """Return N real-valued points of shape (2,), with the index of their circle as the class.
 
         Raises:
-            zoo.ConfigError: unless N is a whole number of 100 or more.
+            zoo.ConfigError: if N is not an integer of 100 or more.
         """
         n = int(argument) if argument.isdecimal() else 0 if argument else 4000
         if n < 100:

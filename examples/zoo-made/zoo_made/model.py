@@ -6,15 +6,15 @@
     o             = (U ⊙ M^U) h^L + (A ⊙ M^A) x + b             U, M^U (V, H_L), A, M^A (V, V), o, b (V,)
 
 The ordering gives input d its place m^0(d) in 1 … V. Hidden unit k has a degree m^l(k), drawn uniformly from the least
-degree of the layer before to V − 1: it may see inputs of places up to m^l(k), so that
+degree of the preceding layer to V − 1: it may depend on inputs of places up to m^l(k), so that
 
     M^l_{k'k} = [m^l(k') ≥ m^{l−1}(k)]        M^U_{dk} = [m^0(d) > m^L(k)]        M^A_{dd'} = [m^0(d) > m^0(d')]
 
 and o_d depends on x_<d alone (Germain et al., section 3). One pass through the network gives log p(x) exactly; a sample
 takes V steps, one for each bit.
 
-Several orderings, K of them, each with degrees of its own, share the weights. They take turns in training, and the
-model is their mixture (section 4.2):
+K orderings, each with separate degrees, share the weights. They alternate in training, and the model is their mixture
+(section 4.2):
 
     p(x) = 1/K Σ_k p_k(x)
 
@@ -40,17 +40,15 @@ _ACTIVATIONS = {"relu": torch.relu, "silu": F.silu, "tanh": torch.tanh, "sigmoid
 
 
 class MADEConfig(zoo.Config):
-    """What a MADE is built from. The defaults were chosen on the validation split of the digits."""
+    """The settings of a MADE. The defaults were chosen on the validation split of the digits."""
 
     hidden: Annotated[
         tuple[Annotated[int, Field(gt=0)], ...],
-        Field(description="widths of the hidden layers; () leaves the direct connections: logistic regressions"),
+        Field(description="widths of the hidden layers; () leaves only the direct connections: logistic regressions"),
     ] = (1024,)
     orderings: Annotated[
         int,
-        Field(
-            gt=0, description="K, orderings that are mixed; 1 is the data's own, row by row, more are drawn at random"
-        ),
+        Field(gt=0, description="K, number of mixed orderings; 1 is row by row, more are drawn at random"),
     ] = 2
     activation: Annotated[
         Literal["relu", "silu", "tanh", "sigmoid"], Field(description="g, activation of the hidden layers")
@@ -61,13 +59,15 @@ class MADE(nn.Module):
     """A mixture of K autoregressive distributions over the V bits of an example, which share their weights.
 
     Raises:
-        zoo.Unsupported: for real-valued data, of which Bernoulli conditionals are no density.
+        zoo.Unsupported: for real-valued data, for which Bernoulli conditionals do not define a density.
     """
 
     def __init__(self, config: MADEConfig, data: zoo.DataSpec) -> None:
         super().__init__()
         if data.support == "real":
-            raise zoo.Unsupported("MADE's conditionals are those of bits, not of real data")
+            raise zoo.Unsupported(
+                "MADE's conditionals are those of bits, not of real data; use a data set with values in [0, 1]"
+            )
         self.config = config
         self.shape = data.shape
         sizes = (data.size, *config.hidden)
@@ -135,12 +135,12 @@ class MADE(nn.Module):
     def ancestral(self, u: Tensor, k: int) -> Tensor:
         """The x with x_d = [u_d < p_k(x_d = 1 | x_<d)], found bit by bit in the k-th ordering, all rows at once.
 
-        A new bit moves the first layer by one column of W^1, and one row of U and A gives the next log-odds: with one
-        hidden layer all V steps together cost about what one pass does.
+        A new bit changes the first layer by one column of W^1, and one row of U and A gives the next log-odds: with one
+        hidden layer all V steps together cost about as much as one pass.
 
         Args:
             u: uniform on [0, 1), shape (B, V).
-            k: which ordering.
+            k: index of the ordering.
 
         Returns:
             Bits, shape (B, V).

@@ -1,4 +1,4 @@
-"""MADE's hooks."""
+"""The hooks of MADE."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 import zoo
 from zoo_made.model import MADE, MADEConfig
 
-_BLOCK = 2_000  # examples at once; of a split, those that the diagnosis looks at
-_NO_CODE = "MADE has no latent space: it predicts each pixel from those before it"
+_BLOCK = 2_000  # examples per block, and examples of a split in the diagnosis
+_NO_CODE = "MADE has no latent space: it predicts each pixel from the preceding ones"
 
 
 class MADEPlugin:
@@ -17,7 +17,7 @@ class MADEPlugin:
 
     card = zoo.Card(
         name="made",
-        summary="MADE: each pixel predicted from those before it by one masked network; exact likelihood, no code",
+        summary="MADE: one masked network predicts each pixel from the preceding ones; exact likelihood, no code",
         config=MADEConfig,
         trains_on="bits",
         latent=None,
@@ -34,29 +34,29 @@ class MADEPlugin:
 
     @zoo.hookimpl
     def initialise(self, model: MADE, train: Tensor) -> None:
-        """Start at the mean of the training split."""
+        """Set the output biases from the mean of the training split."""
         model.initialise(train)
 
     @zoo.hookimpl
     def loss(self, model: MADE, x: Tensor, step: zoo.Step) -> dict[str, Tensor]:
-        """Return −log p_k(x), nats, mean over the batch, the orderings k in turn; in evaluation −log p(x)."""
+        """Return the batch mean of −log p_k(x) in nats, with alternating k; in evaluation, of −log p(x)."""
         if model.training:
             return {"loss": -model.log_prob_of_ordering(x, step.index % model.config.orderings).mean()}
         return {"loss": -model.log_prob(x).mean()}
 
     @zoo.hookimpl
     def encode(self, x: Tensor) -> Tensor:
-        """Refuse: there is no code."""
+        """Raise `zoo.Unsupported`: MADE has no codes."""
         raise zoo.Unsupported(_NO_CODE)
 
     @zoo.hookimpl
     def decode(self, z: Tensor) -> Tensor:
-        """Refuse: there is no code."""
+        """Raise `zoo.Unsupported`: MADE has no codes."""
         raise zoo.Unsupported(_NO_CODE)
 
     @zoo.hookimpl
     def sample(self, model: MADE, n: int, generator: Generator) -> Tensor:
-        """Return n draws of p(x), bits of shape (n, *data.shape), bit by bit."""
+        """Return n draws of p(x), bits of shape (n, *data.shape), sampled bit by bit."""
         return model.sample(n, generator)
 
     @zoo.hookimpl
@@ -67,9 +67,9 @@ class MADEPlugin:
 
     @zoo.hookimpl
     def diagnose(self, model: MADE, train: Tensor, valid: Tensor) -> dict[str, float]:
-        """Return log p(x), nats, of at most 2,000 examples of each split; and of one ordering alone, their mean.
+        """Return the mean log p(x) in nats of at most 2,000 examples per split, of the mixture and of single orderings.
 
-        A gap between the splits is overfitting; the mixture is never below the mean of its orderings (Jensen).
+        A gap between the splits indicates overfitting; the mixture is never below the mean of its orderings (Jensen).
         """
         return {
             "log p(x) (training)": model.log_prob(train[:_BLOCK]).mean().item(),
@@ -79,4 +79,4 @@ class MADEPlugin:
 
 
 def _method(K: int) -> str:
-    return "one pass" if K == 1 else f"mixture of {K} orderings, one pass for each"
+    return "one pass" if K == 1 else f"mixture of {K} orderings, one pass each"

@@ -9,18 +9,18 @@ f is a chain, h⁰ = (x' − m) ⊙ e^{−a}, then L coupling layers, z = h^L; e
     h^{l−1} = b ⊙ h^l + (1 − b) ⊙ (h^l − t(b ⊙ h^l)) ⊙ exp(−s(b ⊙ h^l))                       the exact inverse
 
 (equations 6 to 9), with s = r ⊙ tanh(·), r (V,) learned, and s and t the two halves of a multilayer perceptron's
-output. b is a checkerboard, b = [the sum of a value's indices is even], in odd layers and its complement in even ones:
-what one layer leaves as it is the next one changes. m and a (V,) start at the mean and the log of the standard
-deviation of the training split and are learned further.
+output. b is a checkerboard, b = [the sum of a value's indices is even], in odd layers and its complement in even ones,
+so that each layer changes the values that the previous one left unchanged. m and a (V,) are initialised at the mean and
+the log of the standard deviation of the training split, and learned.
 
 Real-valued data are x' themselves. Data in [0, 1] on a grid of n levels, 0, 1/(n − 1), …, 1, have no density; they are
-dequantised and taken to the real line (section 4.1; in the symmetric form of Papamakarios et al., 2017):
+dequantised and mapped to the real line (section 4.1; in the symmetric form of Papamakarios et al., 2017):
 
     u ~ U[0, 1)^V        y = ((n − 1) x + u) / n  ∈ [0, 1)        x' = logit(α + (1 − 2α) y),  α = 0.05
 
-and the density is that of y, with log |det ∂x'/∂y| added. From y back to x is to the level in whose bin y lies,
-x = ⌊n y⌋ / (n − 1), clipped to [0, 1]. Data of more than 2^16 levels, or on no grid, are continuous: y = x. The code of
-an example in [0, 1] is that of its bin's centre, u = 1/2; a draw of it, that of a point drawn from the bin.
+and the density is that of y, with log |det ∂x'/∂y| added. y is mapped back to the level in whose bin it lies,
+x = ⌊n y⌋ / (n − 1), clipped to [0, 1]. Data with more than 2^16 levels, or not on a grid, are continuous: y = x. The
+code of an example in [0, 1] is the code of its bin's centre, u = 1/2; a draw is the code of a random point in the bin.
 
 Dinh, Sohl-Dickstein & Bengio (2017), Density estimation using Real NVP, arXiv:1605.08803. Papamakarios, Pavlakou &
 Murray (2017), Masked autoregressive flow, arXiv:1705.07057. Dequantisation: Theis, van den Oord & Bethge (2016),
@@ -42,13 +42,13 @@ from torch import Generator, Tensor, nn
 import zoo
 
 _ALPHA = 0.05
-_LEVELS_MAX = 2**16  # more than an image's file has
-_OFF_GRID = 0.01  # share of a step by which rounding may move a value
-_SD_MIN = 1e-2  # of a value that hardly varies, so that its density starts finite
+_LEVELS_MAX = 2**16  # the most that image files have
+_OFF_GRID = 0.01  # largest rounding error of a value, in grid steps
+_SD_MIN = 1e-2  # lower limit for nearly constant values, so that the initial density is finite
 
 
 class RealNVPConfig(zoo.Config):
-    """What a RealNVP is built from. The defaults were chosen on the validation split of the digits."""
+    """The settings of a RealNVP. The defaults were chosen on the validation split of the digits."""
 
     couplings: Annotated[
         int, Field(gt=0, description="L, number of coupling layers; each changes half of the values")
@@ -60,7 +60,7 @@ class RealNVPConfig(zoo.Config):
 
 
 class Coupling(nn.Module):
-    """h -> b ⊙ h + (1 − b) ⊙ (h ⊙ exp(s(b ⊙ h)) + t(b ⊙ h)), at first the identity."""
+    """h -> b ⊙ h + (1 − b) ⊙ (h ⊙ exp(s(b ⊙ h)) + t(b ⊙ h)), initialised as the identity."""
 
     def __init__(self, mask: Tensor, hidden: tuple[int, ...]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Coupling(nn.Module):
         return h * s.exp() + t, s.sum(1)
 
     def inverse(self, h: Tensor) -> Tensor:
-        """What the layer maps to h: (B, V) -> (B, V)."""
+        """The inverse of the layer: (B, V) -> (B, V)."""
         s, t = self.s_and_t(h)
         return (h - t) * (-s).exp()
 
@@ -107,7 +107,7 @@ class RealNVP(nn.Module):
         self.couplings = nn.ModuleList(Coupling(mask, config.hidden) for mask in masks)
 
     def initialise(self, train: Tensor) -> None:
-        """Find the levels of data in [0, 1], and start m and a at the moments of the training split (N, *shape)."""
+        """Find the levels of data in [0, 1], and set m and a from the moments of the training split (N, *shape)."""
         if not self.real:
             self.get_buffer("n").fill_(levels(train))
         with torch.no_grad():
@@ -163,7 +163,7 @@ class RealNVP(nn.Module):
         """log p(y) = log p(f(y)) + log |det ∂f(y)/∂y| in nats: real or dequantised values (B, V) -> (B,).
 
         Args:
-            y: where; the density is of y, for [0, 1] data too.
+            y: the arguments; the density is that of y, for data in [0, 1] too.
             log_prior: log p(z) of codes (B, V), shape (B,); None is N(0, I).
         """
         z, log_det = self.f(y)
@@ -185,10 +185,10 @@ def checkerboard(shape: tuple[int, ...]) -> Tensor:
 
 
 def levels(x: Tensor) -> int:
-    """n, if all values of x in [0, 1] are on the grid 0, 1/(n − 1), …, 1, at the least distance between two of them.
+    """Return n if all values of x in [0, 1] lie on the grid 0, 1/(n − 1), …, 1, whose step is their smallest distance.
 
     Returns:
-        n, from 2 to 2^16; or 0 for values that are on no such grid, hence continuous.
+        n, from 2 to 2^16; or 0 for continuous values, which do not lie on such a grid.
     """
     values = x.unique()  # in ascending order
     if len(values) < 2:

@@ -1,4 +1,4 @@
-"""RealNVP's hooks."""
+"""The hooks of RealNVP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 import zoo
 from zoo_realnvp.model import RealNVP, RealNVPConfig, log_standard_normal
 
-_BLOCK = 2_000  # examples at once; of a split, those that the diagnosis looks at
+_BLOCK = 2_000  # examples per block, and examples of a split in the diagnosis
 
 
 class RealNVPPlugin:
@@ -18,7 +18,7 @@ class RealNVPPlugin:
 
     card = zoo.Card(
         name="realnvp",
-        summary="RealNVP: an invertible map from data to normal codes of the same size; exact density, exact inverse",
+        summary="RealNVP: an invertible map from data to Gaussian codes of the same size; exact density and inverse",
         config=RealNVPConfig,
         trains_on="grey",
         latent="real",
@@ -30,33 +30,33 @@ class RealNVPPlugin:
 
     @zoo.hookimpl
     def build(self, config: RealNVPConfig, data: zoo.DataSpec) -> RealNVP:
-        """Return a `RealNVP` whose couplings are the identity."""
+        """Return a `RealNVP` whose coupling layers are the identity."""
         return RealNVP(config, data)
 
     @zoo.hookimpl
     def initialise(self, model: RealNVP, train: Tensor) -> None:
-        """Start at independent values with the training split's moments."""
+        """Set the model to independent values with the moments of the training split."""
         model.initialise(train)
 
     @zoo.hookimpl
     def loss(self, model: RealNVP, x: Tensor, generator: Generator) -> dict[str, Tensor]:
-        """Return −log p(x), or of dequantised values, in nats, mean over the batch."""
+        """Return the batch mean of −log p in nats, of real or dequantised values."""
         return {"loss": -model.log_prob(model.dequantise(x, generator)).mean()}
 
     @zoo.hookimpl
     def encode(self, model: RealNVP, x: Tensor, generator: Generator | None) -> Tensor:
-        """Return z = f(x), shape (B, V); of data in [0, 1] at the centre of x's bin, or with a generator inside it."""
+        """Return z = f(x), shape (B, V); for data in [0, 1], x is the centre of its bin, or a draw from the bin."""
         z, _ = model.f(model.dequantise(x, generator))
         return z
 
     @zoo.hookimpl
     def decode(self, model: RealNVP, z: Tensor) -> Tensor:
-        """Return the x of a code, shape (B, *data.shape): there is no noise beside the code."""
+        """Return the x of a code, shape (B, *data.shape), which the code determines without noise."""
         return model.decode(z)
 
     @zoo.hookimpl
     def sample(self, model: RealNVP, n: int, generator: Generator) -> Tensor:
-        """Return n draws of p(x), shape (n, *data.shape): real values, or grey values in [0, 1]."""
+        """Return n draws of p(x), shape (n, *data.shape): real values, or grayscale values in [0, 1]."""
         return model.decode(model.sample_codes(n, generator))
 
     @zoo.hookimpl
@@ -74,7 +74,8 @@ class RealNVPPlugin:
         """Return the exact log p(x) of real data, under N(0, I) or the attached latent density."""
         if not model.real:
             raise zoo.Unsupported(
-                "likelihoods of data in [0, 1] are those of bits, and RealNVP is a density of dequantised grey values"
+                "likelihoods of data in [0, 1] are those of bits, and RealNVP is a density of dequantised grayscale "
+                "values; use real-valued data"
             )
         log_prior = None if prior is None else prior.log_prob
         blocks = [model.log_prob(block.flatten(1), log_prior) for block in x.split(_BLOCK)]
@@ -82,10 +83,10 @@ class RealNVPPlugin:
 
     @zoo.hookimpl
     def diagnose(self, model: RealNVP, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float]:
-        """Return the likelihood of at most 2,000 examples of each split, and how large the codes are.
+        """Return the mean log-likelihood of at most 2,000 examples per split, and the mean square of the codes.
 
-        On the levels of data in [0, 1]: the bits per dimension of the discrete values, at most, by Jensen's inequality.
-        Codes of unseen examples have a mean square of 1 under a right model; a larger one is overfitting.
+        For data in [0, 1] on a grid: an upper bound on the bits per dimension of the discrete values (Jensen). Under
+        the true model, codes of unseen examples have a mean square of 1; a larger value indicates overfitting.
         """
         y = {"training": train[:_BLOCK], "validation": valid[:_BLOCK]}
         y = {split: model.dequantise(x, generator) for split, x in y.items()}

@@ -1,7 +1,7 @@
-"""What goes wrong in a VQ-VAE unseen: entries of the codebook that nothing is near to, and a prior that memorises.
+"""Diagnosis of a VQ-VAE: unused entries of the codebook, and a prior that memorises.
 
 The perplexity of the entries is exp(−Σ_k p_k log p_k), with p_k the share of letter k in the codes of validation
-examples: K if all are used alike, 1 if one is used alone (van den Oord et al. 2017 report it while training).
+examples: K if all are used equally, 1 if only one is used (van den Oord et al. 2017 report it during training).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from zoo_vqvae.model import VQVAE
 
-_EXAMPLES = 2_000  # the first ones of each split: so the cost does not grow with the data
+_EXAMPLES = 2_000  # the first of each split, so that the cost does not grow with the data
 
 
 def diagnose(model: VQVAE, train: Tensor, valid: Tensor) -> dict[str, float | str | list[float]]:
-    """The figures by name, in nats where they are log-densities; means over at most 2,000 examples of a split.
+    """Return the figures by name, log-densities in nats; means over at most 2,000 examples of a split.
 
     Args:
         model: the trained VQ-VAE.
-        train, valid: examples as training shows them, shape (N, *data.shape).
+        train, valid: examples in the form used in training, shape (N, *data.shape).
     """
     found: dict[str, float | str | list[float]] = {}
     for split, x in (("training", train[:_EXAMPLES]), ("validation", valid[:_EXAMPLES])):

@@ -2,25 +2,25 @@
 
     z_e(x)  encoder, (P, D)                e  codebook, (K, D), one for all P positions
     z_i   = argmin_k ‖z_e(x)_i − e_k‖²     i = 1 … P: the code z (P,) of x; q(z|x) has no spread
-    z_q   = (e_{z_1}, …, e_{z_P})          (P, D), what the decoder o sees
+    z_q   = (e_{z_1}, …, e_{z_P})          (P, D), the input of the decoder o
     p(x|z) = Bernoulli(x; sigmoid(o(z_q))) bits, x (V,)
            = N(x; o(z_q), σ² I)            real data; σ is learned, one scalar for all V values
     p(z)   = ∏_i p(z_i | z_<i)             `prior.py`, fitted to the codes once the autoencoder is trained
 
-    L(x) = −log p(x|z_q) + ‖sg[z_e] − z_q‖² + β ‖z_e − sg[z_q]‖²        sg: its gradient is taken as 0
+    L(x) = −log p(x|z_q) + ‖sg[z_e] − z_q‖² + β ‖z_e − sg[z_q]‖²        sg: stop-gradient
 
 The gradient of the first term passes from z_q straight to z_e, as if quantising were the identity. The second term
 moves the codebook; with `update = ema` it is left out, and e follows the codes by moving averages instead (A.1):
 
     N_k ← γ N_k + (1 − γ) n_k       m_k ← γ m_k + (1 − γ) Σ_{z_i = k} z_e,i       e_k = m_k / N_k
 
-over the n_k vectors of a batch that are nearest to e_k. An entry whose N_k falls below 0.1 is hardly ever the nearest;
-it starts anew at a z_e,i drawn from the batch (Dhariwal et al. 2020, section 3.1).
+over the n_k vectors of a batch that are nearest to e_k. An entry whose N_k falls below 0.1 is rarely the nearest; it is
+reset to a z_e,i drawn from the batch (Dhariwal et al. 2020, section 3.1).
 
     log p(x) = log Σ_z p(z) p(x|z) ≥ log Σ_{z ∈ S} p(z) p(x|z)          for every set S of codes
 
-is a lower bound with no draws in it. S = {z(x)} gives the paper's log p(z) p(x|z), section 3.1; here S may hold all
-words besides that differ from z(x) in one letter.
+is a deterministic lower bound. S = {z(x)} gives the paper's log p(z) p(x|z), section 3.1; here S may also contain all
+words that differ from z(x) in one letter.
 
 Terms of L and log-densities are in nats and per example, shape (B,); the mean over the batch is taken in `objective`.
 
@@ -44,13 +44,13 @@ import zoo
 from zoo_vqvae.prior import Prior
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
-_SIGMA_MIN = 1e-2  # real data are standardised: no density grows without bound
-_RAREST = 0.1  # N_k of an entry that starts anew
-_BLOCK = 2**20  # values of the widest layer that the bound holds at once: 4 MiB in single precision
+_SIGMA_MIN = 1e-2  # real data are standardised; keeps the density bounded
+_RAREST = 0.1  # entries with a lower N_k are reset
+_BLOCK = 2**20  # values of the widest layer in memory at once in the bound: 4 MiB in single precision
 
 
 class VQVAEConfig(zoo.Config):
-    """What a VQ-VAE is built from, and how it is trained. The defaults were chosen on the digits' validation split."""
+    """The settings of a VQ-VAE and its training. The defaults were chosen on the validation split of the digits."""
 
     hidden: Annotated[
         tuple[Annotated[int, Field(gt=0)], ...],
@@ -59,26 +59,29 @@ class VQVAEConfig(zoo.Config):
     activation: Annotated[Literal["relu", "silu", "tanh"], Field(description="activation of the hidden layers")] = (
         "relu"
     )
-    positions: Annotated[int, Field(gt=0, description="P, letters of a code")] = 4
-    entries: Annotated[int, Field(gt=1, description="K, vectors in the codebook")] = 32
-    dim: Annotated[int, Field(gt=0, description="D, values of a vector in the codebook")] = 4
+    positions: Annotated[int, Field(gt=0, description="P, number of letters in a code")] = 4
+    entries: Annotated[int, Field(gt=1, description="K, number of vectors in the codebook")] = 32
+    dim: Annotated[int, Field(gt=0, description="D, number of values in a codebook vector")] = 4
     beta: Annotated[float, Field(ge=0, description="β, the weight of the commitment ‖z_e − sg[z_q]‖²")] = 0.25
     update: Annotated[
-        Literal["ema", "loss"], Field(description="the codebook follows moving averages (ema), or its loss term")
+        Literal["ema", "loss"],
+        Field(description="the codebook is updated by moving averages (ema), or by its loss term (loss)"),
     ] = "ema"
     decay: Annotated[float, Field(ge=0, lt=1, description="γ of the moving averages")] = 0.99
     prior_hidden: Annotated[int, Field(gt=0, description="hidden units of each conditional p(z_i | z_<i)")] = 64
     prior_share: Annotated[
-        float, Field(gt=0, lt=1, description="share of the budget that the prior has, at the end")
+        float, Field(gt=0, lt=1, description="share of the budget for the prior, after the autoencoder")
     ] = 0.25
-    learning_rate: Annotated[float, Field(gt=0, description="Adam's, falling to 0 along a cosine in each phase")] = 5e-3
+    learning_rate: Annotated[
+        float, Field(gt=0, description="learning rate of Adam; falls to 0 along a cosine in each phase")
+    ] = 5e-3
 
 
 class VQVAE(nn.Module):
     """z(x), p(x|z) and p(z), for examples of `data.shape`, flattened inside."""
 
-    N: Tensor  # (K,), moving averages of how often an entry is the nearest in a batch
-    m: Tensor  # (K, D), and of the sums of what it is nearest to
+    N: Tensor  # (K,), moving averages of the number of vectors in a batch nearest to an entry
+    m: Tensor  # (K, D), moving averages of the sums of these vectors
 
     def __init__(self, config: VQVAEConfig, data: zoo.DataSpec) -> None:
         super().__init__()
@@ -145,10 +148,10 @@ class VQVAE(nn.Module):
         return (x * o - F.softplus(o)).sum(-1)
 
     def objective(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """L of a batch x (B, *shape) and its parts, scalars, in nats; and what the moving averages need.
+        """L of a batch x (B, *shape) and its parts, scalars, in nats; and the inputs of the moving averages.
 
         Returns:
-            The parts by name; z_e without its graph, (B, P, D); the codes z, (B, P).
+            The parts by name; z_e without its gradient, (B, P, D); the codes z, (B, P).
         """
         z_e = self.z_e(x)
         z = self.nearest(z_e)
@@ -163,7 +166,7 @@ class VQVAE(nn.Module):
 
     @torch.no_grad()
     def update_codebook(self, z_e: Tensor, z: Tensor, generator: Generator) -> None:
-        """Move N, m and e to a batch's vectors z_e (B, P, D) and codes z (B, P); restart the rare entries."""
+        """Move N, m and e to a batch's vectors z_e (B, P, D) and codes z (B, P); reset the rare entries."""
         vectors, onehot = z_e.flatten(0, 1), F.one_hot(z.flatten(), len(self.e)).to(z_e.dtype)
         gamma = self.config.decay
         self.N.mul_(gamma).add_(onehot.sum(0), alpha=1 - gamma)
@@ -178,7 +181,7 @@ class VQVAE(nn.Module):
         """E[x|z], (B, P) -> (B, *shape); given a generator, for real data, a draw from p(x|z).
 
         Raises:
-            ValueError: if z holds anything but whole numbers of 0 … K − 1.
+            ValueError: if z contains values other than integers in 0 … K − 1.
         """
         K, low, high = len(self.e), z.min().item(), z.max().item()
         if low < 0 or high >= K or not torch.equal(z, z.round()):
@@ -194,7 +197,7 @@ class VQVAE(nn.Module):
 
         Args:
             x: bits or real values, shape (N, *shape).
-            radius: 0 for S = {z(x)}, 1 for all words that differ from z(x) in one letter at most: 1 + P (K − 1).
+            radius: 0 for S = {z(x)}, 1 for all 1 + P (K − 1) words that differ from z(x) in at most one letter.
             log_prior: log p(z) of codes (B, P), shape (B,).
 
         Returns:
@@ -223,7 +226,7 @@ def with_neighbours(z: Tensor, K: int) -> Tensor:
 
 
 def _perceptron(widths: tuple[int, ...], activation: str) -> nn.Sequential:
-    """Affine maps from each width to the next, with activations in between."""
+    """Return affine maps from each width to the next, with activations in between."""
     layers: list[nn.Module] = []
     for below, above in pairwise(widths):
         layers += [nn.Linear(below, above), _ACTIVATIONS[activation]()]

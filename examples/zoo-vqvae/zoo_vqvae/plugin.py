@@ -1,4 +1,4 @@
-"""The VQ-VAE's hooks."""
+"""The hooks of the VQ-VAE."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from zoo_vqvae.training import fit
 
 
 class VQVAEOptions(zoo.Config):
-    """What a VQ-VAE's likelihood can be asked with, without retraining."""
+    """Likelihood settings of a VQ-VAE, used without retraining."""
 
     radius: Annotated[
-        int, Field(ge=0, le=1, description="letters in which a word of the bound's sum may differ from the code")
+        int,
+        Field(
+            ge=0, le=1, description="number of letters in which words in the sum of the bound may differ from the code"
+        ),
     ] = 1
 
 
@@ -27,7 +30,7 @@ class VQVAEPlugin:
 
     card = zoo.Card(
         name="vqvae",
-        summary="VQ-VAE: an autoencoder whose code is a word over a learned codebook, and a prior fitted to the words",
+        summary="VQ-VAE: an autoencoder with discrete codes from a learned codebook, and a prior fitted to the codes",
         config=VQVAEConfig,
         options=VQVAEOptions,
         trains_on="bits",
@@ -50,7 +53,7 @@ class VQVAEPlugin:
 
     @zoo.hookimpl
     def encode(self, model: VQVAE, x: Tensor) -> Tensor:
-        """Return the code z(x), which is no draw: whole numbers of 0 … K − 1, shape (B, P)."""
+        """Return the code z(x), a deterministic function of x: integers in 0 … K − 1, shape (B, P)."""
         return model.encode(x).to(x.dtype)
 
     @zoo.hookimpl
@@ -60,12 +63,12 @@ class VQVAEPlugin:
 
     @zoo.hookimpl
     def sample(self, model: VQVAE, n: int, generator: Generator) -> Tensor:
-        """Decode n words of the prior, shape (n, *data.shape): means in [0, 1], draws of p(x|z) for real data."""
+        """Decode n draws from the prior, shape (n, *data.shape): means in [0, 1], draws of p(x|z) for real data."""
         return model.decode(self.sample_codes(model, n, generator), generator)
 
     @zoo.hookimpl
     def sample_codes(self, model: VQVAE, n: int, generator: Generator) -> Tensor:
-        """Draw n words of the prior, shape (n, P)."""
+        """Draw n words from the prior, shape (n, P)."""
         return model.prior.sample(n, generator).to(model.e.dtype)
 
     @zoo.hookimpl
@@ -77,7 +80,7 @@ class VQVAEPlugin:
     def log_prob(
         self, model: VQVAE, x: Tensor, options: VQVAEOptions, prior: zoo.LatentDensity | None
     ) -> tuple[zoo.LogProb, ...]:
-        """Return the lower bound on log p(x), under the model's prior or the attached density over words."""
+        """Return the lower bound on log p(x), under the model's prior or the attached latent density."""
         log_prior = model.prior.log_prob if prior is None else prior.log_prob
         nats = model.bound(x, options.radius, log_prior)
         words = 1 + options.radius * model.config.positions * (model.config.entries - 1)
@@ -86,6 +89,6 @@ class VQVAEPlugin:
 
     @zoo.hookimpl
     def diagnose(self, model: VQVAE, train: Tensor, valid: Tensor) -> dict[str, float | str | list[float]]:
-        """Return how much of the codebook is used, and both halves of the bound on either split."""
+        """Return the use of the codebook, and both terms of the bound on each split."""
         with torch.no_grad():
             return diagnose(model, train, valid)

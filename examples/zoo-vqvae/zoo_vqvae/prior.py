@@ -3,7 +3,7 @@
     p(z) = ∏_i p(z_i | z_<i)        p(z_i | z_<i) = softmax(b_i + V_i h_i)        h_i = tanh(c + Σ_{j<i} U_j[z_j])
 
 with b (P, K), V (P, K, H), c (H,), U (P, K, H): the neural autoregressive distribution estimator, with letters in place
-of bits. It stands where the paper has a PixelCNN, since codes here are no maps. It begins as the uniform distribution.
+of bits. It replaces the PixelCNN of the paper, since codes here are vectors, not maps. Initially it is uniform.
 
 Larochelle & Murray (2011), The Neural Autoregressive Distribution Estimator.
 """

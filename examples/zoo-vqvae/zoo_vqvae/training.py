@@ -1,4 +1,4 @@
-"""The two phases of training: the autoencoder with its codebook, then the prior over the codes that came of it."""
+"""The two phases of training: the autoencoder with its codebook, then the prior over the resulting codes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from zoo_vqvae.model import VQVAE
 
 
 def fit(model: VQVAE, train: Tensor, generator: Generator, budget: zoo.Budget) -> None:
-    """Minimise L for the first share of the budget, and −log p(z(x)) with z(x) as it then is for the rest.
+    """Minimise L for the first share of the budget, then −log p(z(x)) with the encoder fixed.
 
     Args:
         model: the untrained VQ-VAE.
-        train: grey values, bits or real values, shape (N, *shape). Bits are drawn anew from grey values each time.
-        generator: where bits, permutations and restarts come from.
-        budget: the meter.
+        train: grayscale values, bits or real values, shape (N, *shape). Bits are redrawn from grayscale values for each
+            batch.
+        generator: the source of bits, permutations and resets.
+        budget: the training budget.
     """
     share = 1 - model.config.prior_share
     model.initialise(train, generator)
@@ -54,7 +55,7 @@ def _batches(
     start: float,
     end: float,
 ) -> Iterator[Tensor]:
-    """Batches of a phase, from `start` to `end` of the budget; each sets the step size along a cosine down to 0."""
+    """Yield the batches of a phase, from `start` to `end` of the budget, with a learning rate that falls to 0."""
     size = math.ceil(len(train) / budget.per_epoch)
     while True:
         for index in torch.randperm(len(train), generator=generator, device=generator.device).split(size):

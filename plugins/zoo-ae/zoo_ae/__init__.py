@@ -1,1 +1,1 @@
-"""The autoencoder for zoo: a code and a reconstruction, one-layer or deep, tied or not, denoising or not."""
+"""The autoencoder for zoo: one layer or deep, dense or convolutional, with optional tied weights and denoising."""

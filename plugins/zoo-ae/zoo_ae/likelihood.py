@@ -1,21 +1,23 @@
-"""log p(x) of an autoencoder that is given what it lacks: a latent density p(h), and a declared noise of its decoder.
+"""log p(x) of an autoencoder with an attached latent density p(h) and a declared observation noise of its decoder.
 
-    p(x|h) = Bernoulli(x; sigmoid(o(h)))        bits, x (V,); o(h) = W* h + c, what f is applied to
+    p(x|h) = Bernoulli(x; sigmoid(o(h)))        bits, x (V,); o(h) = W* h + c, before f
            = N(x; o(h), σ² I)                   real data
 
     log 1/k Σ_i w_i,  w_i = p(x|h_i) p(h_i) / q(h_i|x),  h_i ~ q(h|x)         ≤ log p(x) in expectation, for any q
 
-Training knew nothing of p(x|h), so no encoder stands ready for q. It is Laplace's approximation of p(h|x), with the
-Gauss-Newton matrix in the place of second derivatives and N(m, C), which has p(h)'s moments, in the place of p(h):
+Training did not use p(x|h), so the encoder does not provide q. q is the Laplace approximation of p(h|x), with the
+Gauss-Newton matrix instead of second derivatives and N(m, C), which has the moments of p(h), instead of p(h):
 
     q(h|x) = N(h*, A⁻¹),  A = Jᵀ Λ J + C⁻¹,  J = ∂o/∂h (V, H),  Λ = diag(x̂ (1 − x̂)) for bits, I/σ² for real data
 
-where h* is what Newton's steps h ← h + A⁻¹ ∂/∂h [log p(x|h) + log N(h; m, C)] make of encode(x). For a linear decoder
-with Gaussian noise and a Gaussian p(h) this q is p(h|x), and the bound is log p(x) for every k, but for the error of m
-and C, which come from draws of p(h).
+where h* results from Newton steps h ← h + A⁻¹ ∂/∂h [log p(x|h) + log N(h; m, C)] that start at encode(x). For a
+linear decoder with Gaussian noise and a Gaussian p(h), q is p(h|x), and the bound is log p(x) for every k, up to the
+error of m and C, which are estimated from draws of p(h).
 
-All are in nats and per example, shape (B,). Burda et al. (2016), arXiv:1509.00519, for the bound; MacKay (1992), A
-practical Bayesian framework for backpropagation networks, 10.1162/neco.1992.4.3.448, for the approximation.
+All log-densities are in nats and per example, shape (B,).
+
+Bound: Burda et al. (2016), arXiv:1509.00519. Laplace approximation: MacKay (1992), A practical Bayesian framework for
+backpropagation networks, 10.1162/neco.1992.4.3.448.
 """
 
 from __future__ import annotations
@@ -30,20 +32,20 @@ import zoo
 from zoo_ae.model import AE
 
 _STEPS = 3
-_MOMENTS = 10_000  # draws of p(h) that m and C are taken from
+_MOMENTS = 10_000  # draws of p(h) from which m and C are estimated
 
-# Values of the widest layer that a block holds at once: 4 MiB in single precision.
+# Values of the widest layer in memory at once: 4 MiB in single precision.
 _BLOCK = 2**20
 
 
 class DeclaredLikelihood:
-    """p(x) = ∫ p(x|h) p(h) dh, for a trained autoencoder of V values in an example and H in a code.
+    """p(x) = ∫ p(x|h) p(h) dh of a trained autoencoder with V values in an example and H in a code.
 
     Args:
-        model: it gives o(h) and encode(x).
+        model: provides o(h) and encode(x).
         prior: the latent density p(h).
         sigma: σ of the Gaussian noise, or None for Bernoulli noise.
-        generator: where all draws come from.
+        generator: the source of all draws.
     """
 
     def __init__(self, model: AE, prior: zoo.LatentDensity, sigma: float | None, generator: Generator) -> None:
@@ -62,7 +64,7 @@ class DeclaredLikelihood:
         return nats.sum(-1)
 
     def proposal(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """h* and A of q(h|x): x (B, V) -> (B, H) and (B, H, H), float64. A step that gains nothing is not taken."""
+        """h* and A of q(h|x): x (B, V) -> (B, H) and (B, H, H), float64. Skips steps that lower the log joint."""
         h = self.model.encode(x).double()
         for _ in range(_STEPS):
             slope, A = self._derivatives(x, h)
@@ -75,7 +77,7 @@ class DeclaredLikelihood:
     def bound(self, x: Tensor, k: int) -> Tensor:
         """log 1/k Σ_i w_i with k draws for each x (N, *shape); float64, shape (N,).
 
-        Examples and draws go through in blocks, under a running logsumexp.
+        Examples and draws are processed in blocks, with a running logsumexp.
         """
         x = x.flatten(1)
         widest = max(c.numel() for c in self.model.c)
@@ -92,7 +94,7 @@ class DeclaredLikelihood:
         return torch.cat(bounds)
 
     def _log_weights(self, x: Tensor, h_star: Tensor, L: Tensor, draws: int) -> Tensor:
-        """log w_i of so many h_i = h* + L⁻ᵀ ε_i with ε_i ~ N(0, I), L Lᵀ = A: shape (draws, B)."""
+        """log w_i of `draws` draws h_i = h* + L⁻ᵀ ε_i with ε_i ~ N(0, I), L Lᵀ = A: shape (draws, B)."""
         epsilon = torch.randn(draws, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
         h = h_star + torch.linalg.solve_triangular(L.mT, epsilon[..., None], upper=True)[..., 0]
         log_determinant = L.diagonal(dim1=1, dim2=2).log().sum(1)  # of L, (B,)
@@ -117,7 +119,7 @@ class DeclaredLikelihood:
         return gradient, (J.mT @ (weight[..., None] * J)).double() + self.C_inverse
 
     def _jacobian(self, h: Tensor) -> Tensor:
-        """J, a column J e_j for each value of the code, the derivative of Jᵀ v by v: (B, H) -> (B, V, H)."""
+        """J, with columns J e_j from the derivative of Jᵀ v with respect to v: (B, H) -> (B, V, H)."""
         with torch.enable_grad():
             h = h.detach().requires_grad_()
             o = self.model.o(h)

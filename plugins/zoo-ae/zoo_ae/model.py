@@ -4,16 +4,16 @@
     x̂ = f(W* h + c)                                 reconstruction (V,)   W* (V, H), c (V,)
     min 1/m Σ_i Σ_j (x̂_ij − x_ij)²                  over W, W*, c, b
 
-That is the form without hidden layers. With hidden layers each side is a chain of such maps: g between the layers,
-s at the code, f at the output, and the decoder has the encoder's widths in reverse. W* is a matrix of its own, or with
+This is the form without hidden layers. With hidden layers each side is a chain of such maps: g between the layers,
+s at the code, f at the output, and the decoder has the encoder's widths in reverse. W* is a separate matrix, or with
 tied weights the encoder's, W* = Wᵀ, layer by layer. f is the sigmoid for data in [0, 1] and the identity for real data.
 
-With network = "conv", for images, every W but the code's is a 3×3 convolution of stride 2, from a map (C, H, W) to one
-(C', ⌈H/2⌉, ⌈W/2⌉), and its W* is a transposed one, back to exactly (C, H, W). Convolutions are linear maps and have
-transposes, so the equations stay, W* = Wᵀ among them, and b and c keep one entry for each value of a map.
+With network = "conv", for images, every W except the code's is a 3×3 convolution of stride 2, from a map (C, H, W) to
+(C', ⌈H/2⌉, ⌈W/2⌉), and its W* is a transposed convolution, back to exactly (C, H, W). Convolutions are linear maps with
+transposes, so the equations hold unchanged, including W* = Wᵀ, and b and c have one entry for each value of a map.
 
-Denoising (noise > 0): in training the encoder sees a corrupted x̃, and x is what must come out. For data in [0, 1] each
-value is masked, that is set to 0, with probability `noise`; for real data x̃ = x + noise · ε, ε ~ N(0, I).
+Denoising (noise > 0): in training the encoder receives a corrupted x̃, and the target is x. For data in [0, 1] each
+value is masked, i.e. set to 0, with probability `noise`; for real data x̃ = x + noise · ε, ε ~ N(0, I).
 
 Rumelhart, Hinton & Williams (1986); Hinton & Salakhutdinov (2006), 10.1126/science.1127647; Vincent et al. (2010),
 Stacked denoising autoencoders, JMLR 11.
@@ -43,10 +43,11 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class AEConfig(zoo.Config):
-    """What an autoencoder is built from. The defaults were chosen on the validation split of the digits."""
+    """The settings of an autoencoder. The defaults were chosen on the validation split of the digits."""
 
     network: Annotated[
-        Literal["mlp", "conv"], Field(description="mlp: matrices, of `hidden` widths; conv: convolutions, for images")
+        Literal["mlp", "conv"],
+        Field(description="mlp: dense layers, of `hidden` widths; conv: convolutions, for images"),
     ] = "mlp"
     hidden: Annotated[
         tuple[Annotated[int, Field(gt=0)], ...],
@@ -82,11 +83,11 @@ class AEConfig(zoo.Config):
 
 
 class AE(nn.Module):
-    """x̂ = f(W* s(W x + b) + c), or a deeper one; examples of any shape are flattened before the first matrix.
+    """x̂ = f(W* s(W x + b) + c), or a deeper form; examples of any shape are flattened before the first matrix.
 
     Raises:
         zoo.ConfigError: if `noise` is 1 or more where it is the probability of a masked value, or if `network`
-            is conv and the examples are no images, or have nothing left to halve for the last of the `channels`.
+            is conv and the examples are not images, or are reduced to 1×1 before the last of the `channels`.
     """
 
     def __init__(self, config: AEConfig, data: zoo.DataSpec) -> None:
@@ -97,7 +98,7 @@ class AE(nn.Module):
         if not self.real and self.noise >= 1:
             raise zoo.ConfigError(
                 f"noise must be below 1 for data in [0, 1], where it is the probability of a masked value, "
-                f"got {self.noise}. A usual one is 0.1."
+                f"got {self.noise}. A usual value is 0.1."
             )
         g, s = _ACTIVATIONS[config.activation], _ACTIVATIONS[config.code]
         if config.network == "conv":
@@ -128,7 +129,7 @@ class AE(nn.Module):
         return h
 
     def o(self, h: Tensor) -> Tensor:
-        """W* h + c, what f is applied to: (B, H) -> (B, V)."""
+        """W* h + c, the argument of f: (B, H) -> (B, V)."""
         W_star = [W.transpose(0, 1) for W in self.W] if self.W_star is None else list(self.W_star)
         for W, c, activation in reversed(list(zip(W_star, self.c, self.decoder_activations, strict=True))):
             h = activation(_transposed_affine(W, h, c))
@@ -146,15 +147,15 @@ class AE(nn.Module):
         return x * zoo.bernoulli(torch.full_like(x, 1 - self.noise), generator)
 
     def squared_error(self, x: Tensor, seen: Tensor) -> Tensor:
-        """Σ_j (x̂_j − x_j)², x̂ the reconstruction from what the encoder has `seen`: x or x̃; shape (B,)."""
+        """Σ_j (x̂_j − x_j)², x̂ the reconstruction from the encoder's input `seen`, x or x̃; shape (B,)."""
         return (self.decode(self.encode(seen)) - x).square().flatten(1).sum(1)
 
 
 def _maps(shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """The shapes (C, H, W) of an image and of what each stride-2 convolution makes of it, sides ⌈H/2⌉ and ⌈W/2⌉.
+    """The shapes (C, H, W) of an image and of the output of each stride-2 convolution, sides ⌈H/2⌉ and ⌈W/2⌉.
 
     Raises:
-        zoo.ConfigError: if `shape` is no image's, or if a convolution would have a 1×1 map to halve.
+        zoo.ConfigError: if `shape` is not the shape of an image, or if a convolution would have to halve a 1×1 map.
     """
     if not (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))):
         raise zoo.ConfigError(
@@ -167,8 +168,8 @@ def _maps(shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[tuple[int,
         _, H, W = maps[-1]
         if H == W == 1:
             raise zoo.ConfigError(
-                f"channels must list at most {len(maps) - 1} convolutions for images of {height}×{width}, which are "
-                f"1×1 after so many of stride 2, got {len(channels)}."
+                f"channels must list at most {len(maps) - 1} convolutions for images of {height}×{width}, which "
+                f"reduce them to 1×1, got {len(channels)}."
             )
         maps.append((above, (H + 1) // 2, (W + 1) // 2))
     return tuple(maps)
@@ -185,13 +186,13 @@ def _transposed_affine(W_star: Tensor, h: Tensor, c: Tensor) -> Tensor:
     """W* h + c, in c's shape; W* a matrix (below, above), or a kernel (C below, C above, 3, 3) applied transposed."""
     if W_star.ndim == 2:
         return F.linear(h, W_star, c.flatten()).reshape(-1, *c.shape)
-    # Sides H and H − 1 have the same ⌈H/2⌉ for an even H; the padding of 1 says that H is meant.
+    # Sides H and H − 1 have the same ⌈H/2⌉ for an even H; the padding of 1 selects H.
     padding = [1 - side % 2 for side in c.shape[1:]]
     return F.conv_transpose2d(h, W_star.transpose(0, 1), stride=2, padding=1, output_padding=padding) + c
 
 
 def _glorot(rows: tuple[int, ...], columns: tuple[int, ...]) -> Tensor:
-    """A matrix, or from map to map a 3×3 kernel, whose entries have variance 2 / (rows + columns), as the transpose's.
+    """A matrix, or from map to map a 3×3 kernel, whose entries have variance 2 / (rows + columns), as in its transpose.
 
     A kernel counts 9 rows and 9 columns for each of its channels. Glorot & Bengio (2010).
     """

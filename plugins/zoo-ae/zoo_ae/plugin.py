@@ -1,4 +1,4 @@
-"""The autoencoder's hooks: it encodes, decodes and reconstructs; it does not sample."""
+"""The hooks of the autoencoder: it encodes, decodes and reconstructs, but does not sample."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ import zoo
 from zoo_ae.likelihood import DeclaredLikelihood
 from zoo_ae.model import AE, AEConfig
 
-_EXAMPLES = 2_000  # that a diagnosis looks at
+_EXAMPLES = 2_000  # of the validation split, for the diagnosis
 
 
 class AEOptions(zoo.Config):
-    """What an autoencoder must be told before it has a likelihood: training knew nothing of it."""
+    """Likelihood settings of an autoencoder, declared after training, which does not use them."""
 
     decoder_noise: Annotated[
         Literal["none", "bernoulli", "gaussian"],
         Field(description="declared p(x|h), for a likelihood: bernoulli for data in [0, 1], gaussian for real data"),
     ] = "none"
     sigma: Annotated[
-        float, Field(gt=0, description="gaussian: σ of the noise; with 1, −log p(x|h) is half the squared error")
+        float,
+        Field(
+            gt=0,
+            description="gaussian: σ of the noise; with σ = 1, −log p(x|h) is half the squared error plus a constant",
+        ),
     ] = 1.0
-    k: Annotated[int, Field(gt=0, description="draws of h for each example in the bound on log p(x)")] = 500
+    k: Annotated[int, Field(gt=0, description="draws of h per example in the bound on log p(x)")] = 500
 
     @model_validator(mode="after")
     def _sigma_is_that_of_gaussian_noise(self) -> Self:
@@ -41,7 +45,7 @@ class AEPlugin:
 
     card = zoo.Card(
         name="ae",
-        summary="autoencoder: a code h and a reconstruction, no distribution over h (attach one: ae@gmm)",
+        summary="autoencoder: codes that reconstruct the data; generates once a density is fitted to them (ae@gmm)",
         config=AEConfig,
         options=AEOptions,
         trains_on="grey",
@@ -59,48 +63,48 @@ class AEPlugin:
 
     @zoo.hookimpl
     def initialise(self, model: AE, train: Tensor) -> None:
-        """Set the output's biases so that the decoder starts at the data's mean."""
+        """Set the output biases so that the decoder starts at the mean of the data."""
         model.initialise(train)
 
     @zoo.hookimpl
     def loss(self, model: AE, x: Tensor, generator: Generator) -> dict[str, Tensor]:
-        """1/m Σ_i Σ_j (x̂_ij − x_ij)² of a batch; the encoder sees corrupted x in training only."""
+        """Return 1/m Σ_i Σ_j (x̂_ij − x_ij)² of a batch; the encoder receives corrupted x in training only."""
         seen = model.corrupt(x, generator) if model.training and model.noise else x
         return {"loss": model.squared_error(x, seen).mean()}
 
     @zoo.hookimpl
     def encode(self, model: AE, x: Tensor) -> Tensor:
-        """Return the codes h, shape (B, latent_dim): they are a function of x, so a draw is h itself."""
+        """Return the codes h, shape (B, latent_dim); h is a function of x, so a draw is h itself."""
         return model.encode(x)
 
     @zoo.hookimpl
     def decode(self, model: AE, z: Tensor) -> Tensor:
-        """Return x̂, shape (B, *data.shape): the decoder has no observation noise, so a draw is x̂ itself."""
+        """Return x̂, shape (B, *data.shape); without observation noise a draw is x̂ itself."""
         return model.decode(z)
 
     @zoo.hookimpl
     def sample(self) -> NoReturn:
-        """Raise `zoo.Unsupported`: there is no distribution over h to draw from."""
+        """Raise `zoo.Unsupported`: an autoencoder has a code h but not a distribution over h."""
         raise zoo.Unsupported(
-            "an autoencoder learned a code h for each x but no distribution over h, so it has nothing to draw a code "
-            "from; attach a latent density: ae@gmm"
+            "an autoencoder learns a code h for each x but no distribution over h, so codes cannot be sampled; "
+            "attach a latent density: ae@gmm"
         )
 
     @zoo.hookimpl
     def log_prob(
         self, model: AE, x: Tensor, generator: Generator, options: AEOptions, prior: zoo.LatentDensity | None
     ) -> tuple[zoo.LogProb, ...]:
-        """Return a lower bound on log p(x) under a declared noise and an attached density; there is none without."""
+        """Return a lower bound on log p(x); it requires a declared noise and an attached latent density."""
         wanted = "gaussian" if model.real else "bernoulli"
         if prior is None or options.decoder_noise == "none":
             raise zoo.Unsupported(
-                "an autoencoder has no likelihood: no distribution over h, and no noise in its decoder; attach the one "
-                f"and declare the other: ae@gmm:sample.decoder_noise={wanted}"
+                "an autoencoder has no likelihood without a distribution over h and an observation noise; attach a "
+                f"latent density and declare the noise: ae@gmm:sample.decoder_noise={wanted}"
             )
         if options.decoder_noise != wanted:
             raise zoo.Unsupported(
-                f"decoder_noise must be {wanted}, as likelihoods of data in [0, 1] are those of bits and others are "
-                f"densities, got {options.decoder_noise}"
+                f"decoder_noise must be {wanted} (bernoulli for data in [0, 1], whose likelihood is that of bits; "
+                f"gaussian for real data), got {options.decoder_noise}"
             )
         sigma = options.sigma if model.real else None
         nats = DeclaredLikelihood(model, prior, sigma, generator).bound(x, options.k)
@@ -109,6 +113,6 @@ class AEPlugin:
 
     @zoo.hookimpl
     def diagnose(self, model: AE, valid: Tensor) -> dict[str, float | str | list[float]]:
-        """Return the standard deviation of each value of the code, in descending order: N(0, I) would have ones."""
+        """Return the standard deviation of each value of the code, in descending order; N(0, I) has ones."""
         deviations = model.encode(valid[:_EXAMPLES]).std(0, correction=0)
         return {"standard deviations of the code": deviations.sort(descending=True).values.tolist()}

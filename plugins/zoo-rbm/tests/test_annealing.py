@@ -223,7 +223,7 @@ def test_a_wide_bracket_says_so_and_names_the_way_out() -> None:
         (1.0, 0.0, ""),
         (1.1, 0.0, "the bracket is 1.1 nats wide; raise sample.temperatures"),
         (-0.3, 0.06, ""),
-        (-0.3, 0.05, "the ends cross by 0.3 nats, so that neither is a bound; raise sample.burn_in"),
+        (-0.3, 0.05, "the ends cross by 0.3 nats, so neither is a bound; raise sample.burn_in"),
     ],
 )
 def test_a_bracket_is_doubted_when_wide_or_crossed(width: float, stderr: float, expected: str) -> None:

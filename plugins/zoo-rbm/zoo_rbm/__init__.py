@@ -1,1 +1,1 @@
-"""The restricted Boltzmann machine: `model` has the maths, `plugin` the hooks that the zoo calls."""
+"""The restricted Boltzmann machine for zoo: binary hidden units over bits or real values."""

@@ -1,6 +1,6 @@
-"""log Z of a machine that is too large to enumerate: annealed importance sampling, from below and from above.
+"""log Z of an RBM that is too large to enumerate, by annealed importance sampling, from below and from above.
 
-Between independent units (β = 0: no weights, visible biases b₀) and the machine (β = 1) lie the machines
+Between independent units (β = 0: no weights, visible biases b₀) and the RBM (β = 1) lie the distributions
 
     p_β(v) = p*_β(v) / Z_β      log p*_β(v) = (1 - β) U₀(v) + β U(v) + Σ_j log(1 + exp(β a_j))      a = c + Wᵀ v/σ²
 
@@ -11,9 +11,9 @@ A chain passes β_0, …, β_K by Gibbs steps v_k ~ T_k(v_{k-1}), each of which 
 
     w = Π_k p*_{β_k}(v_{k-1}) / p*_{β_{k-1}}(v_{k-1})             E w = Z_{β_K} / Z_{β_0}
 
-Upwards, from v_0 ~ p_0, log Z is estimated by log Z_0 + log mean w: too low in expectation, since log is concave, and
-likelihoods come out too high. Downwards, from v_0 ~ p_1, it is log Z_0 - log mean w: too high in expectation. The two
-enclose log Z as far as the chains that go down have started at p_1; Gibbs steps bring them there from given examples.
+Upwards, from v_0 ~ p_0, the estimate of log Z is log Z_0 + log mean w: too low in expectation, since log is concave,
+so that likelihoods are too high. Downwards, from v_0 ~ p_1, it is log Z_0 - log mean w: too high in expectation. The
+two enclose log Z if the downward chains start at p_1; Gibbs steps from given examples bring them close to it.
 
 Energies and log-weights are in nats; C is the number of chains.
 
@@ -56,13 +56,13 @@ class Estimate:
 
 @torch.no_grad()
 def ais(rbm: RBM, temperatures: int, chains: int, generator: Generator) -> Estimate:
-    """log Z from below: annealing upwards, from draws of independent units.
+    """Estimate log Z from below: annealing upwards, from draws of independent units.
 
     Args:
-        rbm: the machine, in whose precision the chains run; weights are summed in float64.
+        rbm: the RBM; chains run in its precision, weights are summed in float64.
         temperatures: K, equal steps of β from 0 to 1.
         chains: C, 2 or more.
-        generator: where all draws come from.
+        generator: the source of all draws.
     """
     mean = (rbm.b0 if rbm.real else torch.sigmoid(rbm.b0)).expand(chains, -1)
     log_w = anneal(rbm, rbm.draw_v(mean, generator), evenly(temperatures), generator)
@@ -71,7 +71,7 @@ def ais(rbm: RBM, temperatures: int, chains: int, generator: Generator) -> Estim
 
 @torch.no_grad()
 def reverse_ais(rbm: RBM, x: Tensor, temperatures: int, chains: int, burn_in: int, generator: Generator) -> Estimate:
-    """log Z from above: annealing downwards, from chains that run from examples to the machine's distribution.
+    """Estimate log Z from above: annealing downwards, from chains that run from examples to the RBM's distribution.
 
     Args:
         rbm, temperatures, chains, generator: as in `ais`.

@@ -1,10 +1,10 @@
-"""log p(v) = -F(v) - log Z, with Z summed over every state of the side of the machine that has fewer units.
+"""log p(v) = -F(v) - log Z, with Z summed over all states of the side (visible or hidden) with fewer units.
 
     bits:         Z = Σ_v exp(-F(v)) = Σ_h exp(cᵀh) Π_i (1 + exp(a_i))                        a = b + W h
     real values:  Z = ∫ exp(-F(v)) dv = Σ_h exp(cᵀh) (2πσ²)^(V/2) exp((‖a‖² - ‖b‖²)/2σ²)
 
-What is not enumerated is summed, or integrated, in closed form. A larger machine gets a bracket of log Z by annealing.
-Everything is float64 and in nats, except the chains of the annealing, which run in the machine's own precision.
+The other side is summed, or integrated, in closed form. For larger RBMs, annealing gives a bracket of log Z. Everything
+is float64 and in nats, except the annealing chains, which run in the precision of the RBM.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import zoo
 from .annealing import Estimate, ais, reverse_ais
 from .model import RBM
 
-MOST = 20  # units: their 2^20 states take seconds
+MOST = 20  # enumerated units: 2^20 states take seconds
 BLOCK = 2**12  # states in memory at a time
-WIDE = 1.0  # nats between the ends of a bracket that still say the same
-SURE = 4.0  # standard errors by which the ends may cross
+WIDE = 1.0  # nats: a wider bracket is reported with a warning
+SURE = 4.0  # standard errors by which the ends of a bracket may cross
 
 
 def enumerated_units(rbm: RBM) -> int:
-    """How many units log Z enumerates: the smaller side of the two, the hidden one where v is real."""
+    """Number of units that log Z enumerates: those of the smaller side, or the hidden units if v is real."""
     V, H = rbm.W.shape
     return H if rbm.real else min(V, H)
 
@@ -48,11 +48,11 @@ def log_prob(rbm: RBM, v: Tensor) -> Tensor:
 def bracket(
     rbm: RBM, v: Tensor, temperatures: int, chains: int, burn_in: int, generator: Generator
 ) -> tuple[zoo.LogProb, zoo.LogProb]:
-    """log p(v) for v of shape (N, V), from below by reverse AIS and from above by AIS.
+    """Return bounds on log p(v) for v of shape (N, V): lower by reverse AIS, upper by AIS.
 
     Args:
         rbm, temperatures, chains, burn_in, generator: as in `annealing`.
-        v: the examples; the chains of reverse AIS start at some of them.
+        v: the examples; the chains of reverse AIS start at a random subset.
 
     Returns:
         The lower and the upper end. The stderr of each is that of its log Z, which all examples share.
@@ -70,12 +70,12 @@ def bracket(
 
 
 def warning(below: Estimate, above: Estimate) -> str:
-    """What to do about a bracket of log Z that says little, or that cannot be one; "" for a good one."""
+    """Return advice on a bracket of log Z that is too wide or whose ends cross; "" for a good bracket."""
     width = above.log_partition - below.log_partition
     if width > WIDE:
         return f" (warning: the bracket is {width:.1f} nats wide; raise sample.temperatures)"
     if width < -SURE * math.hypot(below.stderr, above.stderr):
-        return f" (warning: the ends cross by {-width:.1f} nats, so that neither is a bound; raise sample.burn_in)"
+        return f" (warning: the ends cross by {-width:.1f} nats, so neither is a bound; raise sample.burn_in)"
     return ""
 
 
@@ -110,7 +110,7 @@ def log_partition(rbm: RBM) -> Tensor:
         sides = "hidden units" if rbm.real else "units on the smaller side"
         raise zoo.Unsupported(
             f"log Z is summed over all states of at most {MOST} units, and this RBM has {units} {sides}; "
-            f"hidden={MOST} or fewer makes it exact"
+            f"use hidden={MOST} or fewer for an exact value"
         )
     rbm = copy.deepcopy(rbm).double()
     log_weight = log_weight_h if units == len(rbm.c) else log_weight_v

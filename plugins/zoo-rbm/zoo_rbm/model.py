@@ -9,11 +9,11 @@
     p(v_i = 1 | h) = sigmoid(b + W h)_i             p(v | h) = N(b + W h, σ² I)
 
 W has shape (V, H), b (V,), c (H,). Energies and log-densities are in nats, one per example, shape (B,).
-σ is set, not learned: the noise left on each value once the hidden units are known, which hence has to be below the
-standard deviation 1 of standardised values.
+σ is set, not learned: it is the noise of each value given the hidden units, and should be below 1, the standard
+deviation of standardised values.
 
-Training follows -∂ log p(v)/∂θ = <∂E/∂θ>_data - <∂E/∂θ>_model. Gibbs chains give the second average: short
-ones that start at the data (CD-k), or ones that go on from step to step (PCD-k).
+Training follows -∂ log p(v)/∂θ = <∂E/∂θ>_data - <∂E/∂θ>_model. The second average
+is taken over Gibbs chains: short chains that start at the data (CD-k), or persistent chains (PCD-k).
 
 References:
     Hinton (2002), Training Products of Experts by Minimizing Contrastive Divergence.
@@ -35,8 +35,8 @@ from torch import Generator, Tensor, nn
 import zoo
 
 SLIDING = 0.01  # share of the new batch in the offsets (Melchior et al. 2016)
-RAREST = 1e-3  # a pixel that the data never turn on gets a finite bias
-AT_ONCE = 500  # chains of a block: what a Gibbs step works on stays in the cache
+RAREST = 1e-3  # lowest mean of a pixel in the initial biases: keeps those of empty pixels finite
+AT_ONCE = 500  # chains per block: a Gibbs step then fits in the cache
 
 
 class RBMConfig(zoo.Config):
@@ -44,12 +44,14 @@ class RBMConfig(zoo.Config):
 
     hidden: Annotated[int, Field(gt=0, description="hidden units")] = 256
     algorithm: Annotated[
-        Literal["cd", "pcd"], Field(description="chains that start at the data (cd) or go on (pcd)")
+        Literal["cd", "pcd"], Field(description="chains start at the data (cd) or are persistent (pcd)")
     ] = "pcd"
-    k: Annotated[int, Field(gt=0, description="Gibbs steps for one update")] = 2
-    chains: Annotated[int, Field(gt=0, description="persistent chains of pcd")] = 100
+    k: Annotated[int, Field(gt=0, description="Gibbs steps per update")] = 2
+    chains: Annotated[int, Field(gt=0, description="number of persistent chains (pcd)")] = 100
     centred: Annotated[bool, Field(description="subtract offsets from v and h in the gradient")] = True
-    weight_decay: Annotated[float, Field(ge=0, description="adds weight_decay/2 times the sum of W squared")] = 1e-3
+    weight_decay: Annotated[
+        float, Field(ge=0, description="adds weight_decay/2 times the sum of squared weights to the loss")
+    ] = 1e-3
     sigma: Annotated[
         float, Field(gt=0, description="noise of a visible unit on real values, in standard deviations of the data")
     ] = 0.5
@@ -66,9 +68,9 @@ class Phase(NamedTuple):
 
 
 class RBM(nn.Module):
-    """E(v, h) over V visible units (bits, or real values where `data.support` says so) and H hidden bits."""
+    """E(v, h) over V visible units (bits, or real values if `data.support` is real) and H hidden bits."""
 
-    b0: Tensor  # (V,), b of independent units with the means of the data; where annealing starts
+    b0: Tensor  # (V,), b of independent units with the means of the data: the start of annealing
     mu: Tensor  # (V,), offset of v
     lam: Tensor  # (H,), offset of h
     chains: Tensor  # (C, H), h of the persistent chains
@@ -93,7 +95,7 @@ class RBM(nn.Module):
         return self.visible_energy(v) - (h * self.input_h(v)).sum(-1)
 
     def free_energy(self, v: Tensor) -> Tensor:
-        """F(v) = -log Σ_h exp(-E(v, h)), the sum done in closed form; nats, shape (B,)."""
+        """F(v) = -log Σ_h exp(-E(v, h)), the sum in closed form; nats, shape (B,)."""
         return self.visible_energy(v) - F.softplus(self.input_h(v)).sum(-1)
 
     def visible_energy(self, v: Tensor) -> Tensor:
@@ -140,13 +142,13 @@ class RBM(nn.Module):
 
     @torch.no_grad()
     def sample_codes(self, n: int, steps: int, start: Literal["bias", "uniform"], generator: Generator) -> Tensor:
-        """Run n chains from a start that knows no data: v ~ p(v | h) and h ~ p(h | v), `steps` times.
+        """Run n chains from a start that is independent of the data: v ~ p(v | h) and h ~ p(h | v), `steps` times.
 
         Args:
             n: number of chains.
             steps: Gibbs steps of each chain.
-            start: `bias`, from h = 0, so that b alone draws the first v; `uniform`, from fair coins.
-            generator: where all draws come from.
+            start: `bias`, from h = 0, so that the first v depends on b only; `uniform`, from fair coin flips.
+            generator: the source of all draws.
 
         Returns:
             h at the end, shape (n, H).
@@ -159,7 +161,7 @@ class RBM(nn.Module):
 
     @torch.no_grad()
     def initialise(self, v: Tensor) -> None:
-        """E[v | h = 0] and the offsets from the means of v, shape (N, V) (Hinton 2012, section 8)."""
+        """Set E[v | h = 0] and the offsets from the means of v, shape (N, V) (Hinton 2012, section 8)."""
         mean = v.mean(0)
         self.b0.copy_(mean if self.real else torch.logit(mean, RAREST))
         self.b.copy_(self.b0)
@@ -174,10 +176,10 @@ class RBM(nn.Module):
 
         Args:
             v: a batch of the data, shape (B, V).
-            generator: where the chains' draws come from.
+            generator: the source of the chains' draws.
 
         Returns:
-            A scalar in nats. Training follows its gradient; its value says little, and may rise.
+            A scalar in nats. Training follows its gradient; its value is not a measure of fit, and may rise.
         """
         with torch.no_grad():
             data = self.phase(v)
@@ -191,18 +193,18 @@ class RBM(nn.Module):
         return loss
 
     def phase(self, v: Tensor) -> Phase:
-        """What the gradient takes from v of shape (B, V)."""
+        """The terms of the gradient from v of shape (B, V)."""
         a = self.input_h(v)
         h, mean_v = torch.sigmoid(a), v.mean(0)
-        visible = self.visible_energy(v).mean() if self.real else self.visible_energy(mean_v)  # of bits, linear in v
+        visible = self.visible_energy(v).mean() if self.real else self.visible_energy(mean_v)  # linear in v for bits
         return Phase(v, h, mean_v, h.mean(0), visible - torch.dot(h.flatten(), a.flatten()) / len(v))
 
     def negative_phase(self, h_data: Tensor, generator: Generator | None = None) -> Tensor:
-        """k Gibbs steps, from h ~ p(h | data) for CD, from where the chains stand for PCD.
+        """Run k Gibbs steps, from h ~ p(h | data) for CD, from the persistent chains for PCD.
 
         Args:
-            h_data: p(h = 1 | v) of the batch, shape (B, H): where the chains of CD start.
-            generator: where the draws come from.
+            h_data: p(h = 1 | v) of the batch, shape (B, H): the start of the chains for CD.
+            generator: the source of all draws.
 
         Returns:
             v of the C chains, shape (C, V).
@@ -239,7 +241,7 @@ class RBM(nn.Module):
         return (v - self.mean_v(self.prob_h(v))).square().sum(-1)
 
     def held_out_loss(self, v: Tensor, generator: Generator | None = None) -> Tensor:
-        """What needs no Z and falls as the model comes closer to the data, shape (B,).
+        """A measure of fit that does not need Z, lower for a better model, shape (B,).
 
         Real values: the score-matching objective. Bits: minus the pseudo-log-likelihood in nats, estimated from one
         unit i of each example, drawn at random: V log(1 + exp(F(v) - F(v with v_i flipped))).
@@ -255,7 +257,7 @@ class RBM(nn.Module):
         a = self.input_h(v)
         soft = F.softplus(a).sum(-1)
         total = v.new_zeros(len(v))
-        for i, flip in enumerate((1 - 2 * v).T):  # (B,), what is added to v_i
+        for i, flip in enumerate((1 - 2 * v).T):  # (B,), added to v_i
             flipped = F.softplus(torch.addr(a, flip, self.W[i])).sum(-1)
             total -= F.softplus(flip * self.b[i] + flipped - soft)  # log(1 + exp(F(v) - F(flipped)))
         return total
@@ -272,7 +274,7 @@ class RBM(nn.Module):
 
 
 class _Contrast(torch.autograd.Function):
-    """<E>_data - <E>_model + ½ weight_decay ‖W‖², whose gradient with respect to W, b, c is set to `RBM.gradient`'s."""
+    """<E>_data - <E>_model + ½ weight_decay ‖W‖², with the gradient of `RBM.gradient` with respect to W, b, c."""
 
     @staticmethod
     def forward(ctx: Any, rbm: RBM, data: Phase, model: Phase, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -288,6 +290,6 @@ class _Contrast(torch.autograd.Function):
         gradient = rbm.gradient(data, model)
         if decay := rbm.config.weight_decay:
             gradient[0].add_(rbm.W.detach(), alpha=decay)
-        if not scale.is_cpu or scale != 1:  # to read it from a GPU would wait for it
+        if not scale.is_cpu or scale != 1:  # reading the value from a GPU would synchronise
             return None, None, None, *(scale * each for each in gradient)
         return None, None, None, *gradient

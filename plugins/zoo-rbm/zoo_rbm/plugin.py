@@ -1,4 +1,4 @@
-"""The hooks of the RBM: what the zoo calls, in terms of `model` and `likelihood`."""
+"""The hooks of the RBM."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ DIAGNOSED = 1000  # examples of each split: seconds at MNIST's size
 
 
 class RBMOptions(zoo.Config):
-    """How an RBM is sampled, one Gibbs chain for each sample, and how log Z is annealed where it is not enumerated."""
+    """Sampling settings (one Gibbs chain per sample), and annealing settings for log Z where it is not enumerated."""
 
     steps: Annotated[int, Field(gt=0, description="Gibbs steps of each chain")] = 1000
     start: Annotated[
         Literal["bias", "uniform"],
-        Field(description="v drawn with all hidden units off (bias), or with fair coins for them (uniform)"),
+        Field(description="hidden units at the start of a chain: all off (bias), or fair coin flips (uniform)"),
     ] = "bias"
     temperatures: Annotated[int, Field(gt=0, description="temperatures of annealed importance sampling")] = 1000
-    ais_chains: Annotated[int, Field(gt=1, description="chains of annealed importance sampling, each way")] = 100
-    burn_in: Annotated[
-        int, Field(ge=0, description="Gibbs steps from the examples to where reverse annealing starts")
-    ] = 1000
+    ais_chains: Annotated[int, Field(gt=1, description="chains of annealed importance sampling per direction")] = 100
+    burn_in: Annotated[int, Field(ge=0, description="Gibbs steps from the examples before reverse annealing")] = 1000
 
 
 class RBMPlugin:
-    """Bits or real values over binary hidden units, trained by contrastive divergence."""
+    """Visible bits or real values with binary hidden units, trained by contrastive divergence."""
 
     card = zoo.Card(
         name="rbm",
-        summary="restricted Boltzmann machine, trained by (persistent) contrastive divergence, sampled by Gibbs chains",
+        summary="restricted Boltzmann machine: a distribution over visible and hidden units, sampled with Gibbs chains",
         paper="doi:10.1162/089976602760128018",
         config=RBMConfig,
         options=RBMOptions,
@@ -47,7 +45,7 @@ class RBMPlugin:
         ),
         sensitivity={"hidden": (128, 512), "k": (1, 5), "sample.steps": (1, 10, 100, 1000, 10_000)},
         expected_failures={
-            "gradients-are-those-of-the-loss": "contrastive divergence estimates another gradient, the likelihood's",
+            "gradients-are-those-of-the-loss": "contrastive divergence estimates the gradient of the likelihood",
         },
     )
 

@@ -1,1 +1,1 @@
-"""The variational autoencoder for zoo: the ELBO, its weighted and importance-weighted forms, and a sampler."""
+"""The variational autoencoder for zoo, trained by the ELBO or its weighted and importance-weighted forms."""

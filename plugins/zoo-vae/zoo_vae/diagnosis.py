@@ -1,10 +1,10 @@
-"""What goes wrong in a VAE unseen: codes that the decoder has learned to do without, and overfitting.
+"""Diagnosis of a VAE: posterior collapse, inactive latent dimensions and overfitting.
 
-A latent dimension j is active if its code says something about x: Var_x(E_q[z_j|x]) > 0.01, the rule of Burda et al.
-(2016), arXiv:1509.00519, section 5.2. With no active dimension the posterior has collapsed: q(z|x) is the same for
-every x. A few inactive dimensions are usual, and a sign that latent_dim is larger than the data need.
+A latent dimension j is active if its code carries information about x: Var_x(E_q[z_j|x]) > 0.01, the rule of Burda et
+al. (2016), arXiv:1509.00519, section 5.2. With no active dimension the posterior has collapsed: q(z|x) is the same for
+every x. A few inactive dimensions are usual, and indicate that latent_dim is larger than the data need.
 
-The ELBO is the one with β = 1 under p(z) = N(0, I), whatever the model was trained with.
+The ELBO has β = 1 and p(z) = N(0, I), independent of the training objective.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from torch import Generator, Tensor
 
 from zoo_vae.model import VAE, kl_to_standard_normal
 
-_EXAMPLES = 2_000  # the first ones of each split: so the cost does not grow with the data
+_EXAMPLES = 2_000  # the first of each split, so that the cost does not grow with the data
 _BLOCK = 200
 _ACTIVE = 0.01
 
 
 @torch.no_grad()
 def diagnose(model: VAE, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float | str | list[float]]:
-    """The figures by name, in nats where they are of the ELBO or the KL; means over at most 2,000 examples of a split.
+    """Return the figures by name, ELBO and KL in nats; means over at most 2,000 examples of a split.
 
     Args:
         model: the trained VAE.
-        train, valid: examples as training shows them, shape (N, *shape). All but the first figure are of `valid`.
-        generator: where the ELBO's one draw of z for each example comes from.
+        train, valid: examples in the form used in training, shape (N, *shape). All but the first figure are of `valid`.
+        generator: the source of one draw of z per example, for the ELBO.
     """
     seen, unseen = train[:_EXAMPLES].split(_BLOCK), valid[:_EXAMPLES].split(_BLOCK)
     mu, sigma_q = map(torch.cat, zip(*map(model.posterior, unseen), strict=True))

@@ -11,7 +11,8 @@
 
 Encoder and decoder are multilayer perceptrons, or convolutions for images: `networks.py`.
 
-All are in nats and per example, shape (B,); the mean over the batch is taken in `objective` alone, which with k = 1 is
+All terms are in nats and per example, shape (B,); only `objective` takes the mean over the batch. With
+k = 1, `objective` maximises
 
     mean_B E_q[log p(x|z)] − β Σ_j max(λ, mean_B KL_j),   KL_j = KL(q(z_j|x) ‖ p(z_j)), λ the free bits, in nats.
 
@@ -35,17 +36,17 @@ from torch import Generator, Tensor, nn
 import zoo
 from zoo_vae.networks import convolutions, feature_maps, perceptrons
 
-# The smallest standard deviations, so that no density grows without bound: of q(z|x), where p(z) has 1, and of p(x|z),
-# where real data are standardised and grey values lie in [0, 1].
+# The smallest standard deviations, so that densities stay bounded: of q(z|x), where p(z) has 1, and of p(x|z), where
+# real data are standardised and grayscale values lie in [0, 1].
 _SIGMA_Q_MIN = 1e-4
 _SIGMA_MIN = 1e-2
 
-# Values of the widest layer that the streamed bound holds at once: 2 MiB in single precision, which caches hold.
+# Values of the widest layer in memory at once in the bound: 2 MiB in single precision, which fit in caches.
 _BLOCK = 2**19
 
 
 class VAEConfig(zoo.Config):
-    """What a VAE is built from. The defaults were chosen on the validation split of the digits."""
+    """The settings of a VAE. The defaults were chosen on the validation split of the digits."""
 
     network: Annotated[
         Literal["mlp", "conv"],
@@ -74,11 +75,13 @@ class VAEConfig(zoo.Config):
         float, Field(ge=0, le=1, description="share of the budget over which the KL's weight rises from 0 to β")
     ] = 0.0
     free_bits: Annotated[
-        float, Field(ge=0, description="λ, nats per latent dimension whose KL costs no more than λ (batch mean)")
+        float,
+        Field(ge=0, description="λ, the minimum that the KL of each latent dimension counts, in nats (batch mean)"),
     ] = 0.0
     k: Annotated[int, Field(gt=0, description="draws of z in the importance-weighted objective; 1 is the ELBO")] = 1
     resample: Annotated[
-        bool, Field(description="k above 1: derive through one of the k draws, chosen by its weight, not through all")
+        bool,
+        Field(description="k > 1: take the gradient through one of the k draws, chosen by its weight, instead of all"),
     ] = False
 
     @model_validator(mode="after")
@@ -109,8 +112,8 @@ class VAE(nn.Module):
 
     Raises:
         zoo.Unsupported: for a Bernoulli likelihood of real data.
-        zoo.ConfigError: if `network` is conv and the examples are no images, or have nothing left to halve for the last
-            of the `channels`.
+        zoo.ConfigError: if `network` is conv and the examples are not images, or are reduced to 1×1 before the last of
+            the `channels`.
     """
 
     def __init__(self, config: VAEConfig, data: zoo.DataSpec) -> None:
@@ -177,8 +180,8 @@ class VAE(nn.Module):
     def objective(self, x: Tensor, beta: float, generator: Generator) -> dict[str, Tensor]:
         """Minus the objective for the batch x (B, *shape), and its parts: scalars, in nats.
 
-        `kl` is Σ_j mean_B KL_j, in closed form; `nll` is −log p(x|z), its mean over the batch and the k draws of z, or
-        over the draws that were chosen.
+        `kl` is Σ_j mean_B KL_j, in closed form; `nll` is the mean of −log p(x|z) over the batch and the k draws of z,
+        or over the chosen draws with `resample`.
         """
         k = self.config.k
         mu, sigma_q = self.posterior(x)
@@ -249,12 +252,12 @@ class VAE(nn.Module):
     ) -> Tensor:
         """log 1/k Σ_i p(x|z_i) p(z_i) / q(z_i|x), z_i ~ q(z|x), with k draws for each x; float64, shape (N,).
 
-        Its expectation is L_k(x) ≤ log p(x). Examples and draws go through in blocks, under a running logsumexp.
+        Its expectation is L_k(x) ≤ log p(x). Examples and draws are processed in blocks, with a running logsumexp.
 
         Args:
-            x: examples as the likelihood has them, bits or real values, shape (N, *shape).
-            k: draws of z for each example.
-            generator: where the draws come from.
+            x: examples in the domain of the likelihood, bits or real values, shape (N, *shape).
+            k: draws of z per example.
+            generator: the source of the draws.
             log_prior: log p(z) of codes (B, D), float64, shape (B,).
         """
         rows = max(1, _BLOCK // self.widest)

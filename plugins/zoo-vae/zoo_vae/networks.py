@@ -1,8 +1,8 @@
-"""The VAE's networks: the encoder of q(z|x), and the decoder o(z) with its last layer apart, the output.
+"""The VAE's networks: the encoder of q(z|x), and the decoder o(z), whose last layer is separate (the output).
 
-Multilayer perceptrons, or for images chains of 3×3 convolutions of stride 2, and transposed ones in the decoder. A
-convolution takes a map (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉), its transposed one back to exactly (C, H, W), any H and W.
-Each layer adds a bias with an entry for each value of its map, as an affine layer does.
+They are multilayer perceptrons, or for images chains of 3×3 convolutions of stride 2, transposed in the decoder. A
+convolution maps (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉), its transpose back to exactly (C, H, W), for any H and W. Each layer
+adds a bias with one entry for each value of its map, as an affine layer does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TransposedConvolution(nn.Module):
 
     def __init__(self, above: Map, below: Map) -> None:
         super().__init__()
-        # Sides H and H − 1 have the same ⌈H/2⌉ for an even H; the padding of 1 says that H is meant.
+        # Sides H and H − 1 have the same ⌈H/2⌉ for an even H; the padding of 1 selects H.
         _, H, W = below
         padding = (1 - H % 2, 1 - W % 2)
         self.W_star = nn.ConvTranspose2d(above[0], below[0], 3, stride=2, padding=1, output_padding=padding, bias=False)
@@ -53,7 +53,7 @@ Networks = tuple[nn.Sequential, nn.Sequential, nn.Linear | TransposedConvolution
 
 
 def perceptrons(widths: tuple[int, ...], latent_dim: int, activation: str) -> Networks:
-    """Affine layers from `widths[0]` values through the other widths to μ and σ_q's raw values, and back from z to o.
+    """Return affine layers from `widths[0]` values through the other widths to μ and raw σ_q, and from z back to o.
 
     Encoder (B, V) -> (B, 2 D); output after decoder (…, D) -> (…, V).
     """
@@ -63,7 +63,7 @@ def perceptrons(widths: tuple[int, ...], latent_dim: int, activation: str) -> Ne
 
 
 def convolutions(maps: tuple[Map, ...], latent_dim: int, activation: str) -> Networks:
-    """Convolutions from the image `maps[0]` through the other maps, an affine layer to the code, and all of it back.
+    """Return convolutions from the image `maps[0]` through the other maps and an affine layer to the code, and back.
 
     Encoder (B, V) -> (B, 2 D); output after decoder (B, D) -> (B, C, H, W).
     """
@@ -80,10 +80,10 @@ def convolutions(maps: tuple[Map, ...], latent_dim: int, activation: str) -> Net
 
 
 def feature_maps(shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[Map, ...]:
-    """The shapes (C, H, W) of an image and of what each convolution makes of it.
+    """Return the shapes (C, H, W) of an image and of the output of each convolution.
 
     Raises:
-        zoo.ConfigError: if `shape` is no image's, or if a convolution would have a 1×1 map to halve.
+        zoo.ConfigError: if `shape` is not the shape of an image, or if a convolution would have to halve a 1×1 map.
     """
     if not (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))):
         raise zoo.ConfigError(
@@ -96,15 +96,15 @@ def feature_maps(shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[Map
         _, H, W = maps[-1]
         if H == W == 1:
             raise zoo.ConfigError(
-                f"channels must list at most {len(maps) - 1} convolutions for images of {height}×{width}, which are "
-                f"1×1 after so many of stride 2, got {len(channels)}."
+                f"channels must list at most {len(maps) - 1} convolutions for images of {height}×{width}, which "
+                f"reduce them to 1×1, got {len(channels)}."
             )
         maps.append((above, (H + 1) // 2, (W + 1) // 2))
     return tuple(maps)
 
 
 def _layers(widths: tuple[int, ...], activation: str) -> list[nn.Module]:
-    """An affine map and the activation from each width to the next; one width makes no layer."""
+    """Return an affine map and the activation from each width to the next; no layers for a single width."""
     layers: list[nn.Module] = []
     for below, above in pairwise(widths):
         layers += [nn.Linear(below, above), _ACTIVATIONS[activation]()]

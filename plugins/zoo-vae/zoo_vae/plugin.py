@@ -1,4 +1,4 @@
-"""The VAE's hooks."""
+"""The hooks of the VAE."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from zoo_vae.model import VAE, VAEConfig, draw, log_standard_normal
 
 
 class VAEOptions(zoo.Config):
-    """What a VAE's likelihood can be asked with, without retraining."""
+    """Likelihood settings of a VAE, used without retraining."""
 
-    k: Annotated[int, Field(gt=0, description="draws of z for each example in the bound on log p(x)")] = 500
+    k: Annotated[int, Field(gt=0, description="draws of z per example in the bound on log p(x)")] = 500
 
 
 def _trains_on(config: zoo.Config) -> Literal["grey", "bits"]:
-    """Bits for a likelihood of bits, grey values for a density of grey values."""
+    """Return "bits" for a likelihood of bits, "grey" for a density of grayscale values."""
     assert isinstance(config, VAEConfig)
     return "grey" if config.likelihood == "gaussian" else "bits"
 
@@ -29,7 +29,7 @@ class VAEPlugin:
 
     card = zoo.Card(
         name="vae",
-        summary="variational autoencoder: a decoder with a distribution over its codes, trained by the ELBO or L_k",
+        summary="variational autoencoder: an autoencoder trained together with a distribution over its codes",
         config=VAEConfig,
         options=VAEOptions,
         trains_on=_trains_on,
@@ -42,17 +42,17 @@ class VAEPlugin:
 
     @zoo.hookimpl
     def build(self, config: VAEConfig, data: zoo.DataSpec) -> VAE:
-        """Return a `VAE` with the likelihood that the config and the data's support ask for."""
+        """Return a `VAE` with the likelihood given by the config and the support of the data."""
         return VAE(config, data)
 
     @zoo.hookimpl
     def initialise(self, model: VAE, train: Tensor) -> None:
-        """Start p(x|z) at the mean of the training split."""
+        """Set p(x|z) to the mean of the training split."""
         model.initialise(train)
 
     @zoo.hookimpl
     def loss(self, model: VAE, x: Tensor, generator: Generator, step: zoo.Step) -> dict[str, Tensor]:
-        """Return minus the objective of a batch; the KL's weight rises in training only, and is β in evaluation."""
+        """Return minus the objective of a batch; the weight of the KL warms up in training, and is β in evaluation."""
         beta, warmup = model.config.beta, model.config.warmup
         if model.training and step.progress < warmup:
             beta *= step.progress / warmup
@@ -88,7 +88,7 @@ class VAEPlugin:
     def diagnose(
         self, model: VAE, train: Tensor, valid: Tensor, generator: Generator
     ) -> dict[str, float | str | list[float]]:
-        """Return the ELBO of both splits, the KL of each latent dimension, and how many of them are active."""
+        """Return the ELBO of both splits, the KL of each latent dimension, and the number of active dimensions."""
         return diagnose(model, train, valid, generator)
 
     @zoo.hookimpl
@@ -98,11 +98,11 @@ class VAEPlugin:
         """Return the importance-weighted lower bound on log p(x), under N(0, I) or the attached latent density."""
         if model.gaussian and not model.real:
             raise zoo.Unsupported(
-                "likelihoods of data in [0, 1] are those of bits, and a Gaussian likelihood gives a density of grey "
-                "values instead; use likelihood=bernoulli"
+                "likelihoods of data in [0, 1] are those of bits, and a Gaussian likelihood gives a density of "
+                "grayscale values; use likelihood=bernoulli"
             )
         log_prior = log_standard_normal if prior is None else prior.log_prob
         nats = model.importance_weighted_bound(x, options.k, generator, log_prior)
-        # Each example has draws of its own, so the noise of the method is part of the spread over the examples;
-        # stderr is for an error that all of them share, and there is none.
+        # Draws are independent across examples, so the noise of the method is part of the spread over the examples;
+        # stderr is for an error shared by all examples, which this bound does not have.
         return (zoo.LogProb(nats, "lower", method=f"importance-weighted bound, k = {options.k}"),)

@@ -1,4 +1,4 @@
-"""Two small plugins that are right, and copies that are subtly wrong, each with the check that must catch it."""
+"""Two small correct plugins, and subtly wrong copies, each with the check that must catch it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import zoo
 
 
 class CoinsConfig(zoo.Config):
-    """It has one setting."""
+    """The settings of coins."""
 
     smoothing: Annotated[float, Field(gt=0, description="pseudo-count of each value of a bit")] = 1.0
 
 
 class Coins(nn.Module):
-    """Means and standard deviations of independent values, each of shape (*data.shape); bits need the means alone."""
+    """Means and standard deviations of independent values, each of shape (*data.shape); bits use only the means."""
 
     def __init__(self, data: zoo.DataSpec) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ MUTANTS: list[tuple[type, str]] = []
 
 
 def caught_by(check: str):
-    """A class that this check must catch."""
+    """Register a class that this check must catch."""
 
     def register(cls: type) -> type:
         MUTANTS.append((cls, check))
@@ -219,7 +219,7 @@ class ASummaryOfTwoLines(CoinsPlugin):
 
 
 class BareConfig(zoo.Config):
-    """Its setting says nothing."""
+    """A config whose setting has no description."""
 
     smoothing: float = 1.0
 

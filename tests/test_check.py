@@ -4,10 +4,12 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import torch
 from click.testing import CliRunner
+from pydantic import Field
 
 import zoo
 from tests import mutants
@@ -71,12 +73,12 @@ def test_a_failure_that_is_declared_is_expected_and_keeps_its_reason():
 
     outcome = only(Declared, "nothing-is-printed").run()
     assert outcome.status == "expected"
-    assert outcome.reason.startswith("it likes to talk (on bits of 2×4: hooks must print nothing, got 'fitting")
+    assert outcome.reason.startswith("it likes to talk (on bits of 2×4: hooks must not print or warn, got 'fitting")
 
 
 def test_a_declared_failure_that_passes_is_a_failure():
     outcome = only(mutants.AnExpectedFailureThatPasses, "nothing-is-printed").run()
-    assert outcome.reason == "declared to fail (it prints), and it passes; take it out of expected_failures"
+    assert outcome.reason == "declared to fail (it prints), but it passes; remove it from expected_failures"
 
 
 def test_a_verdict_counts_what_ran_and_lists_the_rest():
@@ -97,10 +99,43 @@ def test_a_mark_gives_a_test_one_check_each_under_its_name():
     assert len({parameter.id for parameter in parameters}) == len(parameters)
 
 
+class TemperatureOptions(zoo.Config):
+    temperature: Annotated[float, Field(gt=0, description="of the samples")] = 1.0
+
+
+def test_options_reach_every_sample_of_the_checks():
+    seen = []
+
+    class Observed(mutants.TinyVAEPlugin):
+        card = dataclasses.replace(mutants.TinyVAEPlugin.card, options=TemperatureOptions)
+
+        @zoo.hookimpl
+        def sample(self, model, n, generator, options):
+            seen.append(options.temperature)
+            return super().sample(model, n, generator)
+
+    names = {"samples-have-the-shape-of-the-data", "other-shapes-work", "a-loaded-model-gives-the-same"}
+    for options, temperature in ((None, 1.0), ({"temperature": 2.0}, 2.0)):
+        seen.clear()
+        for check in checks(Observed, options=options):
+            if check.name in names:
+                assert check.run().status == "passed"
+        assert set(seen) == {temperature}
+    parameters = checks_of(Observed, options={"temperature": 2.0}).mark.args[1]
+    case = parameters[0].values[0].subject.cases[0]
+    assert case.untrained.options == case.trained.options == {"temperature": 2.0}
+
+
+def test_wrong_options_of_the_checks_name_the_key():
+    outcome = next(check for check in checks(CoinsPlugin, options={"speed": 1}) if check.group == "shapes").run()
+    assert outcome.status == "failed"
+    assert "no key 'speed'" in outcome.reason
+
+
 def test_a_check_as_a_test_fails_skips_and_expects_as_pytest_does():
-    with pytest.raises(Failure, match=r"No hook prints, or warns: .*\n.*got 'fitting"):
+    with pytest.raises(Failure, match=r"Hooks do not print or warn: .*\n.*got 'fitting"):
         only(mutants.Prints, "nothing-is-printed").test()
-    with pytest.raises(pytest.skip.Exception, match="it has no hook 'loss'"):
+    with pytest.raises(pytest.skip.Exception, match="it does not implement the hook 'loss'"):
         only(CoinsPlugin, "every-parameter-is-trained").test()
 
     class Declared(mutants.Prints):
@@ -150,7 +185,7 @@ def test_reconstructions_that_are_exact_before_the_training_need_not_improve():
 
     outcome = only(Identity, "training-improves-reconstructions").run()
     assert outcome.status == "inapplicable"
-    assert outcome.reason == "its reconstructions are exact before the training, too"
+    assert outcome.reason == "its reconstructions are already exact before training"
 
 
 def test_what_a_loss_keeps_in_a_buffer_is_gone_on_with():
@@ -174,7 +209,7 @@ def test_what_a_loss_keeps_in_a_buffer_is_gone_on_with():
 def test_a_fit_of_its_own_is_not_gone_on_with():
     outcome = only(CoinsPlugin, "a-stopped-training-goes-on").run()
     assert outcome.status == "inapplicable"
-    assert outcome.reason == "it has its own fit, which starts again at its first step"
+    assert outcome.reason == "it has its own fit, which cannot be resumed"
 
 
 def test_what_a_check_meets_is_put_back(monkeypatch):
@@ -239,7 +274,7 @@ def test_what_a_plugin_keeps_outside_the_module_is_missed_in_a_fresh_process(dis
     assert only("coins", "a-loaded-model-gives-the-same").run().status == "passed"
     outcome = only("coins", "a-fresh-process-gives-the-same").run()
     assert outcome.status == "failed"
-    assert "must give the same sample; what it learned must be in parameters and buffers" in outcome.reason
+    assert "must give the same sample; everything that it learned must be in parameters and buffers" in outcome.reason
 
 
 def test_a_distribution_must_name_the_core_with_an_upper_end(distribution):

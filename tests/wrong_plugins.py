@@ -1,6 +1,6 @@
-"""Every way in which a plugin is wrong that docs/errors.md shows: what breaks the good one, and what is then said.
+"""The wrong plugins of docs/errors.md: the lines that break a correct plugin, and the resulting message.
 
-Each case is a real throw-away distribution, a copy of `independent_pixels.py` with a few lines after it.
+Each case is a real temporary distribution, a copy of `independent_pixels.py` with a few lines appended.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ _HOOK = "The hook '{}' of 'coins' (zoo-coins 1.0) {}."
 
 @dataclass(frozen=True)
 class Wrong:
-    """A wrong plugin, or a wrong use of one.
+    """A wrong plugin, or a wrong use of a plugin.
 
-    Lines that break it, the message, the command that meets it (`train`, `sample`, `encode`), and who is to be trained.
+    Attributes:
+        situation: the case in a few words.
+        then: the lines that break the plugin.
+        message: the expected message.
+        settings: further settings of the distribution.
+        command: the command that fails (`train`, `sample`, `encode`).
+        code: its exit code.
+        contestant: the contestant to train.
     """
 
     situation: str
@@ -32,7 +39,7 @@ class Wrong:
 
     @property
     def more(self) -> list[str]:
-        """Further words of the command."""
+        """Further arguments of the command."""
         return ["-n", "4"] if self.command == "sample" else []
 
 
@@ -41,13 +48,13 @@ def _broken(situation: str, then: str, reason: str, **settings: Any) -> Wrong:
 
 
 def _hook(situation: str, body: str, reason: str) -> Wrong:
-    """A method in the place of the good one."""
+    """Replace one method of the correct plugin."""
     indented = body.replace("\n", "\n    ")
     return _broken(situation, f"class Broken(IndependentPixels):\n    {indented}", reason, target="Broken")
 
 
 def _answer(situation: str, hook: str, body: str, reason: str, code: int = 3) -> Wrong:
-    """A hook that loads, and answers or behaves as it may not."""
+    """Replace one hook by one that loads, but returns a wrong value or has a side effect."""
     arguments = {"sample": "self, model, n, generator", "encode": "self, model, x"}[hook]
     then = f"class Broken(IndependentPixels):\n    @zoo.hookimpl\n    def {hook}({arguments}):\n        {body}"
     return Wrong(situation, then, _HOOK.format(hook, reason), {"target": "Broken"}, hook, code)

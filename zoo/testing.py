@@ -1,7 +1,7 @@
-"""The conformance kit: claims that every model plugin has to keep, each examined on tiny data made in place.
+"""The conformance kit: checks that every model plugin must pass, run on tiny synthetic data.
 
-A check looks at what a plugin's card and hooks declare, and never at its name. In a plugin's own tests, one mark gives
-one test per check; `zoo check NAME` prints the same as one verdict:
+A check depends on the plugin's card and hooks, never on its name. In a plugin's own tests, one mark gives one test per
+check; `zoo check NAME` runs the same checks and prints a verdict:
 
     import zoo.testing
 
@@ -9,9 +9,9 @@ one test per check; `zoo check NAME` prints the same as one verdict:
     def test_vae_keeps_the_contract(check):
         check.test()
 
-A plugin that cannot keep a claim says so in its card, with a reason, and the claim is then expected to fail:
+A plugin that cannot satisfy a claim declares this in its card, with a reason; the check is then expected to fail:
 
-    zoo.Card(…, expected_failures={"gradients-are-those-of-the-loss": "contrastive divergence follows an estimate"})
+    zoo.Card(…, expected_failures={"gradients-are-those-of-the-loss": "contrastive divergence uses an estimate"})
 """
 
 from zoo.conformance.check import Check, Outcome, checks, checks_of

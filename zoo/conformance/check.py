@@ -1,9 +1,10 @@
-"""A check: a claim about one plugin, and an outcome that hides nothing."""
+"""Checks: claims applied to one plugin, and their outcomes."""
 
 from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,12 +27,12 @@ class Outcome:
     """The outcome of a check.
 
     Attributes:
-        check, group, claim: name, group and claim of the check.
+        check, group, claim: name and group of the check, and the claim as a sentence.
         status: `passed`; `failed`; `expected`, a failure that the plugin declares; `skipped`, because something is
             missing on this machine; `inapplicable`, because the claim does not concern such a plugin.
-        reason: why the check did not pass; for a passed check, the data that it was skipped on.
+        reason: why the check did not pass; for a passed check, the data sets that it left out, with the reasons.
         seconds: duration.
-        traceback: of an exception other than `Failure`.
+        traceback: traceback of an exception other than `Failure`.
     """
 
     check: str
@@ -45,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """A claim about one plugin; its models are trained once and shared with the plugin's other checks."""
+    """A claim applied to one plugin; trained models are shared with the plugin's other checks."""
 
     claim: Claim
     subject: Subject
@@ -57,16 +58,16 @@ class Check:
 
     @property
     def group(self) -> str:
-        """The group of claims that it belongs to."""
+        """The claim's group: "shapes"."""
         return self.claim.group
 
     def run(self) -> Outcome:
-        """Examine the plugin; what it raises becomes the outcome.
+        """Run the check and return its outcome; exceptions of the plugin become failures.
 
-        Of a plugin that cannot be loaded, the check of its contract fails, and the others are skipped.
+        If the plugin cannot be loaded, the check of its contract fails and all others are skipped.
 
         Raises:
-            ConfigError: if there is no plugin of that name.
+            ConfigError: if no plugin with that name is installed.
         """
         start = time.monotonic()
         ended: tuple[Status, str, str]
@@ -82,7 +83,7 @@ class Check:
         return Outcome(self.name, self.group, self.claim.text, status, reason, time.monotonic() - start, text)
 
     def _examine(self) -> tuple[Status, str, str]:
-        """Status, reason and traceback; the process is afterwards as it was before."""
+        """Return status, reason and traceback; process settings and random states are restored afterwards."""
         try:
             with kept(), single_thread(), scoped_randomness(0):
                 return "passed", "; ".join(self.claim.examine(self.subject)), ""
@@ -96,7 +97,7 @@ class Check:
             return "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
 
     def test(self) -> None:
-        """Run as a pytest test: a skip is a skip, an expected failure an xfail, a failure raises `Failure`."""
+        """Run as a pytest test: a skipped check skips, an expected failure xfails, a failure raises `Failure`."""
         import pytest
 
         outcome = self.run()
@@ -109,27 +110,36 @@ class Check:
 
 
 def _as_expected(expected: str, status: Status, reason: str, text: str) -> tuple[Status, str, str]:
-    """How a check ended that the plugin declares to fail, for the reason `expected`."""
+    """Return the outcome of a check that the plugin declares as an expected failure, with the declared reason."""
     if status == "failed":
         return "expected", f"{expected} ({reason})", text
     if status == "passed":
-        return "failed", f"declared to fail ({expected}), and it passes; take it out of expected_failures", ""
+        return "failed", f"declared to fail ({expected}), but it passes; remove it from expected_failures", ""
     return status, reason, text
 
 
-def checks(plugin: str | Plugin | object, registry: PluginRegistry | None = None) -> list[Check]:
-    """Every check of a model plugin; the plugin is loaded when the first one runs.
+def checks(
+    plugin: str | Plugin | object, registry: PluginRegistry | None = None, *, options: Mapping[str, Any] | None = None
+) -> list[Check]:
+    """Return all checks of a model plugin; the plugin is loaded when the first check runs.
 
     Args:
         plugin: a name (`vae`, `zoo-vae/vae`), or a plugin object or its class that is not installed.
         registry: where names are looked up; None creates one without extensions.
+        options: sampling options of the checks, where the card's defaults are slow.
     """
-    subject = Subject(plugin, PluginRegistry(extensions=False) if registry is None else registry)
+    subject = Subject(plugin, PluginRegistry(extensions=False) if registry is None else registry, options)
     return [Check(claim, subject) for claim in claims()]
 
 
-def checks_of(plugin: str | object) -> Any:
-    """A pytest mark that calls a test with each check of a plugin, as `check`."""
+def checks_of(plugin: str | object, *, options: Mapping[str, Any] | None = None) -> Any:
+    """Return a pytest mark that parametrizes a test over the checks of a plugin, as `check`.
+
+    Args:
+        plugin: a name, or a plugin object or its class that is not installed.
+        options: sampling options of the checks, where the card's defaults are slow. `zoo check` uses the defaults.
+    """
     import pytest
 
-    return pytest.mark.parametrize("check", [pytest.param(each, id=each.name) for each in checks(plugin)])
+    found = checks(plugin, options=options)
+    return pytest.mark.parametrize("check", [pytest.param(each, id=each.name) for each in found])

@@ -1,8 +1,8 @@
-"""A claim: what every plugin of a kind has to keep, with the function that examines it.
+"""Claims: requirements that plugins must meet, each with the function that tests it.
 
-Each module of claims registers its functions with `plugin_claim` (examined once) or `case_claim` (examined on each data
-set that the plugin is for). The function's name, with hyphens, is the claim's, and the first paragraph of its docstring
-says it.
+Each module of claims registers its functions with `plugin_claim` (tested once per plugin) or `case_claim` (tested on
+each data set that the plugin supports). The claim's name is the function's name with hyphens; its text is the first
+paragraph of the function's docstring.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from zoo.conformance.subject import Case, Subject
 from zoo.errors import Unsupported
 
-#: the modules of claims, in the order in which they are examined
+#: the modules of claims, in the order in which they are tested
 GROUPS = (
     "static",
     "shapes",
@@ -31,27 +31,28 @@ GROUPS = (
 )
 
 
-class Failure(AssertionError):  # noqa: N818  (as pytest says it)
-    """What must hold, and what came instead."""
+class Failure(AssertionError):  # noqa: N818  (pytest's term)
+    """Raised by a claim that does not hold, with the requirement and the value found."""
 
 
-class DoesNotApply(Exception):  # noqa: N818  (no fault)
-    """Raised by a claim that says nothing about this plugin, with what the plugin declares."""
+class DoesNotApply(Exception):  # noqa: N818  (not an error)
+    """Raised by a claim that does not concern this plugin, with the reason."""
 
 
-class Skip(Exception):  # noqa: N818  (no fault)
-    """Raised by a claim that cannot be examined here, with what is missing."""
+class Skip(Exception):  # noqa: N818  (not an error)
+    """Raised by a claim that cannot be tested on this machine, with what is missing."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A function that examines a plugin.
+    """A requirement, and the function that tests it.
 
     Attributes:
-        name: the function's, with hyphens.
+        name: the function's name, with hyphens.
         group: the module that defines it.
-        text: the claim in a sentence.
-        examine: raises `Failure`, `DoesNotApply` or `Skip`; returns the data sets that it was left out on.
+        text: the claim as a sentence.
+        examine: tests a plugin. Raises `Failure`, `DoesNotApply` or `Skip`; returns the data sets that were left out,
+            with the reasons.
     """
 
     name: str
@@ -64,7 +65,7 @@ _CLAIMS: dict[str, Claim] = {}
 
 
 def plugin_claim(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
-    """Register a function that examines a plugin once."""
+    """Register a function that tests a plugin once."""
 
     def examine(subject: Subject) -> list[str]:
         function(subject)
@@ -77,11 +78,11 @@ def plugin_claim(function: Callable[[Subject], None]) -> Callable[[Subject], Non
 def case_claim(
     *hooks: str, supports: tuple[str, ...] = ("bits", "unit", "real")
 ) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
-    """Register a function that examines a plugin on each data set that it is for.
+    """Register a function that tests a plugin on each data set that it supports.
 
     Args:
-        *hooks: what a plugin must have for the claim to say anything about it.
-        supports: of the data sets that the claim is about.
+        *hooks: the hooks that a plugin must implement for the claim to apply.
+        supports: the supports of the data sets that the claim is about.
     """
 
     def register(function: Callable[[Case], None]) -> Callable[[Case], None]:
@@ -100,13 +101,13 @@ def _register(function: Callable[..., None], examine: Callable[[Subject], list[s
 def _examine_cases(
     function: Callable[[Case], None], subject: Subject, hooks: tuple[str, ...], supports: tuple[str, ...]
 ) -> list[str]:
-    """Examine every case; the reasons for which some were left out, while one at least was not."""
+    """Test each case; return why cases were left out, if at least one was not."""
     for hook in hooks:
         if not subject.plugin.implements(hook):
-            raise DoesNotApply(f"it has no hook {hook!r}")
+            raise DoesNotApply(f"it does not implement the hook {hook!r}")
     cases = [case for case in subject.cases if case.data.spec.support in supports]
     if not cases:
-        raise DoesNotApply(f"it is for no data of {' or '.join(supports)}")
+        raise DoesNotApply(f"it does not support data of type {' or '.join(supports)}")
     left_out: dict[str, list[str]] = {}
     kind: type[Exception] = DoesNotApply
     for case in cases:
@@ -123,7 +124,7 @@ def _examine_cases(
 
 
 def claims() -> list[Claim]:
-    """Every claim, in the order of the groups."""
+    """Return all claims, in the order of the groups."""
     for group in GROUPS:
         importlib.import_module(f"zoo.conformance.{group}")
     return sorted(_CLAIMS.values(), key=lambda claim: GROUPS.index(claim.group))

@@ -1,4 +1,4 @@
-"""Claims about codes: `sample` decodes what `sample_codes` draws, and `log_prob_codes` is the log-density of that."""
+"""Claims about codes: `sample` decodes the draws of `sample_codes`, and `log_prob_codes` is their log-density."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ERRORS = 5  # standard errors
 
 @case_claim("sample_codes")
 def sample_decodes_the_codes_of_sample_codes(case: Case) -> None:
-    """Samples, and decoded draws of `sample_codes`, have the same moments of order 1 and 2, within 5 errors."""
+    """Samples and decoded draws of `sample_codes` have the same first and second moments, within 5 standard errors."""
     real = case.data.spec.support == "real"
     z = case.trained.sample_codes(SAMPLES, seed=1)
     decoded, sampled = case.trained.decode(z, seed=2 if real else None), case.samples
@@ -24,15 +24,15 @@ def sample_decodes_the_codes_of_sample_codes(case: Case) -> None:
     error = ((first.var(0) + second.var(0)) / SAMPLES).sqrt()
     gap = (first.mean(0) - second.mean(0)).abs() - ERRORS * error
     if gap.max() > 1e-3:
-        raise Failure("sample must decode codes as sample_codes draws them; the moments of both differ")
+        raise Failure("sample must decode codes that are drawn as in sample_codes; the moments of the two differ")
 
 
 @case_claim("log_prob_codes", "sample_codes")
 def codes_follow_their_log_prob(case: Case) -> None:
-    """`sample_codes` leaves `log_prob_codes` in detailed balance.
+    """Draws of `sample_codes` satisfy detailed balance under `log_prob_codes`.
 
-    For z ~ p, a symmetric proposal z' and a = min(1, p(z')/p(z)), E[(g(z') − g(z)) a] = 0 for every g; g is Σ z_j² of
-    real codes, and Σ z_j of bits.
+    For z ~ p, a symmetric proposal z' and a = min(1, p(z')/p(z)), E[(g(z') − g(z)) a] = 0 for every g; here g is
+    Σ z_j² for real codes and Σ z_j for bits.
     """
     z = case.trained.sample_codes(SAMPLES, seed=4)
     proposal = _proposal(z, case.plugin.card.latent)
@@ -41,19 +41,19 @@ def codes_follow_their_log_prob(case: Case) -> None:
     mean, error = change.mean().item(), change.std().item() / SAMPLES**0.5
     if abs(mean) > ERRORS * error + 1e-9:
         raise Failure(
-            f"sample_codes must draw from what log_prob_codes is the log-density of; out of balance by {mean:.4f} ± "
-            f"{error:.4f}"
+            f"sample_codes must draw from the density that log_prob_codes computes; detailed balance is violated by "
+            f"{mean:.4f} ± {error:.4f}"
         )
 
 
 def _moments(x: Tensor) -> Tensor:
-    """x_i and all x_i x_j of each example, shape (N, V + V²)."""
+    """Return x_i and all x_i x_j of each example, shape (N, V + V²)."""
     flat = x.flatten(1).double()
     return torch.cat([flat, (flat.unsqueeze(1) * flat.unsqueeze(2)).flatten(1)], dim=1)
 
 
 def _proposal(z: Tensor, latent: str | None) -> Tensor:
-    """z plus normal noise for real codes; z with one bit flipped for bits."""
+    """Return z plus normal noise for real codes, z with one bit flipped for bits."""
     draws = generator(0, "proposal")
     if latent == "real":
         noise = torch.randn(z.shape, generator=draws, dtype=z.dtype)
@@ -62,7 +62,7 @@ def _proposal(z: Tensor, latent: str | None) -> Tensor:
         place = torch.randint(z[0].numel(), (len(z), 1), generator=draws)
         flat = z.flatten(1)
         return flat.scatter(1, place, 1 - flat.gather(1, place)).reshape(z.shape)
-    raise DoesNotApply("no symmetric proposal is known for such codes")
+    raise DoesNotApply("the check has no symmetric proposal for such codes")
 
 
 def _summary(z: Tensor, case: Case) -> Tensor:

@@ -1,4 +1,4 @@
-"""Claims about randomness: every draw comes from where it should, and from nowhere else."""
+"""Claims about randomness: hooks draw from the generator that they are given, and from no other source."""
 
 from __future__ import annotations
 
@@ -21,52 +21,57 @@ from zoo.training.meter import Meter, Step
 
 @case_claim()
 def the_same_generator_gives_the_same(case: Case) -> None:
-    """Samples, drawn codes and likelihoods of one seed are the same on every call, bit for bit."""
+    """Samples, drawn codes and likelihoods with the same seed are bit-identical on every call."""
     for hook, call in draws_of(case).items():
         try:
             first, second = call(0), call(0)
         except Unsupported:
             continue
         if not torch.equal(first, second):
-            raise Failure(f"{hook} must be the same for the same generator, got a difference of {_gap(first, second)}")
+            raise Failure(
+                f"{hook} must give the same for the same generator, got a difference of {_gap(first, second)}"
+            )
 
 
 @case_claim()
 def another_generator_gives_other_samples(case: Case) -> None:
-    """Samples that are draws, and those of a model with a code, differ from seed to seed."""
+    """Samples that are draws, and samples of a model with a code, differ from seed to seed."""
     card = case.plugin.card
     if card.samples == "means" and card.latent is None and case.data.spec.support != "real":
         raise DoesNotApply("its samples are means and it has no code: they may be the same for every seed")
     if torch.equal(case.trained.sample(16, seed=0), case.trained.sample(16, seed=1)):
-        raise Failure("sample must draw from the generator that it is given; two seeds gave the same samples")
+        raise Failure("sample must draw from the given generator; two seeds gave the same samples")
 
 
 @case_claim()
 def samples_of_one_call_differ(case: Case) -> None:
-    """Of 64 samples that are draws, or decoded draws of a code, not all are the same."""
+    """64 samples that are draws, or decoded draws of a code, are not all the same."""
     card = case.plugin.card
     if card.samples == "means" and card.latent is None and case.data.spec.support != "real":
         raise DoesNotApply("its samples are means and it has no code: they may all be the same")
     x = case.trained.sample(64, seed=0)
     if (x == x[0]).all():
-        raise Failure("sample must draw n times, got n copies of one sample")
+        raise Failure("sample must return n separate draws, got n copies of one sample")
 
 
 @case_claim()
 def the_same_seed_gives_the_same_weights(case: Case) -> None:
-    """Two trainings from one seed end with the same weights, bit for bit."""
+    """Two trainings with the same seed end with bit-identical weights."""
     first, second = (_state(case.train(0, FEW)) for _ in range(2))
     for name, value in first.items():
         if not torch.equal(value, second[name]):
-            raise Failure(f"{name} must be the same after two trainings from one seed; gap {_gap(value, second[name])}")
+            gap = _gap(value, second[name])
+            raise Failure(f"{name} must be the same after two trainings with the same seed, got a difference of {gap}")
 
 
 @case_claim("loss")
 def another_seed_gives_other_weights(case: Case) -> None:
-    """Two trainings from different seeds end with different weights."""
+    """Two trainings with different seeds end with different weights."""
     first, second = (_state(case.train(seed, FEW)) for seed in (0, 1))
     if all(torch.equal(value, second[name]) for name, value in first.items()):
-        raise Failure("two seeds must give different weights, or intervals over seeds say nothing; got equal ones")
+        raise Failure(
+            "two seeds must give different weights, so that intervals over seeds have a meaning; got equal weights"
+        )
 
 
 @case_claim()
@@ -81,12 +86,12 @@ def no_hook_reseeds(case: Case) -> None:
                 after.append(random_states())
         names = [name for name in after[0] if after[0][name] == after[1][name]]
         if names:
-            raise Failure(f"{hook} must not set the seed of {', '.join(names)}; after it, all seeds are the same")
+            raise Failure(f"{hook} must not set the seed of {', '.join(names)}; draw from the given generator")
 
 
 @case_claim()
 def no_hook_draws_from_the_global_state(case: Case) -> None:
-    """`sample`, `encode`, `decode`, `log_prob` and `sample_codes` leave the states of torch, numpy and random alone."""
+    """The hooks of a trained model do not draw from the global random states of torch, numpy and random."""
     for call in draws_of(case).values():
         before = random_states()
         try:
@@ -94,11 +99,11 @@ def no_hook_draws_from_the_global_state(case: Case) -> None:
         except Unsupported:
             continue
         if random_states() != before:
-            raise Failure("a hook drew from the global random state; draw from the generator that it is given")
+            raise Failure("hooks must draw from the given generator, but one drew from the global random state")
 
 
 def draws_of(case: Case, model: Model | None = None) -> dict[str, Callable[[int], Tensor]]:
-    """Every hook of a model, by default the case's trained one, that may draw, as a function of the seed."""
+    """Return the hooks that may draw, as functions of the seed; the model defaults to the case's trained model."""
     model, x = model or case.trained, case.data.train[:16]
     calls: dict[str, Callable[[int], Tensor]] = {
         "sample": lambda seed: model.sample(16, seed=seed),
@@ -115,7 +120,7 @@ def draws_of(case: Case, model: Model | None = None) -> dict[str, Callable[[int]
 
 
 def random_states() -> dict[str, Any]:
-    """The global states of torch, numpy and random, as values that can be compared."""
+    """Return the global states of torch, numpy and random, as values that can be compared."""
     name, words, *rest = np.random.get_state()
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
@@ -125,7 +130,7 @@ def random_states() -> dict[str, Any]:
 
 
 def _training_hooks(case: Case, module: torch.nn.Module) -> dict[str, Callable[[], Any]]:
-    """Those that run in a training, each as it is called there."""
+    """Return the hooks that run during training, each called as in training."""
     hooks, train = case.plugin.hooks, case.data.standardise(case.data.train)
     calls: dict[str, Callable[[], Any]] = {"build": lambda: hooks.build(config=case.config, data=case.data.spec)}
     if case.plugin.implements("initialise"):
@@ -139,7 +144,7 @@ def _training_hooks(case: Case, module: torch.nn.Module) -> dict[str, Callable[[
 
 
 def fit(case: Case, module: torch.nn.Module) -> None:
-    """Call `fit` as the core does, without the core's scope around the random state."""
+    """Call `fit` as the core does, but without scoping the global random state."""
     train, valid = (case.data.standardise(x) for x in (case.data.train, case.data.valid))
     budget = Meter(TrainingBudget(FEW, "steps"), FEW)
     case.plugin.hooks.fit(model=module, train=train, valid=valid, generator=generator(0, "fit"), budget=budget)

@@ -21,7 +21,7 @@ from zoo.models.model import Model
 
 @case_claim()
 def another_device_gives_the_same(case: Case) -> None:
-    """On a GPU, or where there is none on an emulated one, a model trains, and its hooks answer as on the processor."""
+    """A model trains on a GPU (emulated if the machine has none), and its hooks give the same results as on the CPU."""
     real = torch.cuda.is_available()
     there = contextlib.nullcontext() if real else EmulatedDevice()
     wanted = _answers(case, case.trained)
@@ -30,18 +30,18 @@ def another_device_gives_the_same(case: Case) -> None:
             case.train(0, FEW, device=PLACE)
             moved = replace(case.trained, module=copy.deepcopy(case.trained.module).to(PLACE))
             found = _answers(case, moved)
-        except (PluginError, RuntimeError, TypeError) as error:  # torch's, of tensors that are not together
-            raise Failure(f"a model must train and answer where it was moved: {error}") from error
+        except (PluginError, RuntimeError, TypeError) as error:  # torch's errors for tensors on different devices
+            raise Failure(f"a model must train and run on the device that it was moved to: {error}") from error
     for hook, value in wanted.items():
         if real and hook not in ("encode", "decode"):
-            continue  # a GPU draws other numbers
+            continue  # a GPU draws different numbers
         gap = (found[hook] - value).abs().max().item()
         if gap > 1e-2 * (1 + value.abs().max().item()):
-            raise Failure(f"{hook} must give the same on {PLACE} and on the CPU, got a difference of {gap:g}")
+            raise Failure(f"{hook} must give the same result on {PLACE} and on the CPU, got a difference of {gap:g}")
 
 
 def _answers(case: Case, model: Model) -> dict[str, Tensor]:
-    """What the hooks say, by their names; the draws are of one seed."""
+    """Return the hooks' results by name, all drawn with the same seed."""
     x = case.data.train[:8]
     calls: dict[str, Callable[[], Tensor]] = {"encode": lambda: model.encode(x), "decode": lambda: model.reconstruct(x)}
     calls |= {f"a draw of {hook}": partial(call, 0) for hook, call in draws_of(case, model).items()}

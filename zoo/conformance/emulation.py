@@ -1,7 +1,7 @@
 """An emulated CUDA device, for testing device placement on CPU-only machines.
 
-Inside `EmulatedDevice` a tensor that is created on `cuda:0` or moved there is marked, as is what is computed from it.
-An operation on tensors of both devices raises, as in CUDA, and so do a draw from the other device's generator and a
+Inside `EmulatedDevice` a tensor that is created on `cuda:0` or moved there is marked, and so are tensors computed from
+it. An operation on tensors of both devices raises, as in CUDA, and so do a draw from the other device's generator and a
 conversion to NumPy. The arithmetic is the CPU's, so that results are bit-identical. Reads that would make the host wait
 are counted.
 """
@@ -24,7 +24,7 @@ from zoo.runtime.devices import CPU
 
 PLACE = torch.device("cuda", 0)
 _READS = {"item", "tolist", "cpu", "nonzero", "unique", "equal", "__bool__", "__int__", "__float__", "__index__"}
-_ACROSS = {"_foreach_copy_", "_has_compatible_shallow_copy_type"}  # what may be given tensors of both places
+_ACROSS = {"_foreach_copy_", "_has_compatible_shallow_copy_type"}  # functions that accept tensors on both devices
 _ATTRIBUTES = {"device": PLACE, "is_cpu": False, "is_cuda": True}
 
 
@@ -35,7 +35,7 @@ class _Generator(torch.Generator):
 
 
 def _make_generator(device: Any) -> torch.Generator:
-    """Stand in for `torch.Generator(device)`."""
+    """Replace `torch.Generator(device)`."""
     return _Generator() if torch.device(device) == PLACE else torch.Generator(device)
 
 
@@ -43,7 +43,7 @@ class EmulatedDevice(TorchFunctionMode):
     """A context in which `cuda:0` can be used.
 
     Attributes:
-        reads: how often the host read a value of the device so far.
+        reads: number of times that the host has read a value from the device.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class EmulatedDevice(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
-        given = args[:1] if name == "__deepcopy__" else (args, kwargs)  # beside it, the copies so far
+        given = args[:1] if name == "__deepcopy__" else (args, kwargs)  # the second argument holds earlier copies
         tensors = [each for each in tree_leaves(given) if isinstance(each, Tensor)]
         there = [each for each in tensors if self._holds(each)]
         if name == "__get__" and there and func.__self__.__name__ in _ATTRIBUTES:
@@ -88,8 +88,8 @@ class EmulatedDevice(TorchFunctionMode):
         if name == "numpy" and there:
             raise TypeError("can't convert cuda:0 device type tensor to numpy")
         self.reads += name in _READS and bool(there)
-        device, args, kwargs = _on_the_processor(name, args, dict(kwargs or {}))
-        if name in ("copy_", "__set__"):  # the first stays where it is, unless its data become the second's
+        device, args, kwargs = _on_the_cpu(name, args, dict(kwargs or {}))
+        if name in ("copy_", "__set__"):  # the target keeps its device, unless its data are replaced
             goes = self._holds(args[name == "__set__" and func.__self__.__name__ == "data"])
         elif device is not None:
             goes = device == PLACE
@@ -99,7 +99,7 @@ class EmulatedDevice(TorchFunctionMode):
                 raise RuntimeError(f"{name}: expected all tensors to be on the same device, got cuda:0 and cpu")
         generator = kwargs.get("generator")
         if generator is not None and isinstance(generator, _Generator) != goes:
-            raise RuntimeError(f"{name}: the generator is on {generator.device}, and the draws are not")
+            raise RuntimeError(f"{name}: the generator is on {generator.device}, but the drawn tensor is not")
         if name == "backward":
             return self._differentiate(args[0], kwargs.get("gradient"), bool(kwargs.get("retain_graph")))
         result = func(*args, **kwargs)
@@ -111,10 +111,10 @@ class EmulatedDevice(TorchFunctionMode):
         return result
 
     def _differentiate(self, loss: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
-        """`loss.backward()`, in which derivatives that are written in Python see the device, too."""
+        """Run `loss.backward()` such that derivatives written in Python also see the emulated device."""
         seed = torch.ones_like(loss) if gradient is None else gradient
         self._mark(seed, self._holds(loss))
-        super().__enter__()  # type: ignore[no-untyped-call]  # torch leaves it for what it calls
+        super().__enter__()  # type: ignore[no-untyped-call]  # torch disables the mode inside backward
         try:
             _engine_run_backward(
                 (loss,), (seed,), retain_graph, False, (), allow_unreachable=True, accumulate_grad=True
@@ -132,7 +132,7 @@ class EmulatedDevice(TorchFunctionMode):
             self._there.pop(id(tensor), None)
 
 
-def _on_the_processor(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.device | None, Any, Any]:
+def _on_the_cpu(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.device | None, Any, Any]:
     """Return the device that a call asks for, and the same call for the CPU."""
     device = kwargs.pop("device", None)
     if name == "cpu":

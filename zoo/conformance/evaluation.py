@@ -1,4 +1,4 @@
-"""Claims about a model in use: what it answers for one example depends on that example, and asking changes nothing."""
+"""Claims about trained models: results for an example do not depend on the batch; calls do not change the model."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from zoo.errors import Unsupported
 from zoo.runtime.randomness import generator
 from zoo.training.meter import Step
 
-TOLERANCE = 1e-4  # of values near 1 in single precision, whose sums run in another order for another batch size
+TOLERANCE = 1e-4  # for values near 1 in float32, where the order of summation depends on the batch size
 
 
 @case_claim()
 def codes_do_not_depend_on_the_batch(case: Case) -> None:
-    """The code and the reconstruction of an example are the same alone and among others."""
+    """The code and the reconstruction of an example do not depend on the other examples in the batch."""
     x = case.data.train[:8]
     for what, function in (("encode", case.trained.encode), ("decode", case.trained.reconstruct)):
         together, alone = function(x), torch.cat([function(each) for each in x.split(1)])
-        _must_be_close(together, alone, f"{what} must answer for each example by itself")
+        _must_be_close(together, alone, f"{what} must treat each example separately")
 
 
 @case_claim("log_prob")
 def likelihoods_do_not_depend_on_the_batch(case: Case) -> None:
-    """An exact likelihood of an example is the same alone and among others."""
+    """An exact likelihood of an example does not depend on the other examples in the batch."""
     x = case.bits[:8]
     together, alone = exact(case, x), torch.cat([exact(case, each) for each in x.split(1)])
-    _must_be_close(together, alone, "an exact log_prob must answer for each example by itself")
+    _must_be_close(together, alone, "an exact log_prob must treat each example separately")
 
 
 @case_claim()
 def using_a_model_leaves_it_as_it_is(case: Case) -> None:
-    """`sample`, `encode`, `decode`, `log_prob` and `sample_codes` change no weight, no buffer and no training mode."""
+    """`sample`, `encode`, `decode`, `log_prob` and `sample_codes` do not change weights, buffers or training mode."""
     module = case.trained.module
     before = _everything(module)
     for hook, call in draws_of(case).items():
@@ -48,7 +48,7 @@ def using_a_model_leaves_it_as_it_is(case: Case) -> None:
 
 @case_claim("loss")
 def a_loss_in_evaluation_leaves_the_model_as_it_is(case: Case) -> None:
-    """In evaluation mode, `loss` changes no weight, no buffer and no training mode: early stopping calls it there."""
+    """In evaluation mode, used for early stopping, `loss` does not change weights, buffers or training mode."""
     module = case.train(0, FEW).module.eval()
     before = _everything(module)
     with torch.no_grad():
@@ -57,13 +57,13 @@ def a_loss_in_evaluation_leaves_the_model_as_it_is(case: Case) -> None:
 
 
 def exact(case: Case, x: Tensor, seed: int = 0) -> Tensor:
-    """The exact log p(x) in nats, shape (N,); raises `DoesNotApply` for a model that has none."""
-    kind_of(case.trained.log_prob(case.bits[:1]), "exact")  # a bound for every x would take long
+    """Return the exact log p(x) in nats, shape (N,); raises `DoesNotApply` if the model has only bounds."""
+    kind_of(case.trained.log_prob(case.bits[:1]), "exact")  # fails early, because bounds for all x are slow
     return kind_of(case.trained.log_prob(x, seed=seed), "exact").nats
 
 
 def kind_of(bounds: tuple[LogProb, ...], kind: str) -> LogProb:
-    """The answer of this kind; raises `DoesNotApply` where there is none."""
+    """Return the likelihood of this kind; raises `DoesNotApply` if the model does not give one."""
     for bound in bounds:
         if bound.kind == kind:
             return bound
@@ -71,22 +71,22 @@ def kind_of(bounds: tuple[LogProb, ...], kind: str) -> LogProb:
 
 
 def _everything(module: nn.Module) -> dict[str, Tensor]:
-    """Copies of all parameters and buffers, those that are not saved included."""
+    """Return copies of all parameters and buffers, including buffers that are not saved."""
     return {name: value.detach().clone() for name, value in [*module.named_parameters(), *module.named_buffers()]}
 
 
 def _must_be_unchanged(module: nn.Module, before: dict[str, Tensor], hook: str) -> None:
     after = _everything(module)
     if after.keys() != before.keys():
-        raise Failure(f"{hook} must leave the model as it is, and changed which tensors it has")
+        raise Failure(f"{hook} must not change the model, but it added or removed tensors")
     changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
     if changed:
-        raise Failure(f"{hook} must leave the model as it is, and changed {', '.join(changed)}")
+        raise Failure(f"{hook} must not change the model, but it changed {', '.join(changed)}")
     if any(part.training for part in module.modules()):
-        raise Failure(f"{hook} must leave the model in evaluation mode, and put it into training mode")
+        raise Failure(f"{hook} must leave the model in evaluation mode, but it switched to training mode")
 
 
 def _must_be_close(found: Tensor, wanted: Tensor, rule: str) -> None:
     gap = (found - wanted).abs().max().item()
     if gap > TOLERANCE * (1 + wanted.abs().max().item()):
-        raise Failure(f"{rule}, got a difference of {gap:g} between a batch of {len(found)} and single ones")
+        raise Failure(f"{rule}, got a difference of {gap:g} between a batch of {len(found)} and batches of 1")

@@ -1,6 +1,6 @@
-"""Claims about gradients: what autograd says of `loss` is what differences of its value say.
+"""Claims about gradients: autograd of `loss` agrees with finite differences.
 
-Everything is computed in double precision, with the default dtype set to it, so that differences have digits to spare.
+Everything is computed in double precision, which is also the default dtype meanwhile, so that differences are accurate.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from zoo.conformance.subject import Case
 from zoo.runtime.randomness import generator, scoped_randomness
 from zoo.training.meter import Step
 
-WIDTH = 1e-7  # ε, small enough to meet hardly a kink of a rectifier
-TOLERANCE = 1e-2  # relative; a wrong gradient is wrong by more
-NOISE = 1e-6  # of a difference, for a loss of about 1
+WIDTH = 1e-7  # ε, small enough to rarely cross a kink of a rectifier
+TOLERANCE = 1e-2  # relative; the error of a wrong gradient is larger
+NOISE = 1e-6  # absolute error of a finite difference, for a loss of about 1
 
 
 @case_claim("loss")
 def gradients_are_those_of_the_loss(case: Case) -> None:
-    """For each parameter tensor and a random direction u, (L(θ + εu) − L(θ − εu))/2ε is the gradient along u."""
+    """The gradient of each parameter along a random direction u equals (L(θ + εu) − L(θ − εu))/2ε."""
     with _double():
         module = _in_double(case)
         loss, gradients = _differentiated(case, copy.deepcopy(module))
@@ -39,13 +39,13 @@ def gradients_are_those_of_the_loss(case: Case) -> None:
 
 @case_claim("loss")
 def every_parameter_is_trained(case: Case) -> None:
-    """The loss depends on every parameter that asks for a gradient; what is not trained is a buffer."""
+    """The loss depends on every parameter that requires a gradient; tensors that are not trained are buffers."""
     module = case.build().train()
     losses = case.plugin.hooks.loss(model=module, x=case.shown, generator=generator(0, "loss"), step=_step())
     losses["loss"].backward()
     idle = [name for name, parameter in module.named_parameters() if parameter.requires_grad and parameter.grad is None]
     if idle:
-        raise Failure(f"the loss must depend on every parameter, and does not on {', '.join(idle)}")
+        raise Failure(f"the loss must depend on every parameter, but it does not depend on {', '.join(idle)}")
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def _double() -> Iterator[None]:
 
 
 def _in_double(case: Case) -> nn.Module:
-    """A module built and initialised in double precision; skips one that fixes another."""
+    """Return a module built and initialized in double precision; skip if its loss requires another precision."""
     try:
         module = case.build().double().train()
         _loss(case, copy.deepcopy(module))
@@ -69,7 +69,7 @@ def _in_double(case: Case) -> nn.Module:
 
 
 def _loss(case: Case, module: nn.Module) -> Tensor:
-    """The loss of the training split, with the same draws on every call; it may move the module's buffers."""
+    """Return the loss on the training split, with the same draws on every call; it may change the module's buffers."""
     draws, x = generator(0, "loss"), case.shown.double()
     with scoped_randomness(0):
         losses = case.plugin.hooks.loss(model=module, x=x, generator=draws, step=_step())
@@ -78,7 +78,7 @@ def _loss(case: Case, module: nn.Module) -> Tensor:
 
 
 def _differentiated(case: Case, module: nn.Module) -> tuple[float, dict[str, Tensor]]:
-    """The loss and its gradients by name, zeros where it does not depend on a parameter."""
+    """Return the loss and its gradients by name; zeros for parameters on which it does not depend."""
     loss = _loss(case, module)
     parameters = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
@@ -87,7 +87,7 @@ def _differentiated(case: Case, module: nn.Module) -> tuple[float, dict[str, Ten
 
 
 def _moved(module: nn.Module, name: str, change: Tensor) -> nn.Module:
-    """A copy of the module with one parameter moved."""
+    """Return a copy of the module with one parameter moved."""
     twin = copy.deepcopy(module)
     with torch.no_grad():
         twin.get_parameter(name).add_(change)
@@ -95,5 +95,5 @@ def _moved(module: nn.Module, name: str, change: Tensor) -> nn.Module:
 
 
 def _step() -> Step:
-    """Half-way through a training, where no warm-up hides a term."""
+    """Return a step half-way through the training, after any warm-up of loss terms."""
     return Step(index=100, epoch=1, progress=0.5)

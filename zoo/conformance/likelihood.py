@@ -1,7 +1,8 @@
-"""Claims about `log_prob`: a value is a value, and a bound is on its side.
+"""Claims about `log_prob`: exact values are normalised, bounds are on the correct side, and samples agree with both.
 
-The pixels are few enough for all 2^V patterns, and the columns for a grid, so that Σ_x p(x) = 1 can be asked of exact
-values, Σ_x exp(lower bound) ≤ 1 and Σ_x exp(upper bound) ≥ 1 of bounds, and samples counted against both.
+The data have few enough pixels to enumerate all 2^V patterns, and few enough columns to integrate over a grid. Exact
+values must satisfy Σ_x p(x) = 1, bounds Σ_x exp(lower bound) ≤ 1 and Σ_x exp(upper bound) ≥ 1, and the frequencies of
+samples must agree with both.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.randomness import bernoulli, generator
 
-DRAWS = 3  # seeds with which a bound, which holds in expectation only, is asked for
-EXACT = 2e-3  # by which a sum of exact probabilities may miss 1
-SLACK = 0.03  # by which a sum of bounds may be on the other side
-REACH = 5.0  # of the grid over standardised columns
-COARSE, FINE = 0.5, 0.1  # its steps: for bounds, which cost more, and for exact values
+DRAWS = 3  # seeds for computing a bound, which holds only in expectation
+EXACT = 2e-3  # largest deviation from 1 of a sum of exact probabilities
+SLACK = 0.03  # largest deviation of a sum of bounds to the wrong side of 1
+REACH = 5.0  # half the width of the grid over standardised columns
+COARSE, FINE = 0.5, 0.1  # steps of the grid: for bounds, which cost more, and for exact values
 
 
 @case_claim("log_prob")
 def an_exact_likelihood_sums_to_one(case: Case) -> None:
-    """Probabilities of all patterns of bits sum to 1, and a density over a grid of two columns integrates to 1."""
+    """The probabilities of all patterns of bits sum to 1; a density over two columns integrates to 1 on a grid."""
     total, error = _summed(case, torch.exp)
     if abs(total - 1) > EXACT + 5 * error:
         raise Failure(f"exact probabilities must sum to 1, got {total:.4f} ± {error:.4f}")
@@ -40,7 +41,7 @@ def an_exact_likelihood_sums_to_one(case: Case) -> None:
 
 @case_claim("log_prob")
 def an_exact_likelihood_does_not_depend_on_draws(case: Case) -> None:
-    """A value that is called exact is the same for every generator."""
+    """A likelihood that is declared exact is the same for every generator."""
     first, second = (exact(case, case.bits[:32], seed) for seed in (0, 1))
     gap = (first - second).abs().max().item()
     if gap > 1e-4:
@@ -49,15 +50,15 @@ def an_exact_likelihood_does_not_depend_on_draws(case: Case) -> None:
 
 @case_claim("log_prob")
 def a_bound_is_on_its_side(case: Case) -> None:
-    """exp of a lower bound sums to 1 at most over all x, and exp of an upper bound to 1 at least."""
+    """Over all x, exp of a lower bound sums to at most 1, and exp of an upper bound to at least 1."""
     _must_be_on_its_side(case.trained, case)
 
 
 @case_claim("log_prob")
 def a_bound_under_a_latent_density_is_on_its_side(case: Case) -> None:
-    """The same where a latent density is attached, of which the likelihood then is that of decoded draws."""
+    """With a latent density attached, bounds are on their side, too, and describe samples decoded from that density."""
     if not case.plugin.names("log_prob", "prior"):
-        raise DoesNotApply("its log_prob does not name `prior`, so it has no likelihood under a latent density")
+        raise DoesNotApply("its log_prob does not take `prior`, so it has no likelihood under a latent density")
     for name in case.registry.names("zoo.densities"):
         density = case.registry.plugin(name, "zoo.densities")
         if case.plugin.card.latent in density.card.accepts:
@@ -66,24 +67,24 @@ def a_bound_under_a_latent_density_is_on_its_side(case: Case) -> None:
             if case.data.spec.support != "real":
                 _must_occur(model, case, model.sample(SAMPLES, seed=0))
             return
-    raise DoesNotApply(f"no installed latent density accepts codes of {case.plugin.card.latent}")
+    raise DoesNotApply(f"no installed latent density accepts codes of type {case.plugin.card.latent}")
 
 
 @case_claim("log_prob")
 def a_bracket_is_in_order(case: Case) -> None:
-    """Where there are a lower and an upper bound, the mean of the lower one is not above that of the upper one."""
+    """The mean of the lower bound is not above the mean of the upper bound, if the model gives both."""
     bounds = case.trained.log_prob(case.bits)
     lower, upper = kind_of(bounds, "lower"), kind_of(bounds, "upper")
     gap = (lower.nats.mean() - upper.nats.mean()).item()
     if gap > 4 * (lower.stderr + upper.stderr) + 1e-3:
-        raise Failure(f"the lower bound must not be above the upper one, got {gap:g} nats above on average")
+        raise Failure(f"the lower bound must not be above the upper bound, but it is {gap:g} nats above it on average")
 
 
 @case_claim("log_prob", supports=("bits", "unit"))
 def samples_occur_as_often_as_the_likelihood_says(case: Case) -> None:
-    """Of bits drawn from samples, no pattern is rarer than a lower bound, or more frequent than an upper one, allows.
+    """In bits drawn from samples, each pattern is as frequent as a lower bound requires and an upper bound allows.
 
-    With f the frequencies in n draws, T = Σ_x max(0, p(x) − f(x)) has a mean of ½ Σ_x √(p(x)(1 − p(x))/n) at most, and
+    With f the frequencies in n draws, T = Σ_x max(0, p(x) − f(x)) has a mean of at most ½ Σ_x √(p(x)(1 − p(x))/n), and
     by McDiarmid's inequality exceeds it by √(10/n) with a probability below e^−20.
     """
     _must_occur(case.trained, case, case.samples)
@@ -100,16 +101,16 @@ def samples_are_as_likely_as_they_should_be(case: Case) -> None:
     error = (found.var().item() / SAMPLES + spread**2) ** 0.5
     if abs(found.mean().item() - wanted) > 5 * error + 1e-2:
         raise Failure(
-            f"samples must have a mean log p of {wanted:.3f} nats, that of the model itself, got {found.mean():.3f} ± "
-            f"{error:.3f}"
+            f"samples must have a mean log p of {wanted:.3f} nats, like the model's distribution, "
+            f"got {found.mean():.3f} ± {error:.3f}"
         )
 
 
 def _rounds(case: Case, step: float, rounds: int) -> Iterator[tuple[Tensor, float]]:
-    """All patterns of bits, with 1; or rounds of grids over two columns in their units, with the area of a cell.
+    """Yield all patterns of bits with weight 1, or grids over two columns in their units with the area of a cell.
 
-    On a grid, x is drawn uniformly from each cell: a peak that is narrower than a cell then makes sums over the grid
-    differ from round to round, and is never overlooked.
+    On a grid, x is drawn uniformly from each cell, so that a peak narrower than a cell makes the sums over the grid
+    differ from round to round instead of being overlooked in all of them.
     """
     if case.data.spec.support != "real":
         for _ in range(min(rounds, DRAWS)):
@@ -124,24 +125,24 @@ def _rounds(case: Case, step: float, rounds: int) -> Iterator[tuple[Tensor, floa
 
 
 def _summed(case: Case, f: Callable[[Tensor], Tensor]) -> tuple[float, float]:
-    """Σ_x f(log p(x)) over all patterns, or its integral over two columns, with its standard error."""
+    """Return Σ_x f(log p(x)) over all patterns, or the integral over two columns, and its standard error."""
     return _mean(f(exact(case, x).double()).sum().item() * cell for x, cell in _rounds(case, FINE, 8))
 
 
 def _mean(values: Iterable[float]) -> tuple[float, float]:
-    """The mean, with its standard error."""
+    """Return the mean and its standard error."""
     found = list(values)
     return fmean(found), stdev(found) / len(found) ** 0.5
 
 
 @cache
 def _patterns(size: int) -> Tensor:
-    """Every pattern of `size` bits, the first pixel the highest bit of its place; shape (2^size, size)."""
+    """Return all patterns of `size` bits in binary order, the first pixel as highest bit; shape (2^size, size)."""
     return torch.tensor(list(product((0.0, 1.0), repeat=size)))
 
 
 def _under_narrow_codes(case: Case, density: Plugin) -> Model:
-    """The trained model under a density of codes that are narrower than its own and lie to one side."""
+    """Return the trained model with a latent density fitted to its codes after shrinking and shifting them."""
     codes = case.trained.encode(case.data.train, seed=0)
     flat = 0.5 * codes.flatten(1).double() + 1
     state = density.hooks.fit(codes=flat, generator=generator(0, "density"))
@@ -149,7 +150,7 @@ def _under_narrow_codes(case: Case, density: Plugin) -> Model:
 
 
 def _must_occur(model: Model, case: Case, samples: Tensor) -> None:
-    """Count the patterns of bits in samples of a model against each of its bounds."""
+    """Compare the frequencies of patterns in samples of a model with each of its bounds."""
     ((x, _),) = _rounds(case, COARSE, 1)
     f = _frequencies(samples)
     for bound in _cautious(model, x):
@@ -161,13 +162,13 @@ def _must_occur(model: Model, case: Case, samples: Tensor) -> None:
             if missing > allowed:
                 way = "rarer" if sign > 0 else "more frequent"
                 raise Failure(
-                    f"samples must follow the {bound.kind} likelihood; patterns are {way} by {missing:.3f} in all, of "
-                    f"{allowed:.3f} allowed"
+                    f"samples must follow the {bound.kind} likelihood; in total, patterns are {way} by {missing:.3f}, "
+                    f"and at most {allowed:.3f} is allowed"
                 )
 
 
 def _frequencies(samples: Tensor) -> Tensor:
-    """How often each pattern occurs in bits drawn from samples, shape (2^V,)."""
+    """Return the frequency of each pattern in bits drawn from samples, shape (2^V,)."""
     x = bernoulli(samples, generator(0, "bits of samples")).flatten(1)
     size = x.shape[1]
     places = (x.long() * 2 ** torch.arange(size - 1, -1, -1)).sum(1)
@@ -175,7 +176,7 @@ def _frequencies(samples: Tensor) -> Tensor:
 
 
 def _cautious(model: Model, x: Tensor) -> list[LogProb]:
-    """The model's answers; of a lower bound the lowest value of a few seeds, of an upper one the highest."""
+    """Return the model's answers over a few seeds: the lowest value of a lower bound, the highest of an upper bound."""
     runs = [model.log_prob(x, seed=seed) for seed in range(DRAWS)]
     return [
         LogProb(values.amax(0) if same[0].kind == "upper" else values.amin(0), same[0].kind, same[0].stderr)
@@ -185,7 +186,7 @@ def _cautious(model: Model, x: Tensor) -> list[LogProb]:
 
 
 def _must_be_on_its_side(model: Model, case: Case) -> None:
-    """Sum exp of each bound over all x, with other draws in every round."""
+    """Test the sum of exp of each bound over all x, with new draws in every round."""
     totals: dict[str, list[float]] = {}
     shared = 0.0
     for seed, (x, cell) in enumerate(_rounds(case, COARSE, 4)):
@@ -197,4 +198,4 @@ def _must_be_on_its_side(model: Model, case: Case) -> None:
     for kind, sign, side in (("lower", 1, "at most"), ("upper", -1, "at least")):
         total, error = _mean(totals[kind]) if kind in totals else (1.0, 0.0)
         if sign * (total - 1) > SLACK + 5 * error + 4 * shared:
-            raise Failure(f"exp of {kind} bounds must sum to 1 {side} over all x, got {total:.4f} ± {error:.4f}")
+            raise Failure(f"exp of {kind} bounds must sum to {side} 1 over all x, got {total:.4f} ± {error:.4f}")

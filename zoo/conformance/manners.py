@@ -1,7 +1,7 @@
-"""Claims about side effects: a plugin runs in the user's process and must leave nothing there but its answers.
+"""Claims about side effects: hooks do not print, write files, or change settings, the plugin object or their inputs.
 
-One life of a model (built, initialised, trained, used) is observed once per data set, and each claim looks at a part of
-what was seen.
+The life of a model (build, initialise, train, use) is observed once per data set, and each claim tests one part of the
+observations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 @dataclass
 class Observed:
-    """What a life of a model left behind: text, files that were opened for writing, and settings that changed."""
+    """Side effects observed: printed text, files opened for writing, changed settings and changed plugin attributes."""
 
     printed: str = ""
     written: list[str] = field(default_factory=list)
@@ -41,35 +41,35 @@ class Observed:
 
 @case_claim()
 def nothing_is_printed(case: Case) -> None:
-    """No hook prints, or warns: standard output belongs to results, and standard error to the core."""
+    """Hooks do not print or warn: standard output is for results, and standard error for the core."""
     if text := _observed(case).printed.strip():
-        raise Failure(f"hooks must print nothing, got {text[:200]!r}")
+        raise Failure(f"hooks must not print or warn, got {text[:200]!r}")
 
 
 @case_claim()
 def nothing_is_written(case: Case) -> None:
-    """No hook opens a file for writing: the run folder is the core's."""
+    """Hooks do not open files for writing: only the core writes to the run folder."""
     if files := _observed(case).written:
-        raise Failure(f"hooks must write no files, got {', '.join(files[:5])}")
+        raise Failure(f"hooks must not write files, got {', '.join(files[:5])}")
 
 
 @case_claim()
 def settings_of_the_process_are_kept(case: Case) -> None:
-    """Threads, default dtype, gradient mode, working folder and environment are after a hook what they were before."""
+    """Hooks do not change threads, default dtype, gradient mode, working folder or environment."""
     if changed := _observed(case).changed:
-        raise Failure(f"hooks must leave the settings of the process alone, and changed {', '.join(changed)}")
+        raise Failure(f"hooks must not change settings of the process, but they changed {', '.join(changed)}")
 
 
 @case_claim()
 def the_plugin_keeps_no_state(case: Case) -> None:
-    """The plugin object is the same after a training as before it: what is learned belongs to the module."""
+    """Training does not change the plugin object; everything that is learned is stored in the module."""
     if kept := _observed(case).kept:
-        raise Failure(f"a plugin is stateless, and this one keeps {', '.join(kept)}; put it into the module")
+        raise Failure(f"a plugin must be stateless, but this one stores {', '.join(kept)}; store it in the module")
 
 
 @case_claim()
 def what_a_model_learns_from_is_left_as_it_is(case: Case) -> None:
-    """`loss`, `initialise` and `fit` write into none of the examples that they are given."""
+    """`loss`, `initialise` and `fit` do not write into the examples that they are given."""
     hooks, module = case.plugin.hooks, case.build().train()
     train = case.data.standardise(case.data.train).clone()
     examples = {"initialise": train, "loss": case.shown.clone()}
@@ -83,17 +83,17 @@ def what_a_model_learns_from_is_left_as_it_is(case: Case) -> None:
         fit(case, module)
     for hook, x in examples.items():
         if not torch.equal(x, before[hook]):
-            raise Failure(f"{hook} must leave its examples as they are; work on a copy (x.clone())")
+            raise Failure(f"{hook} must not write into its examples; work on a copy (x.clone())")
     if not torch.equal(case.data.train, whole):
         case.data.train.copy_(whole)
-        raise Failure("fit must leave its examples as they are; work on a copy (x.clone())")
+        raise Failure("fit must not write into its examples; work on a copy (x.clone())")
 
 
 _LIVES: WeakKeyDictionary[Case, Observed] = WeakKeyDictionary()
 
 
 def _observed(case: Case) -> Observed:
-    """What a life of the model left behind, lived once."""
+    """Return the side effects of the model's life, which is run once per case."""
     if case not in _LIVES:
         seen = Observed()
         instance, before, text = dict(vars(case.plugin.instance)), settings(), io.StringIO()
@@ -114,7 +114,7 @@ def _observed(case: Case) -> Observed:
 
 
 def _live(case: Case) -> None:
-    """Build, initialise and train a model, and use it."""
+    """Build, initialise, train and use a model."""
     module = case.build().train()
     if case.plugin.implements("fit"):
         fit(case, module)
@@ -127,7 +127,7 @@ def _live(case: Case) -> None:
 
 
 class _Watch:
-    """A listener to Python's audit events, which cannot be taken away again, hence one for the process."""
+    """A listener to Python's audit events. Audit hooks cannot be removed, so there is one per process."""
 
     files: list[str] | None = None
     installed = False
@@ -145,7 +145,7 @@ _WATCH = _Watch()
 
 @contextlib.contextmanager
 def _watching(files: list[str]) -> Iterator[None]:
-    """Note every file that is opened for writing inside."""
+    """Record the files that are opened for writing inside the block."""
     if not _WATCH.installed:
         sys.addaudithook(_WATCH)
         _WATCH.installed = True

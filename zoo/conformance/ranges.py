@@ -1,4 +1,4 @@
-"""Claims about values: codes and samples are of the kind that the card declares."""
+"""Claims about values: codes and samples have the kind that the card declares."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from zoo.errors import Unsupported
 
 @case_claim()
 def codes_are_of_the_declared_kind(case: Case) -> None:
-    """Draws of a code of bits are 0 or 1 and means lie in [0, 1]; indices are whole numbers from 0."""
+    """For codes of bits, draws are 0 or 1 and means are in [0, 1]; indices are integers >= 0."""
     latent = case.plugin.card.latent
     if latent is None:
         _must_be_unsupported(case)
     means, draws = case.trained.encode(case.data.train), case.trained.encode(case.data.train, seed=0)
     if latent == "bits":
         if not _are_bits(draws):
-            raise Failure(f"latent = 'bits' needs draws of 0 or 1, got values in {_range(draws)}")
+            raise Failure(f"latent = 'bits' requires draws of 0 or 1, got values in {_range(draws)}")
         if means.min() < 0 or means.max() > 1:
-            raise Failure(f"latent = 'bits' needs means in [0, 1], got values in {_range(means)}")
+            raise Failure(f"latent = 'bits' requires means in [0, 1], got values in {_range(means)}")
     if latent == "index" and not (torch.equal(draws, draws.round()) and draws.min() >= 0):
-        raise Failure(f"latent = 'index' needs whole numbers from 0, got values in {_range(draws)}")
+        raise Failure(f"latent = 'index' requires integers >= 0, got values in {_range(draws)}")
 
 
 @case_claim(supports=("bits", "unit"))
 def samples_are_what_the_card_says(case: Case) -> None:
-    """On [0, 1] data, samples declared as draws are 0 or 1; declared as means of grey images they are not all bits."""
+    """On [0, 1] data, samples declared as draws are 0 or 1; on grayscale data, means are not all 0 or 1."""
     declared, x = case.plugin.card.samples, case.trained.sample(N, seed=0)
     if declared == "draws" and not _are_bits(x):
-        raise Failure(f"samples = 'draws' needs values of 0 or 1, got values in {_range(x)}; declare 'means'")
+        raise Failure(f"samples = 'draws' requires values of 0 or 1, got values in {_range(x)}; declare 'means'")
     if declared == "means" and case.data.spec.support == "unit" and _are_bits(x):
-        raise Failure("samples = 'means' needs the means, and all values are 0 or 1; declare 'draws'")
+        raise Failure("samples = 'means' requires means, but all values are 0 or 1; declare 'draws'")
 
 
 @case_claim()
 def extreme_examples_stay_finite(case: Case) -> None:
-    """Examples of all 0 and all 1, or far out in a table, have finite codes, reconstructions and likelihoods."""
+    """Codes, reconstructions and likelihoods are finite for examples of all 0 or all 1, and for outliers in a table."""
     x = case.data.train[:2].clone()
     spread = 0.0 if case.data.spec.support != "real" else 20 * case.data.train.std().item()
     x[0], x[1] = (0.0, 1.0) if not spread else (x.mean() - spread, x.mean() + spread)
@@ -48,13 +48,15 @@ def extreme_examples_stay_finite(case: Case) -> None:
     for call in (lambda: case.trained.reconstruct(x), lambda: case.trained.log_prob(x)):
         supported += _works(call)
     if not supported:
-        raise DoesNotApply("it has neither codes nor a likelihood")
+        raise DoesNotApply("it supports neither codes nor a likelihood")
 
 
 def _must_be_unsupported(case: Case) -> None:
-    """A model without a code says so by its `encode`."""
-    codes = case.trained.encode(case.data.train[:1])  # raises `Unsupported`, which is what must happen
-    raise Failure(f"latent = None needs an encode that raises zoo.Unsupported, got codes {tuple(codes.shape)}")
+    """Test that `encode` of a model without a code raises `Unsupported`."""
+    codes = case.trained.encode(case.data.train[:1])  # must raise `Unsupported`
+    raise Failure(
+        f"latent = None requires an encode that raises zoo.Unsupported, got codes of shape {tuple(codes.shape)}"
+    )
 
 
 def _works(call: Callable[[], object]) -> bool:

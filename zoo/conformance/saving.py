@@ -22,13 +22,13 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.threads import ENVIRONMENT
 from zoo.training.checkpoints import CheckpointPolicy, earlier_states
 
-_SECONDS = 300  # for a fresh process to import torch and answer
-_APART = 3  # steps from one checkpoint that a training is resumed from to the next
+_SECONDS = 300  # time limit of a new process, which must import torch
+_APART = 3  # steps between the checkpoints that the training is resumed from
 
 
 @case_claim()
 def a_loaded_model_gives_the_same(case: Case) -> None:
-    """Saved to a safetensors file, without pickle, and loaded: codes, samples and likelihoods are the same."""
+    """A model loaded from its safetensors file, without pickle, gives the same codes, samples and likelihoods."""
     x, bits = case.data.train[:8], case.bits[:8]
     with tempfile.TemporaryDirectory() as folder:
         loaded = load_model(case.trained.save(Path(folder)), case.registry)
@@ -37,9 +37,9 @@ def a_loaded_model_gives_the_same(case: Case) -> None:
 
 @plugin_claim
 def a_fresh_process_gives_the_same(subject: Subject) -> None:
-    """A process that has only the file loads it, and its codes, samples and likelihoods are the same, bit for bit."""
+    """A model loaded in a new process gives bit-identical codes, samples and likelihoods."""
     if not subject.plugin.distribution:
-        raise Skip("it is registered in this process, and another one does not know it")
+        raise Skip("it is registered in this process only, so another process cannot load it")
     with tempfile.TemporaryDirectory() as temporary:
         folders = [Path(temporary) / str(number) for number in range(len(subject.cases))]
         for folder, case in zip(folders, subject.cases, strict=True):
@@ -48,29 +48,29 @@ def a_fresh_process_gives_the_same(subject: Subject) -> None:
         _answer_elsewhere(folders)
         for folder, case in zip(folders, subject.cases, strict=True):
             wanted = outputs(case.trained, case.data.train[:8], case.bits[:8])
-            _must_agree(load_file(folder / "outputs"), wanted, f"on {case.name}: the model in a fresh process")
+            _must_agree(load_file(folder / "outputs"), wanted, f"on {case.name}: the model in a new process")
 
 
 @case_claim()
 def a_stopped_training_goes_on(case: Case) -> None:
-    """From a saved state, in a fresh module, a training ends with the weights of one that did not stop, bit for bit."""
+    """Training resumed from a checkpoint in a new module ends with weights bit-identical to uninterrupted training."""
     if case.plugin.implements("fit"):
-        raise DoesNotApply("it has its own fit, which starts again at its first step")
+        raise DoesNotApply("it has its own fit, which cannot be resumed")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         wanted = case.train(0, FEW, folder, CheckpointPolicy(every=0, keep=FEW)).module.state_dict()
-        for state in earlier_states(folder)[::_APART]:  # backwards: what a plugin still remembers is never of that step
-            found = _gone_on(case, folder, state)
+        for state in earlier_states(folder)[::_APART]:  # latest first: leftovers in the plugin are then wrong
+            found = _resumed(case, folder, state)
             wrong = [name for name in wanted | found if not _same(found.get(name), wanted.get(name))]
             if wrong:
                 raise Failure(
-                    f"{', '.join(wrong[:3])} must be the same after going on from {state.stem}; what a loss keeps from "
-                    "step to step must be a buffer (persistent=False leaves it out of the model's file)"
+                    f"{', '.join(wrong[:3])} must be the same after resuming from {state.stem}; what a loss keeps "
+                    "between steps must be a buffer (persistent=False keeps it out of the model's file)"
                 )
 
 
 def outputs(model: Model, x: Tensor, bits: Tensor) -> dict[str, Tensor]:
-    """What a model answers for examples x and their bits, those hooks left out that it does not support."""
+    """Return a model's results for examples x and their bits, by hook; unsupported hooks are left out."""
     calls: dict[str, Callable[[], Tensor]] = {
         "encode": lambda: model.encode(x),
         "draws of codes": lambda: model.encode(x, seed=0),
@@ -88,9 +88,9 @@ def outputs(model: Model, x: Tensor, bits: Tensor) -> dict[str, Tensor]:
 
 
 def answer(folders: list[str]) -> None:
-    """In the fresh process: load the model of each folder and write what it answers beside it."""
+    """Load the model of each folder and write its results into the folder; runs in the new process."""
     for folder in map(Path, folders):
-        # copied, since a map of a file lies anywhere in memory, and products then round otherwise
+        # copied: the alignment of a memory-mapped tensor varies, and products would round differently
         inputs = {name: value.clone() for name, value in load_file(folder / "inputs").items()}
         model = load_model(folder / "model.safetensors", PluginRegistry(extensions=False))
         save_file(outputs(model, inputs["x"], inputs["bits"]), folder / "outputs")
@@ -102,16 +102,16 @@ def _answer_elsewhere(folders: list[Path]) -> None:
     command = [sys.executable, "-c", code, *map(str, folders)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
     if done.returncode:
-        raise Failure(f"a fresh process must load the model, got\n{done.stderr.strip()}")
+        raise Failure(f"a new process must load the model, got\n{done.stderr.strip()}")
 
 
-def _gone_on(case: Case, folder: Path, state: Path) -> dict[str, Tensor]:
+def _resumed(case: Case, folder: Path, state: Path) -> dict[str, Tensor]:
     """Return the weights and saved buffers at the end of a training resumed from a checkpoint."""
     try:
         return dict(case.train(0, FEW, folder, CheckpointPolicy(keep=FEW, start=state)).module.state_dict())
     except CheckpointError as error:
         raise Failure(
-            f"a fresh module must take the state: register every buffer in build, as None if it comes later ({error})"
+            f"a new module must load the checkpoint: register all buffers in build, as None if set later ({error})"
         ) from None
 
 
@@ -121,7 +121,9 @@ def _same(found: Tensor | None, wanted: Tensor | None) -> bool:
 
 def _must_agree(found: dict[str, Tensor], wanted: dict[str, Tensor], who: str) -> None:
     if not wanted:
-        raise DoesNotApply("it supports nothing that could be compared")
+        raise DoesNotApply("it does not support any hook whose results could be compared")
     for hook, value in wanted.items():
         if hook not in found or not torch.equal(found[hook], value):
-            raise Failure(f"{who} must give the same {hook}; what it learned must be in parameters and buffers")
+            raise Failure(
+                f"{who} must give the same {hook}; everything that it learned must be in parameters and buffers"
+            )

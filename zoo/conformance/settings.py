@@ -1,4 +1,4 @@
-"""The settings of the process that a plugin works in, which it has to leave as they are."""
+"""The process settings that a plugin must not change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def settings() -> dict[str, Any]:
-    """The settings by what they are called in a message."""
+    """Return the settings by their names in messages."""
     return {
         "the number of threads": torch.get_num_threads(),
         "torch's default dtype": torch.get_default_dtype(),
@@ -23,7 +23,7 @@ def settings() -> dict[str, Any]:
 
 
 def restore(before: dict[str, Any]) -> list[str]:
-    """Put the settings back, and return which of them had changed."""
+    """Restore the settings, and return the names of those that had changed."""
     changed = [name for name, value in settings().items() if value != before[name]]
     torch.set_num_threads(before["the number of threads"])
     torch.set_default_dtype(before["torch's default dtype"])
@@ -37,7 +37,7 @@ def restore(before: dict[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Put the settings back at the end."""
+    """Restore the settings at the end of the block."""
     before = settings()
     try:
         yield

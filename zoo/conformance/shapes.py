@@ -1,7 +1,7 @@
-"""Claims about shapes: batches of 1 and more, and examples of other shapes than the usual ones.
+"""Claims about shapes: for batches of 1 and more, and for examples of various shapes.
 
-That an answer is a new, finite floating-point tensor, without a gradient and in the data's range, is
-checked by `zoo.plugins.hook_checks` on every call here.
+On every call, `zoo.plugins.hook_checks` also checks that the result is a new, finite floating-point tensor without a
+gradient and in the data's range.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SHAPES = ((1,), (5,), (4, 4), (3, 2, 2))
 
 @case_claim()
 def samples_have_the_shape_of_the_data(case: Case) -> None:
-    """`sample` returns (n, *data.shape) for n of 1 and more."""
+    """`sample` returns shape (n, *data.shape) for n of 1 and more."""
     for n in BATCHES:
         case.trained.sample(n, seed=0)
 
 
 @case_claim()
 def codes_have_one_shape(case: Case) -> None:
-    """`encode` returns (B, *latent), of one and the same latent shape for means and draws, for B of 1 and more."""
+    """`encode` returns (B, *latent), with the same latent shape for means and draws, for B of 1 and more."""
     shapes = {
         f"{kind} of {n}": case.trained.encode(case.data.train[:n], seed=seed).shape[1:]
         for n in BATCHES
@@ -42,7 +42,7 @@ def codes_have_one_shape(case: Case) -> None:
 
 @case_claim()
 def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
-    """`decode` returns (B, *data.shape) for mean codes and draws of codes; for real data with a generator too."""
+    """`decode` returns (B, *data.shape) for mean codes and draws of codes, and for real data also with a generator."""
     for n in BATCHES:
         for seed in (None, 0):
             z = case.trained.encode(case.data.train[:n], seed=seed)
@@ -53,7 +53,7 @@ def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
 
 @case_claim("sample_codes")
 def drawn_codes_have_the_shape_of_codes(case: Case) -> None:
-    """`sample_codes` returns (n, *latent), of the shape of `encode`; `decode` takes them."""
+    """`sample_codes` returns (n, *latent), with the latent shape of `encode`; `decode` accepts these codes."""
     for n in BATCHES:
         z = case.trained.sample_codes(n, seed=0)
         encoded = case.trained.encode(case.data.train[:n])
@@ -66,29 +66,29 @@ def drawn_codes_have_the_shape_of_codes(case: Case) -> None:
 
 @case_claim("log_prob")
 def a_likelihood_is_one_value_per_example(case: Case) -> None:
-    """`log_prob` returns `zoo.LogProb`s of shape (N,) for N of 1 and more."""
+    """`log_prob` returns `zoo.LogProb` values of shape (N,) for N of 1 and more."""
     for n in BATCHES:
         case.trained.log_prob(case.bits[:n])
 
 
 @case_claim("diagnose")
 def a_diagnosis_is_plain_values(case: Case) -> None:
-    """`diagnose` returns numbers, texts or lists of numbers by name, all of them finite."""
+    """`diagnose` returns finite numbers, strings or lists of finite numbers by name."""
     found = case.trained.diagnose(case.bits, case.bits)
     numbers = [each for value in found.values() for each in (value if isinstance(value, list) else [value])]
     if wrong := [each for each in numbers if not isinstance(each, str) and not math.isfinite(each)]:
-        raise Failure(f"a diagnosis must be finite, got {wrong[0]} among {', '.join(found)}")
+        raise Failure(f"all numbers of a diagnosis must be finite, got {wrong[0]} among {', '.join(found)}")
 
 
 @plugin_claim
 def other_shapes_work(subject: Subject) -> None:
-    """A model can be built for vectors, images and colours, and answers in their shapes."""
+    """A model can be built for vectors, grayscale and color images, and its results have their shapes."""
     refused, built = [], 0
     for support in sorted({case.data.spec.support for case in subject.cases}):
         for shape in SHAPES:
             spec = DataSpec(shape, support)
             try:
-                model = untrained(subject.plugin, spec)
+                model = untrained(subject.plugin, spec, subject.options)
             except Unsupported as error:
                 refused.append(f"{support} of shape {shape}: {error}")
                 continue
@@ -100,7 +100,7 @@ def other_shapes_work(subject: Subject) -> None:
 
 
 def _refusals(model: Model, x: Tensor) -> list[str]:
-    """Reconstruct and sample; why the model does not where it does not."""
+    """Reconstruct and sample; return the reasons that the model gives for not supporting them."""
     refused = []
     calls: tuple[Callable[[], Tensor], ...] = (lambda: model.reconstruct(x), lambda: model.sample(len(x), seed=0))
     for call in calls:

@@ -1,4 +1,4 @@
-"""Claims about what a plugin declares: its contract, card, settings and distribution."""
+"""Claims about a plugin's declarations: entry point, card, settings and distribution."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from zoo.plugins.verification import verify
 
 @plugin_claim
 def the_plugin_keeps_the_contract(subject: Subject) -> None:
-    """The entry point names a plugin whose card and hooks are those of `zoo.contract.hookspecs`."""
-    verify(subject.plugin.instance, "zoo.models")  # loading, which did so too, said what else is wrong
+    """The entry point names a plugin whose card and hooks follow `zoo.contract.hookspecs`."""
+    verify(subject.plugin.instance, "zoo.models")  # loading has verified it too, and reported other errors
 
 
 @plugin_claim
@@ -30,7 +30,7 @@ def the_card_says_what_the_model_is(subject: Subject) -> None:
 
 @plugin_claim
 def every_setting_is_described(subject: Subject) -> None:
-    """Each setting of the model and of its sampling has a description, which `zoo info` shows."""
+    """Each setting of the model and its sampling has a description, which `zoo info` shows."""
     card = subject.plugin.card
     bare = [
         f"{config.__name__}.{name}"
@@ -39,12 +39,12 @@ def every_setting_is_described(subject: Subject) -> None:
         if not field.description
     ]
     if bare:
-        raise Failure(f'write Annotated[…, Field(description="…")] for {", ".join(bare)}')
+        raise Failure(f'settings need a description: write Annotated[…, Field(description="…")] for {", ".join(bare)}')
 
 
 @plugin_claim
 def settings_survive_json(subject: Subject) -> None:
-    """Settings that were written into a model's file are the same when they are read back."""
+    """Settings written to JSON, as in a model's file, are the same when read back."""
     card = subject.plugin.card
     for config in (card.config, card.options):
         default: Config = config()
@@ -55,10 +55,10 @@ def settings_survive_json(subject: Subject) -> None:
 
 @plugin_claim
 def the_distribution_names_the_core(subject: Subject) -> None:
-    """The distribution has a summary, says which Python it needs, and which versions of the core, with an upper end."""
+    """The distribution has a summary and a Python requirement, and sets an upper limit for the core's version."""
     name = subject.plugin.distribution
     if not name:
-        raise DoesNotApply("it is registered in this process and belongs to no distribution")
+        raise DoesNotApply("it is registered in this process and not part of a distribution")
     metadata = importlib.metadata.metadata(name)
     missing = [key for key in ("Summary", "Requires-Python") if key not in metadata]
     if missing and name != CORE:
@@ -66,28 +66,28 @@ def the_distribution_names_the_core(subject: Subject) -> None:
     lines = [line for line in importlib.metadata.requires(name) or [] if re.match(rf"{CORE}\b", line, re.IGNORECASE)]
     if name != CORE and not any("<" in line or "~=" in line or "==" in line for line in lines):
         raise Failure(
-            f"the requirements of {name} must name {CORE} with an upper end ('{CORE}>=0.1,<0.2'), got {lines or 'none'}"
+            f"the requirements of {name} must set an upper limit for {CORE} ('{CORE}>=0.1,<0.2'), got {lines or 'none'}"
         )
 
 
 @plugin_claim
 def expected_failures_name_checks(subject: Subject) -> None:
-    """What the card says that the model fails on purpose is among the checks of the kit."""
+    """Each expected failure in the card names an existing check."""
     known = {claim.name for claim in claims()}
     if unknown := [name for name in subject.expected_failures if name not in known]:
-        raise Failure(f"expected_failures names no check of the kit: {', '.join(map(repr, unknown))}")
+        raise Failure(f"expected_failures must name checks of 'zoo check', got {', '.join(map(repr, unknown))}")
 
 
 @plugin_claim
 def the_model_is_for_some_data(subject: Subject) -> None:
-    """`build` accepts bits, grey images or real-valued tables."""
+    """`build` accepts at least one of bits, grayscale images and real-valued tables."""
     if not subject.cases:
-        raise Failure(f"build refuses all data: {'; '.join(subject.refused)}")
+        raise Failure(f"build must accept at least one kind of data, but it refuses all: {'; '.join(subject.refused)}")
 
 
 @case_claim()
 def the_model_generates_or_has_a_code(case: Case) -> None:
-    """`sample` works, or `encode` and `decode` do; a hook that does not says why."""
+    """`sample` works, or `encode` and `decode` work; an unsupported hook states the reason."""
     silent = []
     works = {}
     model = case.untrained
@@ -105,6 +105,6 @@ def the_model_generates_or_has_a_code(case: Case) -> None:
             if not str(error).strip():
                 silent.append(hook)
     if silent:
-        raise Failure(f"{' and '.join(silent)} must say why: raise zoo.Unsupported('…')")
+        raise Failure(f"{' and '.join(silent)} must state why they are unsupported: raise zoo.Unsupported('…')")
     if not works["sample"] and not (works["encode"] and works["decode"]):
-        raise Failure("sample, or encode and decode, must work; all of them are unsupported")
+        raise Failure("either sample, or both encode and decode, must be supported")

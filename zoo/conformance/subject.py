@@ -1,15 +1,17 @@
-"""Who is examined, on what: a plugin, and the data sets made in place that it is for, with models trained once.
+"""Test subjects: a plugin, small synthetic data sets that it supports, and models trained on them once.
 
-There are bits of 2×4 and grey images of 3×3, few enough pixels to enumerate every pattern, and a table of 2 real-valued
-columns, few enough to integrate over. None has independent pixels, and none a mean that an untrained model has.
+The data sets are bits of 2×4 and grayscale images of 3×3, whose patterns can be enumerated, and a table of 2
+real-valued columns, over which a density can be integrated. Values are not independent, and the means differ from
+those of an untrained model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +33,9 @@ from zoo.training.module import train_module
 from zoo.training.resolved import Resolved
 
 N = 240  # examples of each data set, half of them for training
-STEPS = 300  # of the models that are examined for what they learned
-SAMPLES = 2000  # drawn of each model, once: chains may take long
-FEW = 20  # of the models that are examined for anything else
+STEPS = 300  # training steps, for claims about what a model learned
+SAMPLES = 2000  # drawn from each model once, because chains may be slow
+FEW = 20  # training steps, for all other claims
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +43,22 @@ class Case:
     """A plugin on one data set, with the default settings of its card.
 
     Attributes:
-        plugin, data, config: who, on what, with which settings.
-        registry: where the plugin is found again when a model is loaded.
+        plugin: the model plugin.
+        data: the data set.
+        config: the settings.
+        registry: used to find the plugin when a model is loaded.
+        options: sampling options that differ from the card's defaults.
     """
 
     plugin: Plugin
     data: Data
     config: Config
     registry: PluginRegistry
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The data set's: "bits of 2×4"."""
+        """The name of the data set: "bits of 2×4"."""
         return self.data.name
 
     @cached_property
@@ -72,22 +78,22 @@ class Case:
 
     @cached_property
     def first_samples(self) -> Tensor:
-        """A quarter as many of the untrained model."""
+        """`SAMPLES` / 4 samples of the untrained model, in the data's units."""
         return self.untrained.sample(SAMPLES // 4, seed=0)
 
     @cached_property
     def shown(self) -> Tensor:
-        """The training split as training shows it: bits, grey or standardised values; (N, *shape)."""
-        return self.bits if self._sees_bits else self.data.standardise(self.data.train)
+        """The training split in the form used for training: bits, grayscale or standardised values; (N, *shape)."""
+        return self.bits if self._trains_on_bits else self.data.standardise(self.data.train)
 
     @cached_property
     def bits(self) -> Tensor:
-        """The training split as likelihoods see it: one draw of the bits of [0, 1] data; (N, *shape), in its units."""
+        """The training split for likelihoods: bits drawn once from [0, 1] data; (N, *shape), in the data's units."""
         unit = self.data.spec.support == "unit"
         return bernoulli(self.data.train, generator(0, "bits of a case")) if unit else self.data.train
 
     def build(self, seed: int = 0) -> nn.Module:
-        """A module that is built and initialised, as a training begins."""
+        """Return a module that is built and initialised, as at the start of training."""
         with scoped_randomness(derive_seed(seed, "build")):
             module: nn.Module = self.plugin.hooks.build(config=self.config, data=self.data.spec)
             if self.plugin.implements("initialise"):
@@ -105,34 +111,46 @@ class Case:
     ) -> Model:
         """Return a model trained by the core; in a folder it saves checkpoints, or resumes from one."""
         card = self.plugin.card
-        resolved = Resolved(self.plugin, None, self.config, card.training, card.options())
+        options = card.options.parse(self.options, f"the sampling of {card.name}")
+        resolved = Resolved(self.plugin, None, self.config, card.training, options)
         budget = TrainingBudget(steps, "steps")
         return train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device))
 
     @property
-    def _sees_bits(self) -> bool:
-        sees: bool = self.plugin.card.trains_on_bits(self.config, self.data.spec.support)
-        return sees
+    def _trains_on_bits(self) -> bool:
+        on_bits: bool = self.plugin.card.trains_on_bits(self.config, self.data.spec.support)
+        return on_bits
 
     def _model(self, module: nn.Module) -> Model:
-        return Model(self.plugin, module.eval(), self.config, self.data.spec, standardisation=self.data.standardisation)
+        return Model(
+            self.plugin,
+            module.eval(),
+            self.config,
+            self.data.spec,
+            options=self.options,
+            standardisation=self.data.standardisation,
+        )
 
 
 class Subject:
-    """A plugin under examination.
+    """A plugin under test.
 
     Args:
         plugin: a name, a loaded plugin, or a plugin object or its class that is registered in `registry`.
         registry: where names are looked up.
+        options: sampling options that differ from the card's defaults.
     """
 
-    def __init__(self, plugin: str | Plugin | object, registry: PluginRegistry) -> None:
+    def __init__(
+        self, plugin: str | Plugin | object, registry: PluginRegistry, options: Mapping[str, Any] | None = None
+    ) -> None:
         self.registry = registry
+        self.options = dict(options or {})
         self._given = plugin
 
     @cached_property
     def plugin(self) -> Plugin:
-        """The loaded and verified plugin; raises `PluginError` or `ConfigError` if there is none."""
+        """The loaded and verified plugin; raises `PluginError` or `ConfigError` if it cannot be found or loaded."""
         if isinstance(self._given, Plugin):
             return self._given
         if isinstance(self._given, str):
@@ -141,16 +159,16 @@ class Subject:
 
     @property
     def expected_failures(self) -> Mapping[str, str]:
-        """The checks that the plugin's card says it fails, with its reasons."""
+        """The checks that the plugin's card declares as expected failures, with the reasons."""
         declared: Mapping[str, str] = self.plugin.card.expected_failures
         return declared
 
     @cached_property
     def _cases(self) -> tuple[list[Case], list[str]]:
-        """The data sets that the plugin is for, and why it is not for the others."""
+        """The cases that the plugin accepts, and its reasons for refusing the other data sets."""
         accepted, refused = [], []
         for data in (bits(), grey_images(), table()):
-            case = Case(self.plugin, data, self.plugin.card.config(), self.registry)
+            case = Case(self.plugin, data, self.plugin.card.config(), self.registry, self.options)
             try:
                 with kept():
                     case.untrained  # noqa: B018  (it builds)
@@ -172,7 +190,7 @@ class Subject:
 
 
 def bits() -> Data:
-    """One of three patterns of 2×4 bits with probabilities 0.5, 0.3 and 0.2, each bit flipped with probability 0.05."""
+    """Three patterns of 2×4 bits, drawn with probabilities 0.5, 0.3, 0.2; each bit is flipped with probability 0.05."""
     draws = generator(0, "bits of 2×4")
     patterns = torch.tensor([[1, 1, 1, 0, 0, 0, 0, 1], [0, 0, 1, 1, 0, 0, 1, 1], [1, 0, 0, 0, 1, 1, 0, 0]])
     chosen = torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), N, replacement=True, generator=draws)
@@ -182,12 +200,12 @@ def bits() -> Data:
 
 
 def grey_images() -> Data:
-    """A bright spot of 3×3 pixels whose centre lies near the upper left; values in (0, 1)."""
+    """Images of 3×3 pixels with a bright spot centered near the upper left; values in (0, 1)."""
     draws = generator(0, "grey images of 3×3")
     centre = 0.8 * torch.randn(N, 2, 1, 1, generator=draws).abs()
     row, column = torch.meshgrid(torch.arange(3.0), torch.arange(3.0), indexing="ij")
     distance = (row - centre[:, 0]).square() + (column - centre[:, 1]).square()
-    return Data.from_arrays(0.02 + 0.96 * (-distance).exp(), name="grey images of 3×3", support="unit")
+    return Data.from_arrays(0.02 + 0.96 * (-distance).exp(), name="grayscale images of 3×3", support="unit")
 
 
 def table() -> Data:
@@ -197,9 +215,9 @@ def table() -> Data:
     return Data.from_arrays(x, name="a table of 2 columns", support="real")
 
 
-def untrained(plugin: Plugin, spec: DataSpec) -> Model:
-    """A model of the plugin's default settings, built for examples of which there are none."""
+def untrained(plugin: Plugin, spec: DataSpec, options: Mapping[str, Any]) -> Model:
+    """Return an untrained model with the plugin's default settings, built from a data spec alone."""
     config = plugin.card.config()
     with scoped_randomness(derive_seed(0, "build")):
         module: nn.Module = plugin.hooks.build(config=config, data=spec)
-    return Model(plugin, module.eval(), config, spec)
+    return Model(plugin, module.eval(), config, spec, options=options)

@@ -1,4 +1,4 @@
-"""The verdict on a plugin: how many checks ran, what failed, and every skip and expected failure with its reason."""
+"""Verdicts: the outcomes of all checks of a plugin, with a reason for each failure, skip and expected failure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Verdict:
 
     Attributes:
         plugin: `distribution/name`, or the name of one registered in this process.
-        version: of its distribution; "" for one registered in this process.
-        refused: the data sets that it is not for, each with its reason; no check ran on them.
-        outcomes: one per check, in order.
+        version: version of its distribution; "" for a plugin registered in this process.
+        refused: the data sets that the plugin refuses, each with its reason; no checks run on them.
+        outcomes: one outcome per check, in order.
     """
 
     plugin: str
@@ -28,16 +28,16 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed but what the plugin declares."""
+        """Whether no check failed, apart from expected failures."""
         return not self.of("failed")
 
     def of(self, status: Status) -> list[Outcome]:
-        """The outcomes of this status."""
+        """Return the outcomes with this status."""
         return [outcome for outcome in self.outcomes if outcome.status == status]
 
     @property
     def summary(self) -> str:
-        """One line: ran 40 of 41: 39 passed, 1 failed as expected; 1 skipped; 10 do not apply."""
+        """The verdict in one line: ran 40 of 41: 39 passed, 1 failed as expected; 1 skipped; 10 do not apply."""
         words = {"passed": "passed", "failed": "failed", "expected": "failed as expected"}
         ran = [f"{len(self.of(status))} {word}" for status, word in words.items() if self.of(status)]  # type: ignore[arg-type]
         skipped, inapplicable = len(self.of("skipped")), len(self.of("inapplicable"))
@@ -46,7 +46,7 @@ class Verdict:
         return f"ran {total - skipped} of {total}: {', '.join(ran)}{tail}"
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict as plain values."""
+        """Return the verdict as plain values."""
         return {
             "plugin": self.plugin,
             "version": self.version,
@@ -58,14 +58,14 @@ class Verdict:
 
 
 def examine(plugin: str | object, registry: PluginRegistry | None = None) -> Verdict:
-    """Run every check of a plugin.
+    """Run all checks of a plugin.
 
     Args:
         plugin: a name, or a plugin object or its class that is not installed.
         registry: where names are looked up; None creates one without extensions.
 
     Raises:
-        ConfigError: if there is no plugin of that name.
+        ConfigError: if no plugin with that name is installed.
     """
     found = checks(plugin, registry)
     subject = found[0].subject

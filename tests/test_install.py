@@ -160,7 +160,7 @@ def test_a_plugin_is_planned_installed_lost_restored_and_removed_without_a_trace
     unanswered = zoo_in("install", "zoo-coins<2", *offline)
     assert unanswered.returncode == 2
     assert "runs with your permissions" in unanswered.stderr
-    assert "There is no terminal to answer on; nothing was done. Confirm with --yes." in unanswered.stderr
+    assert "Standard input is not a terminal; nothing was done. Confirm with --yes." in unanswered.stderr
     assert _content(environment) == before
 
     installed = zoo_in("install", "zoo-coins<2", *offline, "--yes")
@@ -400,7 +400,7 @@ def test_a_wheel_is_read_and_anything_else_is_none(wheels, tmp_path):
         read_wheel(tmp_path / "a.whl")
     with zipfile.ZipFile(tmp_path / "b.whl", "w") as archive:
         archive.writestr("b.py", "")
-    with pytest.raises(PluginError, match="b.whl is not a valid wheel: its metadata have no name or no version"):
+    with pytest.raises(PluginError, match="b.whl is not a valid wheel: its metadata lacks a name or a version"):
         read_wheel(tmp_path / "b.whl")
 
 

@@ -63,7 +63,7 @@ SEARCHED = {
 def test_the_table_says_what_is_installed_and_which_version_is_the_newest(search):
     rows = [" ".join(line.split()) for line in search().splitlines()]
     assert rows == [
-        "plugin group status package tier data what it is",
+        "plugin group status package tier data summary",
         "nade models available zoo-nade 1.1 community bits Neural autoregressive density",
         "flow models installed zoo-flow 1.1 community bits RealNVP",
     ]
@@ -78,7 +78,7 @@ def test_json_has_every_fact_and_release(search):
 
 def test_a_table_in_markdown_links_papers_and_is_the_same_whatever_is_installed(search):
     head, _, nade, flow = search("--markdown").splitlines()
-    assert head == "| plugin | group | package | tier | code | likelihood | paper | what it is |"
+    assert head == "| plugin | group | package | tier | code | likelihood | paper | summary |"
     paper = "[arXiv](https://arxiv.org/abs/1502.03509)"
     assert nade == f"| `nade` | models | `zoo-nade` | community | – | – | {paper} | Neural autoregressive density |"
     assert flow == nade.replace("nade", "flow").replace("Neural autoregressive density", "RealNVP")

@@ -24,9 +24,11 @@ _HEADINGS = {
 @click.argument("name", type=MODEL)
 @as_json
 def command(name: str, as_json: bool) -> int:
-    """Run the conformance checks on the model NAME: it is trained on tiny data and every hook is tested.
+    """Run the conformance checks on the model NAME: train it on tiny data and test every hook.
 
-    Exits with 3 if a check fails. Example: zoo check vae
+    Exits with 3 if a check fails.
+
+    Example: zoo check vae
     """
     from zoo.conformance.verdict import examine
 

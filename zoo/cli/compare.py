@@ -7,19 +7,25 @@ from pathlib import Path
 import click
 
 from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option
-from zoo.cli.output import as_json, print_comparison, print_json
+from zoo.cli.output import as_json, print_comparison
 from zoo.errors import ConfigError
 
 
 @click.command("compare")
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
-@click.option("--seeds", type=click.IntRange(1, 1000), help="Number of training seeds.  [default: 3]")
-@click.option("--full", is_flag=True, help="All metrics, control rows, at least 5 seeds, sensitivity; takes longer.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), show_default="3; 5 with --full", help="Number of training seeds."
+)
+@click.option("--full", is_flag=True, help="All metrics, control rows, sensitivity, >= 5 seeds; takes longer.")
 @budget_options
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
-@click.option("--jobs", type=click.IntRange(min=1), help="Number of parallel processes.  [default: one per core]")
-@click.option("--timeout", type=FINITE, help="Time limit of a cell in seconds; it is retried twice at most.")
+@click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
+@click.option(
+    "--timeout",
+    type=FINITE,
+    help="Time limit per cell (one model, one seed) in seconds; a cell is retried at most twice.",
+)
 @click.option("--save-every", type=float, default=30.0, show_default=True, help="Seconds between checkpoints.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume the comparison in this folder.")
 @click.option("--allow-changes", is_flag=True, help="Resume even if versions or settings have changed.")
@@ -44,10 +50,10 @@ def command(
 ) -> int:
     """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] with several seeds and compare how well each generates.
 
-    A finished run (runs/vae-digits-1) and samples made elsewhere (samples:mine.npy) are only measured. Without
-    CONTESTANTS, the catalogue's default comparison is run.
+    A finished run (runs/vae-digits-1) or a file of samples (samples:mine.npy) is measured, not trained. Without
+    CONTESTANTS, the catalogue's default comparison runs.
 
-    Exits with 1 if some cells failed; --resume runs these again, and whatever an interruption left undone.
+    Exits with 1 if a cell failed, that is, one model with one seed. --resume runs failed and unfinished cells again.
 
     Example: zoo compare rbm ae@gmm vae --data digits --seeds 5
     """
@@ -72,8 +78,5 @@ def command(
         allow_changes=allow_changes,
         progress=True,
     )
-    if as_json:
-        print_json({"path": str(comparison.path), **comparison.results})
-    else:
-        print_comparison(comparison)
+    print_comparison(comparison, as_json=as_json)
     return 1 if comparison.failed else 0

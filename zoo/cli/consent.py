@@ -26,15 +26,15 @@ def show_files(source: str, version: str, files: Sequence[str]) -> None:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Return if the answer is yes, or --yes was given.
+    """Ask for confirmation; return if the answer is yes, or if --yes was given.
 
     Raises:
-        ConfigError: without a terminal.
+        ConfigError: if standard input is not a terminal.
         ZooError: if the answer is no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigError(f"{question} There is no terminal to answer on; nothing was done. Confirm with --yes.")
+        raise ConfigError(f"{question} Standard input is not a terminal; nothing was done. Confirm with --yes.")
     if not click.confirm(question, err=True):
         raise ZooError("Nothing was done.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("data")
 def command() -> None:
-    """List data sets, show one, or download its files; each with --json.
+    """List data sets, show one, or download its files. Each subcommand takes --json.
 
     Example: zoo data fetch mnist
     """
@@ -26,7 +26,7 @@ def command() -> None:
 @command.command("list")
 @as_json
 def list_data(as_json: bool) -> None:
-    """Show the data sets that are installed; nothing is imported.
+    """List the installed data sets, without importing them.
 
     Example: zoo data list --json
     """
@@ -38,7 +38,7 @@ def list_data(as_json: bool) -> None:
         print_json([{key: getattr(each, key) for key in keys} for each in candidates])
         return
     cells = [(each.name, each.state, f"{each.distribution} {each.version}", each.reason) for each in candidates]
-    print_table(("data set", "state", "from", "what is wrong"), cells)
+    print_table(("data set", "state", "from", "problem"), cells)
     click.echo("Next: zoo data info NAME. Your own files: zoo train MODEL --data PATH")
 
 
@@ -48,7 +48,7 @@ def list_data(as_json: bool) -> None:
 def info(name: str, as_json: bool) -> None:
     """Load a data set and show its contents.
 
-    NAME may be a path too. Shows the splits, shape, support, classes, SHA-256 and licence.
+    NAME may also be a path. Shows the splits, shape, support, classes, SHA-256 and license.
 
     Example: zoo data info digits
     """
@@ -72,9 +72,10 @@ def info(name: str, as_json: bool) -> None:
 @click.argument("name", type=DATA)
 @as_json
 def fetch(name: str, as_json: bool) -> None:
-    """Download the files of a data set and show where they are.
+    """Download the files of a data set and print their paths.
 
-    They may lie in ZOO_DATA; what is missing is fetched once, checked, and kept. ZOO_MIRROR names another server.
+    Files in the folder ZOO_DATA are used if they are valid; missing files are downloaded once, verified and cached.
+    ZOO_MIRROR selects another server.
 
     Example: zoo data fetch mnist
     """

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @device_option
 @as_json
 def command(run: Path, codes: Path, output: Path, device: str, as_json: bool) -> None:
-    """Decode CODES (.npy, .npz or .csv, one row per code) with the model of RUN.
+    """Decode CODES with the model of RUN, a run folder or a .safetensors file.
+
+    CODES is a .npy, .npz or .csv file with one row per code, as 'zoo encode' writes it.
 
     Example: zoo decode runs/vae-digits-1 z.npy -o x.png
     """
@@ -49,7 +51,7 @@ def _codes(path: Path, model: Model) -> Tensor:
 
     z, latent = read_codes(str(path)), model.encode(torch.zeros(1, *model.spec.shape)).shape[1:]
     if z.shape[1:] != latent and z.shape[1:].numel() == latent.numel() and path.suffix.lower() == ".csv":
-        z = z.reshape(-1, *latent)  # a line of the table is a flat code
+        z = z.reshape(-1, *latent)  # each row of the table is a flattened code
     if z.shape[1:] != latent:
         shape = ", ".join(map(str, ("N", *latent)))
         raise DataError(f"{path} must hold codes of shape ({shape}), got {tuple(z.shape)}.")

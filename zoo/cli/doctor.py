@@ -15,12 +15,14 @@ from zoo.cli.output import as_json, print_json, print_table
     show_default=True,
     help="Time limit for loading a plugin, in seconds.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Number of parallel processes.  [default: one per core]")
+@click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @as_json
 def command(timeout: float, jobs: int | None, as_json: bool) -> int:
     """Load each plugin in a separate process and report which are broken, and why.
 
-    Exits with 3 if anything is broken. Example: zoo doctor
+    Exits with 3 if a plugin is broken.
+
+    Example: zoo doctor
     """
     from zoo.api import default
     from zoo.installation.doctor import diagnose
@@ -42,7 +44,7 @@ def command(timeout: float, jobs: int | None, as_json: bool) -> int:
         )
         for row in diagnosis["plugins"]
     ]
-    print_table(("plugin", "group", "state", "from", "what is wrong"), cells)
+    print_table(("plugin", "group", "state", "from", "problem"), cells)
     for row in diagnosis["plugins"]:
         if row["traceback"]:
             click.echo(f"\n{row['distribution']}/{row['name']}:\n{row['traceback']}")

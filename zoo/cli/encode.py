@@ -13,7 +13,9 @@ from zoo.cli.output import as_json, print_json
 
 @click.command("encode")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", type=DATA, default="digits", show_default=True, help="Data set: NAME or NAME:ARGUMENT.")
+@click.option(
+    "--data", type=DATA, default="digits", show_default=True, help="Data set: NAME or NAME:ARGUMENT, or a path."
+)
 @click.option(
     "--split",
     type=click.Choice(["train", "valid", "test"]),
@@ -21,12 +23,14 @@ from zoo.cli.output import as_json, print_json
     show_default=True,
     help="Split to encode.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Draw each code with this seed.  [default: mean codes]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), show_default="mean codes", help="Draw the codes at random with this seed."
+)
 @output_option
 @device_option
 @as_json
 def command(run: Path, data: str, split: str, seed: int | None, output: Path, device: str, as_json: bool) -> None:
-    """Encode a data set with the model of RUN, one row per example.
+    """Encode a data set with the model of RUN, a run folder or a .safetensors file. Writes one row per example.
 
     Example: zoo encode runs/vae-digits-1 --data digits -o z.npy
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.names import DATA, FINITE, device_option
-from zoo.cli.output import as_json, print_comparison, print_json
+from zoo.cli.output import as_json, print_comparison
 
 
 @click.command("evaluate")
@@ -15,7 +15,7 @@ from zoo.cli.output import as_json, print_comparison, print_json
 @click.option(
     "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: the run's training data]"
 )
-@click.option("--full", is_flag=True, help="All metrics, and control rows.")
+@click.option("--full", is_flag=True, help="Compute all metrics, and add control rows; takes longer.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -23,8 +23,8 @@ from zoo.cli.output import as_json, print_comparison, print_json
     show_default=True,
     help="Parent of the result's new folder.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Number of parallel processes.  [default: one per core]")
-@click.option("--timeout", type=FINITE, help="Time limit of a job in seconds; it is retried twice at most.")
+@click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
+@click.option("--timeout", type=FINITE, help="Time limit per job in seconds; a job is retried at most twice.")
 @device_option
 @as_json
 def command(
@@ -39,7 +39,10 @@ def command(
 ) -> int:
     """Measure how well RUN generates: a run folder, a model file, or samples:FILE.
 
-    RUN:sample.KEY=VALUE,... changes options of sampling and likelihood. Only the controls of --full are trained.
+    RUN:sample.KEY=VALUE,... changes the model's options for sampling and likelihood. Only the control rows of
+    --full are trained.
+
+    Exits with 1 if a measurement failed.
 
     Example: zoo evaluate runs/vae-digits-1:sample.k=5000
     """
@@ -55,8 +58,5 @@ def command(
         timeout=timeout,
         progress=True,
     )
-    if as_json:
-        print_json({"path": str(comparison.path), **comparison.results})
-    else:
-        print_comparison(comparison)
+    print_comparison(comparison, as_json=as_json)
     return 1 if comparison.failed else 0

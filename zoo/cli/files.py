@@ -27,7 +27,7 @@ output_option = click.option(
 )
 
 
-_TILES = 10_000  # images of a picture
+_TILES = 10_000  # most images that one picture shows
 
 
 def check_output(path: Path, count: int = 1) -> None:
@@ -35,10 +35,10 @@ def check_output(path: Path, count: int = 1) -> None:
 
     Args:
         path: where the output goes.
-        count: of examples in it, where that is known.
+        count: number of examples, if known.
 
     Raises:
-        ConfigError: for an unknown ending, a folder that is not there or cannot be written to, or too large a picture.
+        ConfigError: if the suffix is unknown, the folder is missing or not writable, or the picture is too large.
     """
     folder = path.absolute().parent
     if path.suffix.lower() not in SUFFIXES:
@@ -55,10 +55,10 @@ def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ())
     """Write a tensor in the format of the path's suffix.
 
     Args:
-        path: with one of `SUFFIXES`.
-        x: shape (N, …); a `.csv` has a line for each of the N, its values in a row.
-        name: key of the array in an `.npz`; stem of the columns in a `.csv` that has no names for them.
-        columns: names for the header of a `.csv`.
+        path: a path with one of `SUFFIXES`.
+        x: shape (N, …); a `.csv` has one row of values per example.
+        name: key of the array in an `.npz`; prefix of the column names in a `.csv` without `columns`.
+        columns: column names of a `.csv`.
     """
     import numpy as np
 

@@ -37,7 +37,7 @@ def command(name: str, as_json: bool) -> None:
         if rows:
             click.echo()
             cells = [(row["name"], _toml(row["default"]), _rule(row), row["description"]) for row in rows]
-            print_table((titles[key], "default", "values", "what it does"), cells)
+            print_table((titles[key], "default", "values", "description"), cells)
 
 
 def _text(value: Any) -> str:
@@ -48,7 +48,7 @@ def _text(value: Any) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Return a value as it is typed on the command line."""
+    """Return a value as typed on the command line."""
     if isinstance(value, tuple):
         return f"[{','.join(map(_toml, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

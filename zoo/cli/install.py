@@ -38,8 +38,8 @@ yes_option = click.option("--yes", is_flag=True, help="Confirm in advance; requi
 def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json: bool) -> None:
     """Install a plugin: a NAME from the catalogue, a requirement, a folder or wheel, or an https or git+https URL.
 
-    Nothing of the zoo's own is changed: a plugin that needs another torch is refused. From a source folder a wheel is
-    built first, which runs the code in it; with --offline, with the build tools that are installed.
+    genzoo and its dependencies are never changed: a plugin that needs another version of torch is refused. Source code
+    is built into a wheel first, which runs its code; with --offline, the build uses the installed build tools.
 
     Example: zoo install ./my-plugin --dry-run
     """
@@ -100,7 +100,7 @@ def _carry_out(plan: InstallPlan, request: Request, pip: Pip, folder: Path, *, y
 
 
 def _warn_of_doubles(wheel: Wheel) -> None:
-    """Report plugins whose name another distribution has too: both then need their qualified names."""
+    """Warn about plugins that share a name with another distribution's; both then need their qualified names."""
     from packaging.utils import canonicalize_name
 
     from zoo.api import default
@@ -110,7 +110,7 @@ def _warn_of_doubles(wheel: Wheel) -> None:
             if other.name == name and canonicalize_name(other.distribution) != wheel.name:
                 names = f"{wheel.name}/{name} or {other.qualified}"
                 click.echo(
-                    f"Note: {other.distribution} has a plugin {name!r}, too; qualify the name: {names}.", err=True
+                    f"Note: {other.distribution} also has a plugin {name!r}; qualify the name: {names}.", err=True
                 )
 
 

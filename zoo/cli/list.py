@@ -11,14 +11,18 @@ from zoo.cli.output import as_json, print_json, print_table
 
 @click.command("list")
 @click.argument("pattern", default="*")
-@click.option("--trains-on", type=click.Choice(["grey", "bits", "real"]), help="Only models trained on this.")
-@click.option("--latent", type=click.Choice(["real", "bits", "index", "none"]), help="Only models with such codes.")
+@click.option(
+    "--trains-on", type=click.Choice(["grey", "bits", "real"]), help="Only models trained on this kind of data."
+)
+@click.option(
+    "--latent", type=click.Choice(["real", "bits", "index", "none"]), help="Only models with this kind of code."
+)
 @click.option("--likelihood/--no-likelihood", default=None, help="Only models with, or without, a likelihood.")
 @as_json
 def command(pattern: str, trains_on: str | None, latent: str | None, likelihood: bool | None, as_json: bool) -> None:
     """List installed and available models. PATTERN is a shell glob.
 
-    Models are not imported: where a trait is unknown, it is shown as '?' and filters keep the model.
+    Models are not imported. A trait that is unknown without importing is shown as '?', and filters keep such models.
 
     Example: zoo list "v*" --latent real
     """
@@ -40,7 +44,7 @@ def command(pattern: str, trains_on: str | None, latent: str | None, likelihood:
         )
         for each in listings
     ]
-    print_table(("model", "status", "from", "trains on", "latent", "likelihood", "what it is"), rows)
+    print_table(("model", "status", "from", "trains on", "latent", "likelihood", "summary"), rows)
     if any("?" in row for row in rows):
         click.echo("? = unknown without importing the plugin; run 'zoo info NAME'.")
     if any("declared" in row for row in rows):

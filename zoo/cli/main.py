@@ -1,4 +1,4 @@
-"""The command line: one lazy group, one small file per command, one place where errors are printed.
+"""The command line: a lazy group with one file per command, and one place that prints errors.
 
 Only the command that is called is imported, so that `zoo --help` and shell completion import nothing else.
 """
@@ -21,7 +21,7 @@ from zoo.runtime import tracing
 from zoo.runtime.threads import ENVIRONMENT
 from zoo.version import __version__
 
-# The order of the help: find models, then use them. Name -> one line.
+# Name -> help line, in the order of the help: commands to find models, then to use them.
 COMMANDS = {
     "list": "List installed and available models.",
     "info": "Show a model's card and all its settings.",
@@ -33,7 +33,7 @@ COMMANDS = {
     "sync": "Reinstall plugins missing after an upgrade.",
     "new": "Create a working model plugin to start from.",
     "check": "Run the conformance checks on a model plugin.",
-    "data": "List data sets, show one, download its files.",
+    "data": "List data sets, show one, or download its files.",
     "train": "Train one model and write a run folder.",
     "sample": "Generate examples with a trained model.",
     "encode": "Encode data with a trained model.",
@@ -44,7 +44,7 @@ COMMANDS = {
 }
 
 
-# Commands that load no plugin: with them broken plugins are found, removed and replaced.
+# Commands that load no plugins in this process, so that broken plugins can be found, removed and replaced.
 _MANAGEMENT = ("doctor", "plugins", "search", "install", "uninstall", "sync")
 
 
@@ -82,9 +82,9 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="zoo")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
 @click.option(
-    "-p", "blocked", multiple=True, metavar="no:NAME", help="Never import this plugin (no:all: only the core)."
+    "-p", "blocked", multiple=True, metavar="no:NAME", help="Do not import this plugin; no:all leaves only the core."
 )
 @click.option("--trace-hooks", is_flag=True, help="Print which hooks were called, how often, and for how long.")
 @click.option("--no-extensions", is_flag=True, help="Disable installed extensions, which wrap the models' hooks.")
@@ -113,7 +113,7 @@ def cli(ctx: click.Context, debug: bool, blocked: tuple[str, ...], trace_hooks: 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
 
-    0 done, 1 some cells failed, 2 wrong use, 3 plugin, 4 data, 5 checkpoint, 6 diverged, 130 interrupted.
+    Exit codes: 0 done, 1 some cells failed, 2 wrong usage, 3 plugin, 4 data, 5 checkpoint, 6 diverged, 130 interrupted.
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     _open_streams()
@@ -136,17 +136,17 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        interrupted = error.__cause__ if isinstance(error, click.Abort) else error  # click's own word for it
+        interrupted = error.__cause__ if isinstance(error, click.Abort) else error  # click wraps a KeyboardInterrupt
         click.echo(str(interrupted or "") or "Interrupted.", err=True)
         return getattr(interrupted, "exit_code", 130)
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's own words
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's message
             raise
         if "--debug" in words:
             traceback.print_exc()
         click.echo("Error: Out of memory; use a smaller model or fewer examples.", err=True)
         return 1
-    except OSError as error:  # our output cannot be written, or its reader went away
+    except OSError as error:  # standard output cannot be written, or its reader has exited
         if "--debug" in words:
             traceback.print_exc()
         if not isinstance(error, BrokenPipeError):
@@ -162,6 +162,6 @@ def _open_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (as long as the process)
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (open until the process ends)
         else:
             stream.reconfigure(errors="replace")

@@ -1,17 +1,18 @@
-"""Parameter types whose values complete in the shell, from metadata alone: nothing is imported."""
+"""Parameter types with shell completion from metadata alone, without importing plugins."""
 
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from zoo.runtime.device_names import DEVICE_NAME
+
 
 class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
-    """Name of a plugin of a group; with `contestant`, a density may follow an @."""
+    """The name of a plugin of one group; with `contestant`, optionally followed by @DENSITY."""
 
     name = "name"
 
@@ -31,7 +32,7 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 
 
 class Finite(click.FloatRange):
-    """A finite number > 0; click's own range accepts nan."""
+    """A finite number in a range; `click.FloatRange` accepts nan."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
@@ -41,12 +42,12 @@ class Finite(click.FloatRange):
 
 
 class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
-    """`cpu`, `cuda` or `cuda:1`; whether it is there is asked when torch is imported."""
+    """`cpu`, `cuda` or `cuda:1`; its availability is checked later, once torch is imported."""
 
     name = "device"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+        if not DEVICE_NAME.fullmatch(value):
             self.fail(f"The device must be cpu, cuda or cuda:NUMBER, got {value!r}.", param, ctx)
         return str(value)
 
@@ -68,8 +69,8 @@ device_option = click.option("--device", type=DEVICE, default="cpu", show_defaul
 def budget_options(function: Any) -> Any:
     """Add `--epochs`, `--steps` and `--seconds`, of which at most one may be given."""
     for name, kind, text in (
-        ("--seconds", float, "Training budget in seconds."),
-        ("--steps", int, "Training budget in steps."),
+        ("--seconds", float, "Training budget in seconds, instead of epochs."),
+        ("--steps", int, "Training budget in steps, instead of epochs."),
         ("--epochs", float, "Training budget in epochs.  [default: the data set's]"),
     ):
         function = click.option(name, type=kind, help=text)(function)

@@ -21,7 +21,7 @@ from zoo.errors import ConfigError
 )
 @as_json
 def command(name: str, minimal: bool, out: Path, as_json: bool) -> None:
-    """Create the folder NAME with a model plugin that trains and passes every check, as a starting point.
+    """Create the folder NAME with a working model plugin, which trains and passes every check.
 
     Example: zoo new my-model
     """

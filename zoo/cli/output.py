@@ -1,4 +1,4 @@
-"""Output of results: rich tables or text, or JSON."""
+"""Output of results: tables, text or JSON."""
 
 from __future__ import annotations
 
@@ -39,8 +39,11 @@ def print_rich(renderable: Any) -> None:
     console.print(renderable)
 
 
-def print_comparison(comparison: Comparison) -> None:
-    """Print the tables of a comparison and the path of its report."""
+def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
+    """Print the tables of a comparison and the path of its report, or its folder and results as JSON."""
+    if as_json:
+        print_json({"path": str(comparison.path), **comparison.results})
+        return
     print_rich(comparison.table())
     click.echo(f"Report: {comparison.path / 'report.html'}")
 

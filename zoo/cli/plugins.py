@@ -13,7 +13,9 @@ from zoo.plugins.blocking import read_disabled, write_disabled
 @as_json
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """List all plugins with their state: models, densities, data sets, metrics, controls, extensions.
+    """List all plugins with their state: models, densities, data sets, metrics, controls and extensions.
+
+    Plugins are not imported; 'zoo doctor' loads them.
 
     Example: zoo plugins disable NAME
     """
@@ -21,10 +23,12 @@ def command(ctx: click.Context, as_json: bool) -> None:
         _show(as_json)
 
 
-@command.command("disable")
+@command.command("disable", short_help="Disable a plugin; it is never imported.")
 @click.argument("name")
 def disable(name: str) -> None:
-    """Never import a plugin again: NAME, DISTRIBUTION/NAME, or all of a DISTRIBUTION.
+    """Disable a plugin, so that it is never imported.
+
+    NAME is the plugin's name, DISTRIBUTION/NAME, or a DISTRIBUTION to disable all of its plugins.
 
     Example: zoo plugins disable vae
     """
@@ -32,7 +36,7 @@ def disable(name: str) -> None:
     click.echo(f"Disabled {name}; undo with 'zoo plugins enable {name}'.")
 
 
-@command.command("enable")
+@command.command("enable", short_help="Enable a disabled plugin.")
 @click.argument("name")
 def enable(name: str) -> None:
     """Enable a plugin that was disabled with 'zoo plugins disable NAME'.
@@ -76,4 +80,4 @@ def _show(as_json: bool) -> None:
         )
         for row in rows
     ]
-    print_table(("plugin", "group", "state", "from", "entry point, or what is wrong"), cells)
+    print_table(("plugin", "group", "state", "from", "entry point or problem"), cells)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import as_json, print_comparison, print_json
+from zoo.cli.output import as_json, print_comparison
 
 
 @click.command("report")
@@ -15,13 +15,12 @@ from zoo.cli.output import as_json, print_comparison, print_json
 def command(folder: Path, as_json: bool) -> None:
     """Rebuild report.html, results.csv, results.md and samples.png of a comparison from its results.json.
 
-    Nothing is measured again. Example: zoo report runs/compare-digits-1
+    Models are neither trained nor measured again.
+
+    Example: zoo report runs/compare-digits-1
     """
     from zoo.comparison.result import Comparison
 
     comparison = Comparison.open(folder)
     comparison.write()
-    if as_json:
-        print_json({"path": str(folder), **comparison.results})
-    else:
-        print_comparison(comparison)
+    print_comparison(comparison, as_json=as_json)

@@ -31,7 +31,11 @@ from zoo.cli.output import as_json, print_json
     help="Random seed of the samples.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A sampling option of the model (see zoo info)."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Sampling option of the model, see 'zoo info'; repeatable.",
 )
 @device_option
 @as_json

@@ -1,4 +1,4 @@
-"""`zoo search`: the plugins of the catalogue, installed or not; no plugin is imported."""
+"""`zoo search`: the plugins in the catalogue, whether installed or not, without importing any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.plugins.catalogue import Entry
 
 @click.command("search")
 @click.argument("words", nargs=-1, metavar="[WORD]…")
-@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+@click.option("--markdown", is_flag=True, help="Print the list as a Markdown table.")
 @as_json
 def command(words: tuple[str, ...], markdown: bool, as_json: bool) -> None:
     """List the plugins in the catalogue whose entries contain every WORD.
@@ -44,11 +44,11 @@ def command(words: tuple[str, ...], markdown: bool, as_json: bool) -> None:
         )
         for entry in found
     ]
-    print_table(("plugin", "group", "status", "package", "tier", "data", "what it is"), rows)
+    print_table(("plugin", "group", "status", "package", "tier", "data", "summary"), rows)
 
 
 def _markdown(entries: list[Entry]) -> list[str]:
-    """Return the lines of a Markdown table, which does not depend on what is installed."""
+    """Return the lines of a Markdown table; it does not depend on the installed plugins."""
     rows = [
         (
             f"`{entry.name}`",
@@ -62,12 +62,12 @@ def _markdown(entries: list[Entry]) -> list[str]:
         )
         for entry in entries
     ]
-    head = ("plugin", "group", "package", "tier", "code", "likelihood", "paper", "what it is")
+    head = ("plugin", "group", "package", "tier", "code", "likelihood", "paper", "summary")
     return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
 
 
 def _link(paper: str) -> str:
-    """Return a link to a paper whose name is a short address, otherwise the name."""
+    """Return a link to a paper given by DOI or arXiv number, otherwise the text as it is."""
     kind, _, number = paper.partition(":")
     address = {"doi": "https://doi.org/", "arXiv": "https://arxiv.org/abs/"}.get(kind)
     return f"[{kind}]({address}{number})" if address else paper
@@ -80,7 +80,7 @@ def _groups() -> list[str]:
 
 
 def _has_all(entry: Entry, words: tuple[str, ...]) -> bool:
-    """Return whether the plugin's entry contains every word."""
+    """Return whether the entry contains every word, ignoring case."""
     said = [entry.name, entry.group, entry.package, entry.tier, entry.summary, entry.paper]
     text = " ".join([*said, *entry.capabilities, *entry.supports]).casefold()
     return all(word.casefold() in text for word in words)

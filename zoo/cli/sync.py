@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command(offline: Path | None, as_json: bool) -> int:
     """Reinstall the plugins that were installed with 'zoo install', with the same versions and hashes.
 
-    One that cannot be restored does not stop the others; then it exits with 3.
+    Run it after upgrading Python or genzoo. Exits with 3 if a plugin cannot be restored; the others are still restored.
 
     Example: zoo sync
     """
@@ -37,7 +37,7 @@ def command(offline: Path | None, as_json: bool) -> int:
         print_json(rows)
     elif rows:
         cells = [(row["name"], row["version"], row["state"], row["reason"]) for row in rows]
-        print_table(("distribution", "version", "state", "what is wrong"), cells)
+        print_table(("distribution", "version", "state", "problem"), cells)
     else:
         click.echo("The lock file is empty: nothing was installed with 'zoo install'.")
     return 3 if any(row["state"] == "failed" for row in rows) else 0

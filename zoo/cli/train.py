@@ -14,12 +14,14 @@ from zoo.errors import ConfigError
 @click.command("train")
 @click.argument("contestant", type=CONTESTANT, required=False)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
-@click.option("--seed", type=click.IntRange(min=0), help="Random seed.  [default: 0]")
+@click.option("--seed", type=click.IntRange(min=0), show_default="0", help="Random seed.")
 @budget_options
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the new run folder.  [default: runs]")
 @click.option("--save-every", type=float, default=30.0, show_default=True, help="Seconds between checkpoints.")
 @click.option("--keep", type=int, default=2, show_default=True, help="Number of checkpoints to keep.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Resume a run: its folder, or one of its checkpoints.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), help="Resume the run in this folder, or from this checkpoint."
+)
 @click.option("--allow-changes", is_flag=True, help="Resume even if data, settings or versions have changed.")
 @click.option("--device", type=DEVICE, help=f"{DEVICE_HELP}  [default: cpu, or the run's]")
 @as_json
@@ -40,9 +42,11 @@ def command(
 ) -> int:
     """Train CONTESTANT = NAME[@DENSITY][:KEY=VALUE,...] and write a run folder.
 
+    DENSITY is a latent density; 'zoo info NAME' shows the settings, of the model (KEY) and of training (train.KEY).
+
     Ctrl-C saves a checkpoint; --resume continues from it, bit-identical to an uninterrupted run.
 
-    Example: zoo train vae@gmm:latent_dim=8,train.learning_rate=0.002 --data digits --epochs 50
+    Example: zoo train vae@gmm:latent_dim=8,train.batch_size=64 --epochs 50
     """
     from zoo.api import default
     from zoo.contestant import parse_contestant

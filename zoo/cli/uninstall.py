@@ -17,7 +17,9 @@ from zoo.errors import PluginError
 @yes_option
 @as_json
 def command(plugin: str, yes: bool, as_json: bool) -> None:
-    """Remove a plugin: its name, DISTRIBUTION/NAME, or the distribution. Broken plugins can be removed too.
+    """Remove a plugin, and dependencies that nothing else needs. Broken plugins can be removed, too.
+
+    PLUGIN is the plugin's name, DISTRIBUTION/NAME, or the name of its distribution.
 
     Example: zoo uninstall my-plugin
     """

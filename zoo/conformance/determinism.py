@@ -137,7 +137,9 @@ def _training_hooks(case: Case, module: torch.nn.Module) -> dict[str, Callable[[
         calls["initialise"] = lambda: hooks.initialise(model=module, train=train)
     if case.plugin.implements("loss"):
         module.train()
-        calls["loss"] = lambda: hooks.loss(model=module, x=case.shown, generator=generator(0, "loss"), step=Step())
+        calls["loss"] = lambda: hooks.loss(
+            model=module, x=case.training_split, generator=generator(0, "loss"), step=Step()
+        )
     else:
         calls["fit"] = lambda: fit(case, module)
     return calls

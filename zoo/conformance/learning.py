@@ -97,7 +97,7 @@ def _must_fall(
 def _loss(case: Case, model: Model, seed: int) -> float:
     with torch.no_grad():
         losses = case.plugin.hooks.loss(
-            model=model.module, x=case.shown, generator=generator(seed, "loss"), step=Step()
+            model=model.module, x=case.training_split, generator=generator(seed, "loss"), step=Step()
         )
     return float(losses["loss"])
 

@@ -72,7 +72,7 @@ def what_a_model_learns_from_is_left_as_it_is(case: Case) -> None:
     """`loss`, `initialise` and `fit` do not write into the examples that they are given."""
     hooks, module = case.plugin.hooks, case.build().train()
     train = case.data.standardise(case.data.train).clone()
-    examples = {"initialise": train, "loss": case.shown.clone()}
+    examples = {"initialise": train, "loss": case.training_split.clone()}
     before = {hook: x.clone() for hook, x in examples.items()}
     whole = case.data.train.clone()
     if case.plugin.implements("initialise"):
@@ -119,7 +119,7 @@ def _live(case: Case) -> None:
     if case.plugin.implements("fit"):
         fit(case, module)
     else:
-        case.plugin.hooks.loss(model=module, x=case.shown, generator=generator(0, "loss"), step=Step())
+        case.plugin.hooks.loss(model=module, x=case.training_split, generator=generator(0, "loss"), step=Step())
         case.train(0, FEW)
     for call in draws_of(case).values():
         with contextlib.suppress(Unsupported):

@@ -82,7 +82,7 @@ class Case:
         return self.untrained.sample(SAMPLES // 4, seed=0)
 
     @cached_property
-    def shown(self) -> Tensor:
+    def training_split(self) -> Tensor:
         """The training split in the form used for training: bits, grayscale or standardised values; (N, *shape)."""
         return self.bits if self._trains_on_bits else self.data.standardise(self.data.train)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
@@ -10,14 +9,13 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from zoo.contract.config import Config
+from zoo.contract.names import PLUGIN_NAME
 
 TrainsOn = Literal["grey", "bits", "real"]
 Latent = Literal["real", "bits", "index"]
 Samples = Literal["means", "draws"]
 Direction = Literal["lower", "higher", "none"]
 Level = Literal["headline", "detail", "full"]
-
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class Training(Config):
@@ -53,7 +51,7 @@ class NoOptions(Config):
 
 
 def _check_name(kind: str, name: object) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not PLUGIN_NAME.fullmatch(name):
         raise ValueError(f"the name of a {kind} must be lower-case words (a-z, 0-9) joined by hyphens, got {name!r}")
 
 

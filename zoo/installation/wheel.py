@@ -52,7 +52,7 @@ def read_wheel(path: Path) -> Wheel:
             entry_points = _metadata(archive, files, "entry_points.txt")
         name, version = headers["Name"], headers["Version"]
         if not name or not version:
-            raise PluginError(f"{path.name} is not a valid wheel: its metadata have no name or no version.")
+            raise PluginError(f"{path.name} is not a valid wheel: its metadata lacks a name or a version.")
         needed = [Requirement(line) for line in headers.get_all("Requires-Dist", [])]
         return Wheel(
             path,

@@ -6,13 +6,13 @@ A model's hooks see only its own device; `zoo.Model` moves tensors there and bac
 
 from __future__ import annotations
 
-import re
 from itertools import chain
 
 import torch
 from torch import nn
 
 from zoo.errors import ConfigError
+from zoo.runtime.device_names import DEVICE_NAME
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ def find_device(name: str) -> torch.device:
     Raises:
         ConfigError: if the name is invalid, or torch does not see that GPU.
     """
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+    if not DEVICE_NAME.fullmatch(name):
         raise ConfigError(f"The device must be cpu, cuda or cuda:NUMBER, got {name!r}.")
     if name == "cpu":
         return CPU

@@ -6,12 +6,11 @@ smallest possible plugin.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from zoo.contract.names import PLUGIN_NAME
 from zoo.errors import ConfigError, ZooError
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")  # same pattern as in `zoo.Card`
 _WHOLE = {
     "pyproject.toml": "pyproject.toml.j2",
     "README.md": "whole/README.md.j2",
@@ -58,7 +57,7 @@ def _values(name: str, minimal: bool) -> dict[str, str]:
     """Return the variables of the templates, derived from the name."""
     from zoo.version import __version__
 
-    if not _NAME.fullmatch(name):
+    if not PLUGIN_NAME.fullmatch(name):
         raise ConfigError(f"A model name must be lower-case words joined by hyphens (a-z, 0-9), got {name!r}.")
     module = name.replace("-", "_")
     major, minor = __version__.split(".")[:2]

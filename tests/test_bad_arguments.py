@@ -34,7 +34,7 @@ def trained(tmp_path_factory):
         (
             "sample RUN -n 10001 -o x.png",
             2,
-            "A picture shows at most 10,000 examples, got 10,001; write .npy, .npz or .csv",
+            "A .png file shows at most 10,000 examples, got 10,001; write .npy, .npz or .csv",
         ),
         ("sample RUN -o file/x.npy", 2, "The folder of the output file/x.npy does not exist; create it first"),
         ("sample RUN --set steps=nan -o x.npy", 2, "no key 'steps'"),
@@ -122,7 +122,7 @@ def test_a_folder_that_may_not_be_written_to_is_found_before_sampling(trained, t
 def test_codes_of_another_shape_are_refused(trained, tmp_path, capsys):
     np.save(tmp_path / "z.npy", np.zeros((5, 3)))
     assert run(["decode", str(trained), str(tmp_path / "z.npy"), "-o", str(tmp_path / "x.npy")]) == 4
-    assert "z.npy must hold codes of shape (N, 2), got (5, 3)." in capsys.readouterr().err
+    assert "z.npy must contain codes of shape (N, 2), got (5, 3)." in capsys.readouterr().err
 
 
 def test_codes_that_are_not_finite_are_refused(trained, tmp_path, capsys):

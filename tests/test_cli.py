@@ -122,7 +122,7 @@ def test_codes_of_any_shape_come_back_from_their_files(tmp_path, suffix):
         z = model.encode(zoo.load_data("digits").test[:5])
         write_array(tmp_path / f"z.{suffix}", z, "code")
         torch.testing.assert_close(_codes(tmp_path / f"z.{suffix}", model), z)
-    with pytest.raises(zoo.DataError, match=r"must hold codes of shape \(N\), got \(5, 3\)"):
+    with pytest.raises(zoo.DataError, match=r"must contain codes of shape \(N\), got \(5, 3\)"):
         _codes(tmp_path / f"z.{suffix}", registry.create("single:latent_dim=1,hidden=[4]"))
 
 

@@ -17,7 +17,7 @@ from zoo.errors import ConfigError
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), show_default="3; 5 with --full", help="Number of training seeds."
 )
-@click.option("--full", is_flag=True, help="All metrics, control rows, sensitivity, >= 5 seeds; takes longer.")
+@click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
 @budget_options
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
@@ -53,7 +53,7 @@ def command(
     A finished run (runs/vae-digits-1) or a file of samples (samples:mine.npy) is measured, not trained. Without
     CONTESTANTS, the catalogue's default comparison runs.
 
-    Exits with 1 if a cell failed, that is, one model with one seed. --resume runs failed and unfinished cells again.
+    Exits with 1 if a cell (one model, one seed) failed. --resume reruns failed cells and continues unfinished ones.
 
     Example: zoo compare rbm ae@gmm vae --data digits --seeds 5
     """

@@ -18,7 +18,8 @@ def show_files(source: str, version: str, files: Sequence[str]) -> None:
     if version:
         click.echo(f"Version: {version}", err=True)
     click.echo(f"Files: {len(files)}" if files else "Files: unknown before download", err=True)
-    for file in sorted(files, key=lambda file: not file.endswith(".pth"))[:SHOWN_FILES]:  # Python runs those itself
+    first = sorted(files, key=lambda file: not file.endswith(".pth"))  # Python runs .pth files at startup
+    for file in first[:SHOWN_FILES]:
         click.echo(f"  {file}", err=True)
     if len(files) > SHOWN_FILES:
         click.echo(f"  and {len(files) - SHOWN_FILES} more", err=True)

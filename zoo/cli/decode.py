@@ -43,7 +43,7 @@ def command(run: Path, codes: Path, output: Path, device: str, as_json: bool) ->
 
 
 def _codes(path: Path, model: Model) -> Tensor:
-    """Return the codes of a file, shape (N, *latent), the shape of the model's own codes."""
+    """Return the codes of a file, shape (N, *latent), as the model encodes them."""
     import torch
 
     from zoo.data.files import read_codes
@@ -54,5 +54,5 @@ def _codes(path: Path, model: Model) -> Tensor:
         z = z.reshape(-1, *latent)  # each row of the table is a flattened code
     if z.shape[1:] != latent:
         shape = ", ".join(map(str, ("N", *latent)))
-        raise DataError(f"{path} must hold codes of shape ({shape}), got {tuple(z.shape)}.")
+        raise DataError(f"{path} must contain codes of shape ({shape}), got {tuple(z.shape)}.")
     return z

@@ -30,7 +30,9 @@ from zoo.cli.output import as_json, print_json
 @device_option
 @as_json
 def command(run: Path, data: str, split: str, seed: int | None, output: Path, device: str, as_json: bool) -> None:
-    """Encode a data set with the model of RUN, a run folder or a .safetensors file. Writes one row per example.
+    """Encode a data set with the model of RUN, a run folder or a .safetensors file.
+
+    The output has one row per example.
 
     Example: zoo encode runs/vae-digits-1 --data digits -o z.npy
     """
@@ -43,7 +45,8 @@ def command(run: Path, data: str, split: str, seed: int | None, output: Path, de
     loaded = load_data(data, default)
     if loaded.spec.shape != model.spec.shape:
         raise DataError(
-            f"{model.name} was trained on examples of shape {model.spec.shape}, and {data} has {loaded.spec.shape}."
+            f"{model.name} was trained on examples of shape {model.spec.shape}, but {data} has {loaded.spec.shape}; "
+            "choose other data with --data."
         )
     codes = model.encode(getattr(loaded, split), seed=seed)
     write_array(output, codes, "codes")

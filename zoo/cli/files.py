@@ -27,28 +27,28 @@ output_option = click.option(
 )
 
 
-_TILES = 10_000  # most images that one picture shows
+_TILES = 10_000  # maximum number of images in one .png
 
 
 def check_output(path: Path, count: int = 1) -> None:
     """Check an output path before any work.
 
     Args:
-        path: where the output goes.
+        path: the output file.
         count: number of examples, if known.
 
     Raises:
-        ConfigError: if the suffix is unknown, the folder is missing or not writable, or the picture is too large.
+        ConfigError: if the suffix is unknown, the folder is missing or not writable, or a .png gets too many examples.
     """
     folder = path.absolute().parent
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"The output must end in {', '.join(SUFFIXES)}, got {path.name!r}.")
+        raise ConfigError(f"The output file must end in {', '.join(SUFFIXES)}, got {path.name!r}.")
     if not folder.is_dir():
         raise ConfigError(f"The folder of the output {path} does not exist; create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"The folder of the output {path} cannot be written to; choose another with -o.")
     if path.suffix.lower() == ".png" and count > _TILES:
-        raise ConfigError(f"A picture shows at most {_TILES:,} examples, got {count:,}; write .npy, .npz or .csv.")
+        raise ConfigError(f"A .png file shows at most {_TILES:,} examples, got {count:,}; write .npy, .npz or .csv.")
 
 
 def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ()) -> None:

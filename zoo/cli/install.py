@@ -132,7 +132,7 @@ def _print_plan(plan: InstallPlan) -> None:
     from zoo.files.addresses import redacted
 
     if not plan.steps:
-        click.echo("Already installed in this version; nothing to do.")
+        click.echo("This version is already installed; nothing to do.")
         return
     rows = [
         (step.name, step.version, step.replaces or "-", step.sha256[:12], redacted(step.url)) for step in plan.steps

@@ -22,7 +22,7 @@ from zoo.cli.output import as_json, print_json, print_table
 def command(pattern: str, trains_on: str | None, latent: str | None, likelihood: bool | None, as_json: bool) -> None:
     """List installed and available models. PATTERN is a shell glob.
 
-    Models are not imported. A trait that is unknown without importing is shown as '?', and filters keep such models.
+    Models are not imported. A trait that is unknown without importing the model is shown as '?'; filters keep it.
 
     Example: zoo list "v*" --latent real
     """

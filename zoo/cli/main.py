@@ -21,7 +21,7 @@ from zoo.runtime import tracing
 from zoo.runtime.threads import ENVIRONMENT
 from zoo.version import __version__
 
-# Name -> help line, in the order of the help: commands to find models, then to use them.
+# Name -> help line, in the order of the help: commands that find plugins, then those that use them.
 COMMANDS = {
     "list": "List installed and available models.",
     "info": "Show a model's card and all its settings.",
@@ -84,7 +84,11 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="zoo")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
 @click.option(
-    "-p", "blocked", multiple=True, metavar="no:NAME", help="Do not import this plugin; no:all leaves only the core."
+    "-p",
+    "blocked",
+    multiple=True,
+    metavar="no:NAME",
+    help="Do not import this plugin; repeatable. no:all leaves only the core.",
 )
 @click.option("--trace-hooks", is_flag=True, help="Print which hooks were called, how often, and for how long.")
 @click.option("--no-extensions", is_flag=True, help="Disable installed extensions, which wrap the models' hooks.")

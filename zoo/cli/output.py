@@ -30,7 +30,7 @@ def _finite(value: Any) -> Any:
 
 
 def print_rich(renderable: Any) -> None:
-    """Print a rich renderable to standard output; colours only on a terminal and without NO_COLOR."""
+    """Print a rich renderable to standard output; colors only on a terminal and without NO_COLOR."""
     from rich.console import Console
 
     console = Console()

@@ -15,15 +15,15 @@ from zoo.plugins.blocking import read_disabled, write_disabled
 def command(ctx: click.Context, as_json: bool) -> None:
     """List all plugins with their state: models, densities, data sets, metrics, controls and extensions.
 
-    Plugins are not imported; 'zoo doctor' loads them.
+    Plugins are not imported; to test whether they load, run 'zoo doctor'.
 
-    Example: zoo plugins disable NAME
+    Example: zoo plugins disable vae
     """
     if ctx.invoked_subcommand is None:
         _show(as_json)
 
 
-@command.command("disable", short_help="Disable a plugin; it is never imported.")
+@command.command("disable", short_help="Disable a plugin, so that it is never imported.")
 @click.argument("name")
 def disable(name: str) -> None:
     """Disable a plugin, so that it is never imported.

@@ -35,7 +35,7 @@ from zoo.cli.output import as_json, print_json
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Sampling option of the model, see 'zoo info'; repeatable.",
+    help="Sampling option of the model (see 'zoo info NAME'); repeatable.",
 )
 @device_option
 @as_json

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 @offline_option
 @as_json
 def command(offline: Path | None, as_json: bool) -> int:
-    """Reinstall the plugins that were installed with 'zoo install', with the same versions and hashes.
+    """Reinstall plugins missing after an upgrade of Python or genzoo.
 
-    Run it after upgrading Python or genzoo. Exits with 3 if a plugin cannot be restored; the others are still restored.
+    Plugins installed with 'zoo install' are restored with the same versions and hashes. If one cannot be restored,
+    the others still are.
+
+    Exits with 3 if a plugin cannot be restored.
 
     Example: zoo sync
     """

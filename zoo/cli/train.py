@@ -42,7 +42,8 @@ def command(
 ) -> int:
     """Train CONTESTANT = NAME[@DENSITY][:KEY=VALUE,...] and write a run folder.
 
-    DENSITY is a latent density; 'zoo info NAME' shows the settings, of the model (KEY) and of training (train.KEY).
+    DENSITY is a latent density. KEY is a setting of the model, train.KEY a setting of training; 'zoo info NAME' lists
+    them.
 
     Ctrl-C saves a checkpoint; --resume continues from it, bit-identical to an uninterrupted run.
 
@@ -62,7 +63,7 @@ def command(
     parsed = None if contestant is None else parse_contestant(contestant)
     if resume is None:
         if parsed is None:
-            raise click.UsageError("Missing argument 'CONTESTANT'; give it, or a run to resume: --resume RUN.")
+            raise click.UsageError("Missing argument 'CONTESTANT'; name one, or resume a run with --resume RUN.")
         data = data or "digits"
         job = plan(
             default,

@@ -17,7 +17,7 @@ from zoo.errors import PluginError
 @yes_option
 @as_json
 def command(plugin: str, yes: bool, as_json: bool) -> None:
-    """Remove a plugin, and dependencies that nothing else needs. Broken plugins can be removed, too.
+    """Remove a plugin, and dependencies that nothing else needs. A broken plugin can be removed, too.
 
     PLUGIN is the plugin's name, DISTRIBUTION/NAME, or the name of its distribution.
 
@@ -36,7 +36,9 @@ def command(plugin: str, yes: bool, as_json: bool) -> None:
     ask(f"Remove {', '.join(removed)}?", yes=yes)
     uninstall(removed)
     if installed_version(distribution):
-        raise PluginError(f"{distribution} was not removed: it is not installed in this environment ({sys.prefix})")
+        raise PluginError(
+            f"{distribution} is still installed, outside this environment ({sys.prefix}); remove it there with pip."
+        )
     forget(distribution)
     if as_json:
         print_json({"removed": removed})

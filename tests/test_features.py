@@ -170,19 +170,14 @@ def test_the_distance_puts_real_before_noisy_before_independent_pixels_before_no
 
 
 def test_missing_classes_show(phi, digits):
-    real = reference_split(digits).real
-    classes = dict(zip(map(tuple, digits.test.flatten(1).tolist()), digits.test_labels.tolist(), strict=True))
-    labels = torch.tensor([classes[tuple(x)] for x in real.flatten(1).tolist()])
-    some = real[labels > 1]
-    assert frechet(digits, phi, some) > 1.5 * frechet(digits, phi, real[: len(some)])
+    some = digits.valid[digits.valid_labels > 1]
+    assert frechet(digits, phi, some) > 0.5 + frechet(digits, phi, digits.valid[: len(some)])
 
 
 def test_a_perfect_models_bits_are_at_the_floor_among_bits_and_far_above_it_among_grey_images(phi, digits):
     reference, real, *_ = reference_split(digits)
-    floor = frechet(digits, phi, real)
     bits = [zoo.bernoulli(real, generator(seed, "a perfect model")) for seed in range(5)]
     among_bits = [frechet(digits, phi, x) for x in bits]
-    assert sum(among_bits) / len(among_bits) == pytest.approx(floor, rel=0.25)  # one draw varies by as much
-    grey_floor = frechet_distance(phi(real), phi(reference))
+    assert abs(sum(among_bits) / len(among_bits)) < 0.3  # 0 for a perfect model; one draw varies by 0.15
     among_grey = [frechet_distance(phi(x), phi(reference)) for x in bits]
-    assert all(distance > 1.5 * grey_floor for distance in among_grey)
+    assert all(distance > 1.5 * frechet_distance(phi(real), phi(reference)) for distance in among_grey)

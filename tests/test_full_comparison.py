@@ -138,7 +138,7 @@ def test_a_classifier_tells_structureless_controls_from_real_images_and_no_real_
 def test_the_memoriser_is_as_good_as_real_images_in_quality(means, comparison):
     real = next(row["summary"] for row in comparison.rows if row["role"] == "real")
     for metric in ("frechet", "coverage", "density", "c2st"):
-        slack = max(3 * real[metric]["half_width"], 0.05)
+        slack = max(3 * (real[metric]["half_width"] or 0), 0.05)
         assert means[metric]["memoriser"] == pytest.approx(means[metric]["real"], abs=slack), metric
     assert {"frechet", "coverage", "c2st"} <= set(comparison.results["fooled"]["memoriser"])
 
@@ -237,12 +237,12 @@ def test_a_finished_run_and_outside_samples_stand_in_the_table(
 ):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     file = comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors"
-    np.save(tmp_path / "mine.npy", zoo.load(file).sample(359, seed=0).numpy())
+    np.save(tmp_path / "mine.npy", zoo.load(file).sample(2154, seed=0).numpy())
     other = f"{file}:sample.k=1"
     again = compare(zoo, [str(file), f"samples:{tmp_path / 'mine.npy'}", other], out=tmp_path, seeds=1)
     run_row, samples_row, other_row, _ = again.rows
     before = next(row for row in comparison.rows if row["contestant"] == VAE)["cells"][0]["metrics"]
-    for name in ("frechet", "kernel", "density", "coverage", "c2st"):
+    for name in ("frechet", "kernel", "c2st"):
         assert run_row["cells"][0]["metrics"][name] == before[name]
         assert samples_row["cells"][0]["metrics"][name]["value"] == pytest.approx(before[name]["value"], rel=1e-6)
     assert run_row["summary"]["likelihood"]["mean"] == pytest.approx(before["likelihood"]["value"])
@@ -264,7 +264,7 @@ def test_evaluate_measures_one_run_without_training(comparison, tmp_path, monkey
     ("arguments", "message"),
     [
         ({"data": "bars-and-stripes:3"}, "was trained on digits with another content"),
-        ({"data": "digits", "source": "samples:few.npy"}, "must hold at least 359 samples"),
+        ({"data": "digits", "source": "samples:few.npy"}, "must hold at least 718 samples"),
         ({"data": "digits", "source": "samples:flat.npy"}, r"must hold samples of shape \(N, 8, 8\)"),
         ({"data": "digits", "source": "samples:bright.npy"}, "divide by 255"),
         ({"source": "samples:few.npy"}, "name them with --data"),
@@ -275,8 +275,8 @@ def test_evaluate_measures_one_run_without_training(comparison, tmp_path, monkey
 def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path, monkeypatch, cache, executor):
     monkeypatch.chdir(tmp_path)
     np.save("few.npy", np.zeros((100, 8, 8)))
-    np.save("flat.npy", np.zeros((400, 64)))
-    np.save("bright.npy", np.full((400, 8, 8), 2.0))
+    np.save("flat.npy", np.zeros((800, 64)))
+    np.save("bright.npy", np.full((800, 8, 8), 2.0))
     source = arguments.get("source", comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors")
     source = f"{source}{arguments.get('options', '')}"
     with pytest.raises(zoo.ZooError, match=message):

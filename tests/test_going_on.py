@@ -263,8 +263,8 @@ def test_the_journal_knows_a_job_by_all_that_its_result_depends_on(tmp_path):
     folder.mkdir()
     result = CellResult(shared=Shared(), contestants={"real": Measurements(metrics={"frechet": Measured(value=1.5)})})
 
-    def job(place, number=1, file="scratch"):
-        return ScheduledJob("real images", EvaluateReal("real", number, str(place / "real"), ("frechet",), file))
+    def job(place, metric="frechet", file="scratch"):
+        return ScheduledJob("real images", EvaluateReal("real", str(place / "real"), (metric,), file))
 
     Journal(folder).add(Outcome(job(folder), result, seconds=2.0, failed_attempts=("killed",)))
     folder.rename(tmp_path / "moved")
@@ -272,7 +272,7 @@ def test_the_journal_knows_a_job_by_all_that_its_result_depends_on(tmp_path):
     journal = Journal(folder)
     here = job(folder, file="other")
     assert journal.find(here) == Outcome(here, result, seconds=2.0, failed_attempts=("killed",))
-    assert journal.find(job(folder, number=2)) is None
+    assert journal.find(job(folder, metric="kernel")) is None
     assert journal.find(job(folder / "else")) is None
     assert journal.seconds > 0
 

@@ -3,7 +3,6 @@
 import importlib
 import math
 import tomllib
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -15,14 +14,16 @@ import zoo
 from zoo.builtin.datasets.bars_and_stripes import BarsAndStripes
 from zoo.builtin.datasets.digits import Digits
 from zoo.builtin.metrics.frechet import Frechet, FrechetGrey, frechet_distance, frechet_from_moments
+from zoo.builtin.metrics.jackknife import bias_corrected, groups
 from zoo.builtin.metrics.likelihood import Likelihood
 from zoo.builtin.metrics.patterns import ValidPatterns
 from zoo.builtin.metrics.reconstruction import Reconstruction
 from zoo.evaluation.evaluation import Evaluation, Measurement
 from zoo.evaluation.features import FeatureSpace
-from zoo.evaluation.reference import halving, reference_split
+from zoo.evaluation.reference import reference_split
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
+from zoo.results.interval import jackknife_part
 from zoo.runtime.randomness import generator
 
 PIXELS = FeatureSpace(nn.Flatten(), "the pixels themselves")
@@ -183,37 +184,15 @@ def rows(x):
     return {tuple(row) for row in x.flatten(1).tolist()}
 
 
-def test_a_small_validation_split_makes_the_test_split_be_halved(digits):
-    reference = reference_split(digits)
-    assert len(reference.images) == len(reference.real) == reference.n_samples == 359
-    assert rows(reference.images) | rows(reference.real) == rows(digits.test)  # 718 different images: disjoint halves
-    assert "359" in reference.description
-    assert torch.equal(reference_split(digits).images, reference.images)
-
-
-def test_the_halves_of_a_sorted_test_split_are_alike():
-    x = torch.arange(400.0).unsqueeze(1)
-    data = zoo.Data("sorted", zoo.DataSpec((1,), "real"), x, x[:5], x)
-    first, second, *_ = reference_split(data)
-    standard_error = math.sqrt(400**2 / 12 * 2 / 200)
-    assert abs(float(first.mean() - second.mean())) < 4.5 * standard_error
-
-
-def test_of_an_odd_test_split_one_image_is_left_out():
-    x = torch.arange(11.0).unsqueeze(1)
-    reference = reference_split(zoo.Data("odd", zoo.DataSpec((1,), "real"), x, x[:10], x))
-    assert len(reference.images) == len(reference.real) == 5
-    assert not rows(reference.images) & rows(reference.real)
-
-
-@pytest.mark.parametrize("n_valid", [6, 9])
-def test_a_validation_split_that_is_as_large_is_the_real_row(n_valid):
+@pytest.mark.parametrize("n_valid", [3, 9])
+def test_everything_is_compared_with_the_whole_test_split_and_real_images_are_the_validation_split(n_valid):
     x = torch.arange(20.0).unsqueeze(1)
     data = zoo.Data("large", zoo.DataSpec((1,), "real"), x, x[:n_valid], x[-6:])
     reference = reference_split(data)
     assert torch.equal(reference.images, data.test)
     assert torch.equal(reference.real, data.valid[:6])
-    assert reference.n_samples == 6
+    assert reference.n_samples == 18
+    assert reference.description == f"6 test images; real: {min(n_valid, 6)} validation images"
 
 
 def test_enumerated_data_are_compared_whole(bars):
@@ -262,7 +241,7 @@ def test_real_values_are_compared_standardised(table):
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (torch.zeros(3, 64), r"shape \(N, 8, 8\), got \(3, 64\)"),
+        (torch.zeros(3, 64), r"shape \(M, 8, 8\), got \(3, 64\)"),
         (torch.zeros(0, 8, 8), r"got \(0, 8, 8\)"),
         (torch.full((3, 8, 8), 255.0), r"in \[0, 1\], got values in \[255, 255\]"),
         (torch.full((3, 8, 8), -0.1), r"in \[0, 1\]"),
@@ -281,13 +260,15 @@ def test_frechet_compares_bits_with_bits_and_its_second_column_means_with_grey(d
     evaluation = Evaluation(None, digits, reference_split(digits).real, PIXELS)
     bits = [x.flatten(1) for x in (evaluation.sample_bits, evaluation.reference_bits)]
     grey = [x.flatten(1) for x in (evaluation.samples, evaluation.reference)]
-    assert Frechet().measure(evaluation).value == frechet_distance(*bits)
-    assert FrechetGrey().measure(evaluation) == frechet_distance(*grey)
+    assert Frechet().measure(evaluation).value == bias_corrected(frechet_distance, *bits)
+    assert FrechetGrey().measure(evaluation) == bias_corrected(frechet_distance, *grey)
 
 
 def test_frechet_of_real_values_is_that_of_standardised_values(table):
     evaluation = Evaluation(None, table, reference_split(table).real, PIXELS)
-    expected = frechet_distance(table.standardise(evaluation.samples), table.standardise(evaluation.reference))
+    sets = table.standardise(evaluation.samples), table.standardise(evaluation.reference)
+    assert len(evaluation.samples) == 10  # too few to correct the bias
+    expected = frechet_distance(*sets)
     assert Frechet().measure(evaluation).value == expected
 
 
@@ -397,26 +378,41 @@ def test_a_built_in_metric_answers_through_pluggy(bars):
     assert hooks.measure(evaluation=Evaluation(None, bars, bars.test, PIXELS)) == Measurement(1.0, stderr=0.0)
 
 
-# halving
-
-
-def test_halves_of_one_pool_are_shuffled_and_splits_of_two_laws_are_not(digits):
-    first, other = halving(digits, 0), halving(digits, 1)
-    assert torch.equal(first[0], reference_split(digits).images)
-    assert not torch.equal(first[0], other[0])
-    assert {tuple(x.flatten().tolist()) for x in torch.cat(first)} == {
-        tuple(x.flatten().tolist()) for x in torch.cat(other)
-    }
-    given = replace(digits, test=digits.train[:100], test_labels=None)  # a validation split that is large enough
-    assert not reference_split(given).exchangeable
-    assert torch.equal(halving(given, 0)[0], halving(given, 3)[0])
-
-
-def test_ends_that_cross_give_the_cautious_one(bars):
+def test_ends_that_cross_give_the_union_of_their_intervals(bars):
     class Crossed(Halving):
         @zoo.hookimpl
         def log_prob(self, x):
-            return zoo.LogProb(torch.full((len(x),), -2.0), "lower"), zoo.LogProb(torch.full((len(x),), -3.0), "upper")
+            answers = ((-2.0, "lower", 0.5), (-2.2, "upper", 0.1))
+            return tuple(zoo.LogProb(torch.full((len(x),), value), kind, error) for value, kind, error in answers)
 
     found = Likelihood().measure(Evaluation(contestant(bars, Crossed), bars, bars.train, PIXELS))
-    assert (found.value, found.bracket) == (-3.0, (-3.0, -2.0))
+    low, high = -2.0 - 1.96 * 0.5, -2.0 + 1.96 * 0.5  # the interval of the upper end lies inside
+    assert found.bracket == pytest.approx((low, high))
+    assert (found.value, found.bracket_stderr) == (pytest.approx(low), (0.0, 0.0))
+
+
+def test_a_bracket_keeps_both_ends_and_their_errors(bars):
+    class Enclosed(Halving):
+        @zoo.hookimpl
+        def log_prob(self, x):
+            answers = ((-3.0, "lower", 0.5), (-2.2, "upper", 0.1))
+            return tuple(zoo.LogProb(torch.full((len(x),), value), kind, error) for value, kind, error in answers)
+
+    found = Likelihood().measure(Evaluation(contestant(bars, Enclosed), bars, bars.train, PIXELS))
+    assert found.bracket == pytest.approx((-3.0, -2.2))
+    assert (found.value, found.stderr, found.bracket_stderr) == (-3.0, 0.5, (0.5, 0.1))
+
+
+def test_the_test_set_s_share_of_a_likelihood_is_its_spread_over_test_images(digits):
+    nats = torch.randn(len(digits.test), generator=torch.Generator().manual_seed(3)) - 20
+
+    class Given(Halving):
+        @zoo.hookimpl
+        def log_prob(self, x):
+            return (zoo.LogProb(nats, "exact"),)
+
+    found = Likelihood().measure(Evaluation(contestant(digits, Given), digits, digits.test, PIXELS))
+    share = math.sqrt(jackknife_part(found.left_out).variance)
+    assert share == pytest.approx(float(nats.std()) / math.sqrt(len(nats)), rel=0.2)  # 99 degrees of freedom: 7 %
+    kept = nats[groups(len(nats), 100) != 7].double()
+    assert found.left_out[7] == pytest.approx(float(kept.mean()))

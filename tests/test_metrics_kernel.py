@@ -8,7 +8,7 @@ from torchmetrics.image.kid import poly_mmd
 
 from zoo.builtin.metrics import distances
 from zoo.builtin.metrics.frechet import frechet_distance
-from zoo.builtin.metrics.jackknife import GROUPS, jackknife, standard_error
+from zoo.builtin.metrics.jackknife import GROUPS, bias_corrected, groups, standard_error, without_each_group
 from zoo.builtin.metrics.kernel import _sums, kernel_distance
 
 
@@ -52,37 +52,70 @@ def test_kernel_distance_agrees_with_torchmetrics():
 
 
 def test_leaving_a_group_out_of_the_sums_is_leaving_its_rows_out():
-    x, y = normal(43, 3, seed=7), normal(38, 3, seed=8)
-    expected = [kernel_distance(x[torch.arange(43) % 10 != g], y[torch.arange(38) % 10 != g]) for g in range(10)]
-    assert _sums(x, y).without_each_group() == pytest.approx(expected, rel=1e-9)
-    assert jackknife(kernel_distance, x, y) == pytest.approx(standard_error(expected), rel=1e-9)
+    x, y = normal(83, 3, seed=7), normal(78, 3, seed=8)
+    sums, every = _sums(x, y), torch.arange(GROUPS)
+    for side, of in (("x", groups(83)), ("y", groups(78))):
+        found = [sums.distance(**{side: every[every != g]}) for g in range(GROUPS)]
+        kept = [(x[of != g], y) if side == "x" else (x, y[of != g]) for g in range(GROUPS)]
+        assert found == pytest.approx([kernel_distance(*sets) for sets in kept], rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 39, 40, 718])
+def test_groups_are_as_equal_as_can_be_mixed_and_always_the_same(n):
+    counts = torch.bincount(groups(n), minlength=GROUPS)
+    assert counts.max() - counts.min() <= 1
+    assert torch.equal(groups(n), groups(n))
+    if n > 39:
+        assert not torch.equal(groups(n), torch.arange(n) % GROUPS)
 
 
 def test_the_jackknife_of_a_mean_is_its_standard_error():
     means = normal(GROUPS, seed=9)
-    x = means.repeat(7).unsqueeze(1)  # dealt in turn: each group holds one value
-    error = jackknife(lambda a, b: float(a.mean()), x, x)
+    x = means[groups(140)].unsqueeze(1)  # each group holds one value
+    error = standard_error(without_each_group(lambda a: float(a.mean()), x))
     assert error == pytest.approx(float(means.std()) / math.sqrt(GROUPS), rel=1e-12)
-    assert jackknife(lambda a, b: float(a.mean()), x[:19], x) is None
+    assert without_each_group(lambda a: float(a.mean()), x[:39]) == ()
+    assert standard_error(()) is None
 
 
-def kernel_error(x, y):
-    return standard_error(_sums(x, y).without_each_group())
-
-
-def frechet_error(x, y):
-    return jackknife(frechet_distance, x, y)
-
-
-@pytest.mark.parametrize(("figure", "error"), [(frechet_distance, frechet_error), (kernel_distance, kernel_error)])
-def test_the_jackknife_is_the_spread_of_a_distance_over_repetitions(figure, error):
-    repetitions = 80
+@pytest.mark.parametrize("figure", [frechet_distance, kernel_distance])
+def test_the_jackknives_of_both_sets_are_the_spread_of_a_distance_over_repetitions(figure):
+    repetitions = 60
     draws = [(x, y + 0.5) for x, y in normal(repetitions, 2, 200, 3, seed=11)]
     values = torch.tensor([figure(x, y) for x, y in draws])
-    errors = torch.tensor([error(x, y) for x, y in draws])
-    ratio = float(errors.square().mean() / values.var())
-    noise = math.sqrt(2 / repetitions + 2 / (GROUPS - 1) / repetitions)  # of a variance, of a mean of ten-group ones
-    assert abs(ratio - 1) < 4.5 * noise
+    errors = torch.tensor(
+        [
+            standard_error(without_each_group(lambda a, y=y: figure(a, y), x)) ** 2
+            + standard_error(without_each_group(lambda b, x=x: figure(x, b), y)) ** 2
+            for x, y in draws
+        ]
+    )
+    noise = math.sqrt(2 / repetitions + 2 / (GROUPS - 1) / repetitions)  # of a variance, of a mean of jackknives
+    assert abs(float(errors.mean() / values.var()) - 1) < 4.5 * noise
+
+
+def test_the_corrected_distance_of_equal_laws_is_0_whatever_the_sizes_of_the_sets():
+    """Uncorrected, it is 2d/N + d(d+1)/2N on average of both sizes, to first order."""
+    d, repetitions = 6, 60
+    for n, m in ((60, 240), (120, 120)):
+        sets = [(normal(n, d, seed=2 * r), normal(m, d, seed=2 * r + 1)) for r in range(repetitions)]
+        plain = torch.tensor([frechet_distance(*pair) for pair in sets])
+        corrected = torch.tensor([bias_corrected(frechet_distance, *pair) for pair in sets])
+        expected = (d + d * (d + 1) / 4) * (1 / n + 1 / m)
+        assert float(plain.mean()) == pytest.approx(expected, rel=0.2)
+        assert abs(float(corrected.mean())) < max(4.5 * float(corrected.std()) / math.sqrt(repetitions), expected / 10)
+    assert bias_corrected(frechet_distance, normal(39, 2, seed=1), normal(60, 2, seed=2)) is None
+
+
+def test_the_correction_removes_a_bias_of_order_1_over_n_exactly():
+    """The variance with divisor N has the bias -σ²/N: corrected, it is the one with divisor N - 1."""
+    x = normal(60, 1, seed=3)
+    biased = lambda a, b: float(a.var(correction=0))  # noqa: E731
+    of = groups(60)
+    left_out = [float(x[of != g].var(correction=0)) for g in range(GROUPS)]
+    expected = GROUPS * float(x.var(correction=0)) - (GROUPS - 1) * sum(left_out) / GROUPS
+    assert bias_corrected(biased, x, x) == pytest.approx(expected)
+    assert abs(expected / float(x.var()) - 1) < 0.002
 
 
 @pytest.mark.parametrize("shapes", [((5, 2), (5, 3)), ((1, 2), (5, 2)), ((5,), (5,))])

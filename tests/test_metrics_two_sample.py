@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from zoo.builtin.metrics.two_sample import c2st
+import zoo
+from zoo.builtin.metrics.jackknife import groups
+from zoo.builtin.metrics.two_sample import C2ST, c2st
+from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.features import FeatureSpace
 
 
 def seeded(seed):
@@ -60,7 +64,10 @@ def test_the_p_value_is_the_tail_of_the_binomial(δ):
     right = round(test.accuracy * test.n)
     tail = sum(math.comb(test.n, k) for k in range(right, test.n + 1)) / 2**test.n
     assert test.p_value == pytest.approx(tail, rel=1e-9)
-    assert test.stderr == pytest.approx(math.sqrt(test.accuracy * (1 - test.accuracy) / 30), rel=1e-12)
+    below = sum(math.comb(test.n, k) for k in range(right + 1)) / 2**test.n
+    assert test.p_below == pytest.approx(below, rel=1e-9)
+    a = float(test.fake_right.double().mean())  # of the 15 held-out fakes, half of the rows
+    assert test.stderr == pytest.approx(math.sqrt(a * (1 - a) / 15) / 2, rel=1e-12)
 
 
 def test_equal_laws_are_rejected_no_more_often_than_promised():
@@ -98,7 +105,29 @@ def test_the_result_depends_on_nothing_but_the_sets():
     first = c2st(x, y)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert c2st(x, y) == first
+    again = c2st(x, y)
+    assert torch.equal(again.real_right, first.real_right)
+    assert torch.equal(again.fake_right, first.fake_right)
+
+
+def test_leaving_test_images_out_leaves_the_held_out_ones_of_a_group_out():
+    test = c2st(normal(120, 2, seed=19), 1 + normal(120, 2, seed=20))
+    of = groups(120)
+    fakes = float(test.fake_right.double().mean())
+    for g, found in enumerate(test.left_out):
+        kept = [right for row, right in zip(test.rows.tolist(), test.real_right.tolist(), strict=True) if of[row] != g]
+        assert found == pytest.approx((sum(kept) / len(kept) + fakes) / 2)
+    assert c2st(normal(79, 2, seed=19), normal(79, 2, seed=20)).left_out == ()
+
+
+def test_copies_of_the_test_images_are_flagged_and_count_as_worse_than_one_half():
+    data = zoo.Data.from_arrays(normal(600, 6, seed=21).float(), name="normal")
+    space = FeatureSpace(torch.nn.Identity(), "values")
+    copies = C2ST().measure(Evaluation(None, data, data.test, space))
+    assert copies.value < 0.4
+    assert "significantly below 0.5" in copies.warning
+    assert C2ST().measure(Evaluation(None, data, data.valid, space)).warning == ""
+    assert C2ST.card.ideal == 0.5
 
 
 def test_accuracy_does_not_depend_on_the_units_of_the_columns():

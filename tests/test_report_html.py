@@ -174,7 +174,7 @@ def test_what_the_results_do_not_have_has_no_section(tmp_path):
                 row["summary"][name] = {"unsupported": "none"}
     page = Page(render(tmp_path, typed(found)))
     assert [each["id"] for each in page.of("section")] == ["table", "metrics", "protocol"]
-    assert "One training seed gives no interval" in " ".join(page.text)
+    assert "not about retraining" in " ".join(page.text)
 
 
 def test_data_that_are_no_images_have_codes_and_charts_but_no_pictures(tmp_path):

@@ -183,7 +183,7 @@ TRAIN = TrainCell(
     [
         TRAIN,
         PrepareData(None, "f", False, "cpu"),
-        EvaluateReal("real", 0, "f", ("a",), "file"),
+        EvaluateReal("real", "f", ("a",), "file"),
         EvaluateRun("r", "s", 2**62, "f", (), True, "cpu", {"k": 5}, 10, file="x"),
     ],
 )

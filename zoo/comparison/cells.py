@@ -204,13 +204,12 @@ class EvaluateSamples:
 
 @dataclass(frozen=True)
 class EvaluateReal:
-    """Measure real images that no model was trained on against other ones: what a perfect model would reach."""
+    """Measure held-out real images: what a perfect model would reach."""
 
     kind: Literal["real"] = field(default="real", kw_only=True)
     result: ClassVar[Any] = CellResult
 
     contestant: str = field(metadata=ASIDE)
-    number: int
     folder: str
     metrics: tuple[str, ...]
     file: str = field(metadata=ASIDE)
@@ -219,14 +218,13 @@ class EvaluateReal:
         """Run the job; see the class."""
         from zoo.comparison.measuring import Measuring
         from zoo.data.dataset import Data
-        from zoo.evaluation.reference import halving
+        from zoo.evaluation.reference import reference_split
         from zoo.runtime.threads import single_thread
 
         with single_thread():
             data = Data.open(Path(self.file))
-            against, real = halving(data, self.number)
-            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry, against)
-            found = measuring.samples(self.contestant, real, self.number, pictures=self.number == 0)
+            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry)
+            found = measuring.samples(self.contestant, reference_split(data).real, 0, pictures=True)
             return CellResult(shared=Shared(), contestants={self.contestant: found})
 
 

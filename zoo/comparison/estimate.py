@@ -15,20 +15,19 @@ Run = Callable[[list[ScheduledJob]], list[Outcome]]
 def estimated(grid: Grid, run: Run, slots: int) -> tuple[float, list[PlannedCell], list[tuple[PlannedCell, Outcome]]]:
     """Estimate the time of each cell from trials.
 
-    Cells of real images run ahead: the first fills the caches, the second, or the first again, times the metrics.
+    The cell of the real images runs ahead, twice: the first run fills the caches, the second times the metrics.
 
     Returns:
-        The seconds that everything will take; the cells that are left, longest first; and the cells that ran ahead.
+        The seconds that everything will take; the cells that are left, longest first; and the cell that ran ahead.
     """
-    real = grid.real_cells()
-    ahead = real[:2]
-    first = run([ahead[0].job])
+    real = grid.real_cell()
+    run([real.job])
     trials = []
     for training in grid.trainings:
         trial = Trial(tuple(training.contestants), grid.budget, grid.device, str(grid.file))
         inline = is_registered(grid.registry, training.contestants[0])
         trials.append(grid.scheduled(f"trial of {training.folder}", trial, grid.folder / "estimate.log", inline=inline))
-    second, *outcomes = run([ahead[-1].job, *trials])
+    second, *outcomes = run([real.job, *trials])
     training_seconds = {
         training.folder: 0.0 if outcome.failed else float(outcome.result)
         for training, outcome in zip(grid.trainings, outcomes, strict=True)
@@ -38,12 +37,11 @@ def estimated(grid: Grid, run: Run, slots: int) -> tuple[float, list[PlannedCell
         own = (training_seconds[each.folder] for each in grid.trainings if each.contestants[0].text in cell.texts)
         return next(own, 0.0) + second.seconds * len(cell.texts)
 
-    left = [*grid.cells(), *real[2:]]
+    left = grid.cells()
     for_variations = sum(
         training_seconds[training.folder] * len(values)
         for training in grid.trainings
         for _, values in varied(grid, training)
     )
     seconds = (sum(map(seconds_of, left)) + for_variations) / slots
-    done = list(zip(ahead, [*first, second], strict=False))
-    return seconds, sorted(left, key=seconds_of, reverse=True), done
+    return seconds, sorted(left, key=seconds_of, reverse=True), [(real, second)]

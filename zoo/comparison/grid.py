@@ -1,7 +1,7 @@
 """`Grid`: the jobs that a comparison needs, planned and not run. Imports no torch.
 
 A trained contestant's cell is (model and settings, seed); contestants that differ only in density or sampling
-share one. Finished runs and samples made elsewhere have one cell each, real images one for each seed.
+share one. Finished runs, samples made elsewhere and the real images have one cell each.
 """
 
 from __future__ import annotations
@@ -85,17 +85,13 @@ class Grid:
         """Return the cells of contestants, runs and samples, seed by seed: each contestant has a result early."""
         return [*self._training_cells(), *self._outside_cells()]
 
-    def real_cells(self) -> list[PlannedCell]:
-        """Return the cells of real images; one for each seed where the splits are exchangeable, otherwise one."""
+    def real_cell(self) -> PlannedCell:
+        """Return the cell of the real images."""
         (row,) = (row for row in self.rows if row.kind == "real")
-        seeds = self.seeds if self.prepared.data.exchangeable else self.seeds[:1]
-        found = []
-        for number, seed in enumerate(seeds):
-            folder = self.new_folder(self.folder_of(row), seed)
-            job = EvaluateReal(row.text, number, str(folder), self.metrics(), str(self.file))
-            scheduled = self.scheduled(f"real images {number + 1}", job, folder / "output.log")
-            found.append(PlannedCell((row.text,), seed, replace(scheduled, duration_group=REAL)))
-        return found
+        folder = self.new_folder(self.folder_of(row), self.seeds[0])
+        job = EvaluateReal(row.text, str(folder), self.metrics(), str(self.file))
+        scheduled = self.scheduled("real images", job, folder / "output.log")
+        return PlannedCell((row.text,), self.seeds[0], replace(scheduled, duration_group=REAL))
 
     def train_cell(
         self,

@@ -15,13 +15,6 @@ from zoo.errors import CheckpointError
 from zoo.files.storage import writing
 
 FILE = "journal.jsonl"
-_KINDS_BEFORE = {  # how commit 667253c and earlier named a job
-    "cell": "train",
-    "evaluate": "run",
-    "evaluate_samples": "samples",
-    "evaluate_real": "real",
-    "probe": "trial",
-}
 
 
 class Journal:
@@ -45,9 +38,7 @@ class Journal:
         for number, line in enumerate(content[: self._end].splitlines(), 1):
             try:
                 entry = json.loads(line)
-                self._found[_key_now(entry["job"])] = {
-                    name: entry[name] for name in ("at", "seconds", "lost", "result")
-                }
+                self._found[entry["job"]] = {name: entry[name] for name in ("at", "seconds", "lost", "result")}
             except (ValueError, KeyError, TypeError):
                 raise CheckpointError(
                     f"{self._path} is damaged in line {number}; remove that line, and its job is run again."
@@ -122,12 +113,3 @@ class Journal:
 
 def _is_whole(outcome: Outcome) -> bool:
     return not outcome.failed and (not isinstance(outcome.result, CellResult) or outcome.result.is_whole)
-
-
-def _key_now(text: str) -> str:
-    """Return a key in today's form: earlier ones were the task's name, the job's name and its arguments."""
-    parts = json.loads(text)
-    if len(parts) == 2:
-        return text
-    task, _, arguments = parts
-    return json.dumps([_KINDS_BEFORE[task.rpartition(":")[2]], arguments], sort_keys=True)

@@ -37,9 +37,8 @@ class Measuring:
         data: all splits.
         folder: where the pictures go.
         metrics: names of the metrics.
-        n: how many samples; None for as many as there are reference images.
+        n: number of samples, and of reference images; None for those of `reference_split`.
         registry: where the metrics are.
-        against: real images to compare with; None for those of `reference_split`.
     """
 
     def __init__(
@@ -49,7 +48,6 @@ class Measuring:
         metrics: Sequence[str],
         n: int | None,
         registry: PluginRegistry,
-        against: Tensor | None = None,
     ) -> None:
         self._data, self._folder = data, folder
         self._features = feature_space(data, cache_folder("features"))
@@ -57,9 +55,7 @@ class Measuring:
         self._plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]
         reference = reference_split(data)
         self.n = min(n or reference.n_samples, reference.n_samples)
-        self._against = reference.images if against is None else against
-        if n is not None and not data.enumerated:
-            self._against = self._against[:n]
+        self._against = reference.images if n is None or data.enumerated else reference.images[:n]
 
     def model(self, name: str, model: Model, seed: int, *, pictures: bool) -> Measurements:
         """Draw samples of a model and measure it."""
@@ -114,10 +110,10 @@ def _figure(plugin: Plugin, evaluation: Evaluation) -> Measured:
             raise
         return Measured(unsupported=f"the metric {plugin.source} failed: {type(error).__name__}: {error}")
     measurement = answer if isinstance(answer, Measurement) else Measurement(float(answer))
-    figures = [measurement.value, measurement.stderr or 0.0, *(measurement.bracket or ())]
+    figures = [measurement.value, measurement.stderr or 0.0, *(measurement.bracket or ()), *measurement.left_out]
     if not all(map(math.isfinite, figures)):
         reason = f"the metric {plugin.source} gave {measurement.value}"
         if plugin.distribution == "genzoo":
             raise DivergedError(f"The training diverged, or the samples did: {reason}.")
         return Measured(unsupported=f"{reason}, which is not finite")
-    return Measured(**{key: value for key, value in vars(measurement).items() if value not in (None, "")})
+    return Measured(**{key: value for key, value in vars(measurement).items() if value not in (None, "", ())})

@@ -30,7 +30,6 @@ class Conditions(_Found):
 
     data: DataFacts
     reference: str
-    reference_seed: int
     binarisation_seed: int
     samples: int
     features: Features
@@ -41,10 +40,9 @@ class Conditions(_Found):
 
 
 class PreparedData(_Found):
-    """What is known of the data: the default number of epochs, whether its splits are exchangeable, and the metrics."""
+    """What is known of the data: the default number of epochs, and the metrics."""
 
     epochs: float
-    exchangeable: bool
     conditions: Conditions
     metrics: list[Metric]
 
@@ -91,7 +89,7 @@ class PrepareData:
         from zoo.evaluation.reference import reference_split
         from zoo.files.storage import cache_folder
         from zoo.runtime.devices import describe_device, find_device
-        from zoo.runtime.seeds import BITS_SEED, REFERENCE_SEED, SPLIT_SEED
+        from zoo.runtime.seeds import BITS_SEED, SPLIT_SEED
         from zoo.runtime.threads import single_thread
         from zoo.training.module import versions
 
@@ -110,7 +108,6 @@ class PrepareData:
             )
             return PreparedData(
                 epochs=data.epochs,
-                exchangeable=split.exchangeable,
                 conditions=Conditions(
                     data=DataFacts(
                         name=data.name,
@@ -122,7 +119,6 @@ class PrepareData:
                         classes=None if data.train_labels is None else len(data.train_labels.unique()),
                     ),
                     reference=split.description,
-                    reference_seed=REFERENCE_SEED,
                     binarisation_seed=BITS_SEED,
                     samples=split.n_samples,
                     features=Features(description=features.description, sha256=features.sha256),
@@ -139,6 +135,7 @@ class PrepareData:
                         direction=card.direction,
                         level=card.level,
                         paper=card.paper,
+                        ideal=card.ideal,
                     )
                     for card in cards
                     if self.full or card.level != "full"
@@ -221,7 +218,7 @@ class DescribeSamples:
     """Check a file of samples against the comparison's data.
 
     Raises:
-        DataError: for samples of another shape, or fewer than every contestant draws.
+        DataError: for samples of another shape, or fewer samples than test images.
     """
 
     kind: Literal["describe-samples"] = field(default="describe-samples", kw_only=True)
@@ -247,14 +244,12 @@ def read_samples(source: str, data: Data) -> Tensor:
     from zoo.data.files import read_examples
     from zoo.evaluation.reference import reference_split
 
-    x, n = read_examples(source), reference_split(data).n_samples
+    x, n = read_examples(source), len(reference_split(data).images)
     if tuple(x.shape[1:]) != data.spec.shape:
         shape = ", ".join(map(str, data.spec.shape))
         raise DataError(f"{source} must hold samples of shape (N, {shape}), got {tuple(x.shape)}.")
     if len(x) < n:
-        raise DataError(
-            f"{source} must hold at least {n:,} samples, as many as every contestant draws, got {len(x):,}; add more."
-        )
+        raise DataError(f"{source} must hold at least {n:,} samples, one per test image, got {len(x):,}; add more.")
     if data.spec.support != "real" and not (x.min() >= 0 and x.max() <= 1):
         low, high = x.min().item(), x.max().item()
         raise DataError(f"{source} must hold values in [0, 1], got values in [{low:g}, {high:g}]; divide by 255.")

@@ -44,6 +44,8 @@ class Prepared:
         outside = {text: row.model_dump(mode="json", exclude_unset=True) for text, row in self.outside.items()}
         return {
             "data": conditions.data.sha256,
+            "reference": conditions.reference,
+            "samples": conditions.samples,
             "features": conditions.features.sha256,
             "versions": dict(conditions.versions),
             "extensions": list(conditions.extensions),

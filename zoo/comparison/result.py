@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from zoo.report.table import ComparisonTable
 
-_TEXTS = ("contestant", "role", "metric", "kind", "standing", "unsupported", "note")  # columns of results.csv
+_TEXTS = (
+    "contestant",
+    "role",
+    "metric",
+    "kind",
+    "standing",
+    "unsupported",
+    "note",
+    "warning",
+)  # columns of results.csv
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -86,9 +95,9 @@ class Comparison:
     def best(self, metric: str) -> str | None:
         """Return the name of the contestant that is best by a metric.
 
-        Others may be tied with it: their `standing` is `tied`. The result is None if no contestant is best: the metric
-        has no direction, there are fewer than two seeds or fewer than two contestants to compare, or the leading figure
-        is an upper bound.
+        Others may not be distinguishable from it: their `standing` is `indistinguishable`. The result is None if no
+        contestant is best: the metric has no direction, there are fewer than two contestants to compare, or bounds
+        leave the order open.
 
         Args:
             metric: name of a metric, for example `frechet`.
@@ -110,7 +119,8 @@ class Comparison:
 
         Columns: `contestant`, `role`, `metric`, `mean`, `half_width` (of the 95 % interval), `n` (number of seeds),
         `kind`, `lower` and `upper` (of a bracket), `stderr`, `standing`, `difference` to the best with its
-        `difference_half_width`, `unsupported` (the reason for a missing figure) and `note`. Missing values are NaN.
+        `difference_half_width`, `unsupported` (the reason for a missing figure), `note`, and the further columns of
+        `results.csv`. Missing values are NaN.
 
         Raises:
             ZooError: if pandas is not installed.

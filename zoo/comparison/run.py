@@ -32,7 +32,7 @@ from zoo.files.names import slug
 from zoo.files.storage import new_folder
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.file import write_results
-from zoo.results.ranking import fools_metrics, paired_differences, rank
+from zoo.results.ranking import fools_metrics, rank
 from zoo.results.schema import BudgetFacts, Cell, Protocol, Results, Row, Variation
 from zoo.results.summary import summarise
 from zoo.runtime.interruption import Interruption
@@ -194,7 +194,7 @@ def _run(
         seconds, cells, done = estimated(grid, run, scheduler.slots)
         scheduler.on_event(ScheduledJob("estimate", None), {"estimate": seconds})
     else:
-        cells = [*grid.cells(), *grid.real_cells()]
+        cells = [*grid.cells(), grid.real_cell()]
     retrained = varied_trainings(grid) if full else []
     outcomes = run([each.job for each in cells] + [each.job for each in retrained])
     done += zip(cells, outcomes, strict=False)
@@ -299,7 +299,7 @@ def _results(
     """Assemble everything that `results.json` says."""
     metrics = grid.prepared.data.metrics
     own = {row.text: _cells(row, cells) for row in grid.rows}
-    rows = rank([_row(grid, row, own[row.text]) for row in grid.rows], metrics)
+    rows, differences = rank([_row(grid, row, own[row.text]) for row in grid.rows], metrics)
     conditions = grid.prepared.data.conditions
     registered = {each.model for each in trained(grid.rows) if is_registered(grid.registry, each)}
     protocol = Protocol(
@@ -317,7 +317,7 @@ def _results(
         protocol=protocol,
         metrics=metrics,
         rows=rows,
-        differences=paired_differences(rows, metrics),
+        differences=differences,
         fooled=fools_metrics(rows, metrics),
         sensitivity=variations,
         pictures=_pictures(grid, own),

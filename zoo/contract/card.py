@@ -194,6 +194,9 @@ class MetricCard:
         direction: which values are better, `lower` or `higher`; `none` for a metric that does not rank contestants.
         level: `headline` in the first table, `detail` in the second, `full` with `--full` only.
         paper: reference for the definition.
+        ideal: the value for a perfect model, if values on either side of it are worse; None if the direction alone
+            says what is better. Contestants are then ranked by their distance to it.
+        limits: what the metric cannot see, or what fools it, one sentence each; `zoo info NAME` shows them.
     """
 
     name: str
@@ -202,6 +205,8 @@ class MetricCard:
     direction: Direction
     level: Level = "detail"
     paper: str = ""
+    ideal: float | None = None
+    limits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_name("metric", self.name)

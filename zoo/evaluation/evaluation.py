@@ -32,9 +32,16 @@ class Measurement:
     Args:
         value: in the unit stated on the metric's card.
         kind: of a likelihood: `exact`, `lower`, `upper` or `estimate`; "" for all other figures.
-        stderr: standard error of the measurement itself, None if unknown.
+        stderr: standard error from the sampling of the model, or of the estimator, with the test set held fixed; None
+            if unknown.
         note: printed below the table.
         bracket: lower and upper bound of the figure, if both are known; `value` is the conservative one.
+        bracket_stderr: standard errors of both ends, as `stderr`.
+        left_out: the figure without each of G groups of the test examples in turn. The groups must be the same for
+            every contestant. Their jackknife is the share of the test set in an interval, and, taken of a difference,
+            the noise that two contestants do not share.
+        p_value: of the hypothesis that samples and real examples have one distribution; seeds are pooled.
+        warning: a reason not to trust the figure, flagged in the table; "" for none.
     """
 
     value: float
@@ -42,6 +49,10 @@ class Measurement:
     stderr: float | None = None
     note: str = ""
     bracket: tuple[float, float] | None = None
+    bracket_stderr: tuple[float, float] | None = None
+    left_out: tuple[float, ...] = ()
+    p_value: float | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +62,10 @@ class Evaluation:
     Args:
         model: the trained contestant, or None for bare samples (the `real` row, samples from another tool).
         data: all three splits, in the user's units.
-        generated: samples, shape (N, *shape), in the user's units, as returned by the model: means or draws; or the
-            `zoo.Unsupported` that the model raised instead.
+        generated: samples, shape (M, *shape), in the user's units, as returned by the model: means or draws; or the
+            `zoo.Unsupported` that the model raised instead. Contestants have three times as many as the reference.
         features: the frozen feature space of the data set.
-        against: real images to compare with, shape (N, *shape); None uses the test images of `reference_split`.
+        against: real images to compare with, shape (N, *shape); None uses the test split.
 
     Raises:
         ValueError: if samples have another shape, are not finite, or are outside [0, 1] on [0, 1] data.
@@ -71,7 +82,7 @@ class Evaluation:
             return
         shape, x = self.data.spec.shape, self.generated
         if x.shape[1:] != shape or len(x) == 0:
-            raise ValueError(f"samples must have shape (N, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
+            raise ValueError(f"samples must have shape (M, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
         if not torch.isfinite(x).all():
             raise ValueError("samples must be finite, got nan or infinity")
         if self.data.spec.support != "real" and (x.min() < 0 or x.max() > 1):
@@ -112,7 +123,7 @@ class Evaluation:
 
     @cached_property
     def sample_features(self) -> Tensor:
-        """φ(sample_bits), float64, shape (N, d)."""
+        """φ(sample_bits), float64, shape (M, d)."""
         return self.features(self.sample_bits)
 
     @cached_property

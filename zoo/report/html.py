@@ -30,6 +30,7 @@ from zoo.report.table_view import (
     ordered,
     pairs,
     ranking_metric,
+    scope,
     sheet,
     sheets,
 )
@@ -100,6 +101,7 @@ def _tables(page: _Page, results: Results) -> dict[str, Any]:
     return {
         "sheets": shown,
         "legend": legend(shown),
+        "intervals_mean": scope(results),
         "ranking": metric,
         "verdicts": [verdict(results, each) for each in headline],
         "intervals": [
@@ -124,9 +126,10 @@ def verdict(results: Results, metric: Metric) -> tuple[str, str]:
         standing = row.summary[metric.name].standing
         by_standing.setdefault(standing or "none", []).append(row.contestant)
     if set(by_standing) == {"none"}:
-        return metric.title, "no ranking, which needs at least two contestants with two seeds in common."
+        return metric.title, "no ranking, which needs at least two contestants."
     words = {
         "best": "best mean",
+        "indistinguishable": "not distinguishable from the best",
         "tied": "tied with the best",
         "open": "order open, since a bound cannot decide it",
         "behind": "behind",

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.report.figures import figure
-from zoo.report.table_view import TableCell, TableRow, TableView, all_failures, incidents, legend, sheets
+from zoo.report.table_view import TableCell, TableRow, TableView, all_failures, incidents, legend, scope, sheets
 from zoo.results.schema import Figure, Missing, Results
 
 __all__ = ["CSV_COLUMNS", "as_text", "comparison_table", "csv_lines", "figure", "to_csv", "to_html", "to_markdown"]
@@ -25,6 +25,7 @@ __all__ = ["CSV_COLUMNS", "as_text", "comparison_table", "csv_lines", "figure", 
 CSV_COLUMNS = [
     *("contestant", "role", "metric", "mean", "half_width", "n", "kind", "lower", "upper", "stderr"),
     *("standing", "difference", "difference_half_width", "unsupported", "note"),
+    *("seed_stderr", "test_stderr", "difference_p", "visible", "seeds_needed", "p_value", "warning"),
 ]
 _NAME = 30  # greatest width of a contestant's name
 _STYLES = {"*": "bold green", "~": "green", "?": "yellow"}
@@ -111,16 +112,16 @@ def _notes(sheet: TableView, *, first: bool) -> list[str]:
 def _heading(results: Results) -> str:
     protocol = results.protocol
     budget, seeds = protocol.budget, len(protocol.seeds)
-    return (
-        f"{protocol.data.name}: {budget.value:g} {budget.unit}, {seeds} seed{'s' if seeds > 1 else ''}, "
-        "mean ± 95 % interval"
-    )
+    trained = any(row.kind not in ("run", "samples") for row in results.rows if row.role == "contestant")
+    asked = f"{budget.value:g} {budget.unit}, {seeds} seed{'s' if seeds > 1 else ''}, " if trained else ""
+    return f"{protocol.data.name}: {asked}mean ± 95 % interval"
 
 
 def _foot(results: Results, shown: list[TableView]) -> list[str]:
     """Return failed seeds, incidents, the legend, and the protocol in brief."""
     signs = "; ".join(legend(shown))
-    return [*all_failures(results), *incidents(results), *([f"{signs}."] if signs else []), _protocol(results)]
+    shown_signs = [f"{signs}."] if signs else []
+    return [*all_failures(results), *incidents(results), *shown_signs, scope(results), _protocol(results)]
 
 
 def _protocol(results: Results) -> str:
@@ -194,6 +195,13 @@ def _facts(summary: Figure | Missing) -> dict[str, Any]:
         "difference": summary.difference.mean if summary.difference else None,
         "difference_half_width": summary.difference.half_width if summary.difference else None,
         "note": summary.note,
+        "seed_stderr": summary.seed_stderr,
+        "test_stderr": summary.test_stderr,
+        "difference_p": summary.difference.p_value if summary.difference else None,
+        "visible": summary.difference.visible if summary.difference else None,
+        "seeds_needed": summary.difference.seeds_needed if summary.difference else None,
+        "p_value": summary.p_value,
+        "warning": summary.warning,
     }
 
 

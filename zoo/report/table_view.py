@@ -12,7 +12,8 @@ from zoo.report.figures import bracket, figure, interval, kind_mark, whole
 from zoo.results.schema import Difference, Figure, Metric, Missing, Results, Row, Standing
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
-MARKS = {"best": "*", "tied": "~", "open": "?"}
+_SMALLEST_P = 0.0001  # that is printed
+MARKS = {"best": "*", "indistinguishable": "~", "tied": "~", "open": "?"}
 ROLES = {"contestant": "contestants", "control": "controls", "real": "real images"}
 TITLES = {"headline": "How well each model generates", "detail": "Details and costs", "full": "Further metrics"}
 COSTS = {
@@ -38,16 +39,17 @@ class Column:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell: the figure, a second line below it, and the row's standing in the column."""
+    """A cell: the figure, a second line below it, the row's standing in the column, and whether it has a warning."""
 
     text: str
     below: str = ""
     standing: Standing | None = None
+    flagged: bool = False
 
     @property
     def mark(self) -> str:
-        """`*` best, `~` tied with the best, `?` order open, otherwise empty."""
-        return MARKS.get(self.standing or "", "")
+        """`*` best, `~` not distinguishable from the best, `?` order open, otherwise empty; `!` a warning."""
+        return MARKS.get(self.standing or "", "") + "!" * self.flagged
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def sheet(
     """Return a table of these rows and metrics, with costs as its last columns."""
     lines = [_line(row, [*(_cell(row, each.name) for each in metrics), *_costs(row, costs)]) for row in rows]
     columns = [*map(_column, metrics), *(Column(name, summary=summary) for name, summary in costs.values())]
-    return TableView(title, columns, lines, _missing(rows, metrics), _remarks(rows, metrics))
+    notes = [*_missing(rows, metrics), *_parts(rows, metrics), *_visible(rows, metrics)]
+    return TableView(title, columns, lines, notes, _remarks(rows, metrics))
 
 
 def differences(results: Results) -> TableView | None:
@@ -171,17 +174,17 @@ def failures(row: Row) -> str:
     return f"{len(row.failed_cells)} of {len(row.cells)} seeds failed: {reasons}"
 
 
-def legend(shown: Iterable[TableView]) -> list[str]:
+def legend(shown: Sequence[TableView]) -> list[str]:
     """Return the meaning of each sign that occurs in these tables."""
+    marks = {sign for sheet in shown for line in sheet.lines for cell in line.cells for sign in cell.mark}
     cells = [cell for sheet in shown for line in sheet.lines for cell in line.cells]
     texts = [cell.text for cell in cells]
     sentences = {
-        "± half-width of the 95 % t-interval over training seeds": any("±" in text for text in texts),
-        "* best mean": any(cell.mark == "*" for cell in cells),
-        "~ tied with the best: the 95 % interval of the paired difference contains 0": any(
-            cell.mark == "~" for cell in cells
-        ),
-        "? the order is open: a bound cannot decide it": any(cell.mark == "?" for cell in cells),
+        "± half-width of the 95 % interval": any("±" in text for text in texts),
+        "* best mean": "*" in marks,
+        "~ not distinguishable from the best": "~" in marks,
+        "? the order is open: a bound cannot decide it": "?" in marks,
+        "! see the warning": "!" in marks,
         "= exact": any(text.startswith("=") for text in texts),
         "≥ lower bound": any(text.startswith("≥") for text in texts),
         "≤ upper bound": any("≤" in text[:2] for text in texts),
@@ -190,6 +193,23 @@ def legend(shown: Iterable[TableView]) -> list[str]:
         "s.e. standard error of the measurement itself": any(cell.below.startswith("s.e.") for cell in cells),
     }
     return [sentence for sentence, occurs in sentences.items() if occurs]
+
+
+def scope(results: Results) -> str:
+    """Return what the intervals and standings are about."""
+    rows = [row for row in results.rows if row.role == "contestant" and not _all_failed(row)]
+    single = [row.contestant for row in rows if len(row.cells) == 1]
+    about = "± combines the training seeds and the choice of the test examples; standings are corrected for all pairs "
+    about += "and columns of a table (Holm's method, 5 %)."
+    if not single:
+        return about
+    if len(single) == len(rows):
+        return (
+            "One training or file of samples each: intervals and standings are about these samples and the choice of "
+            "the test examples, not about retraining; standings are corrected for all pairs and columns of a table "
+            "(Holm's method, 5 %)."
+        )
+    return f"{about} With one seed, {', '.join(single)}: about these samples, not about retraining."
 
 
 def _column(metric: Metric) -> Column:
@@ -205,7 +225,7 @@ def _cell(row: Row, name: str) -> TableCell:
     if found is None:
         return TableCell("failed" if _all_failed(row) else "n/a")
     text = f"{kind_mark(found.kind)} {interval(found.mean, found.half_width)}".strip()
-    return TableCell(text, _below(found), found.standing)
+    return TableCell(text, _below(found), found.standing, bool(found.warning))
 
 
 def _below(found: Figure) -> str:
@@ -240,9 +260,13 @@ def _missing(rows: Iterable[Row], metrics: Iterable[Metric]) -> list[str]:
 
 
 def _remarks(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
-    """Return the metrics' own notes: a line per metric, with the contestants to which each note applies."""
+    """Return warnings, p-values and the metrics' own notes, with the contestants to which each applies."""
     lines = []
     for metric in metrics:
+        figures = [(row.contestant, found) for row in rows if (found := row.figure(metric.name))]
+        lines += [f"! {metric.title}, {name}: {found.warning}" for name, found in figures if found.warning]
+        if tests := [f"{name} {_probability(found.p_value)}" for name, found in figures if found.p_value is not None]:
+            lines.append(f"{metric.title}, p-value of all seeds together (Fisher's method): {', '.join(tests)}")
         remarks: dict[str, list[str]] = {}
         for row in rows:
             if note := row.summary[metric.name].note:
@@ -251,6 +275,46 @@ def _remarks(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
             parts = [f"{', '.join(names)}: {note}" for note, names in remarks.items()]
             lines.append(f"{metric.title}. {' | '.join(parts)}")
     return lines
+
+
+def _parts(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
+    """Return how much of ± of a likelihood is due to seeds, and how much to the test set."""
+    found = []
+    for metric in metrics:
+        parts = [
+            f"{row.contestant} {figure(its.seed_stderr)} and {figure(its.test_stderr)}"
+            for row in rows
+            if (its := row.figure(metric.name)) and its.kind and its.seed_stderr is not None and its.test_stderr
+        ]
+        if parts:
+            found.append(f"{metric.title}, standard errors over seeds and over test examples: {', '.join(parts)}")
+    return found
+
+
+def _visible(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
+    """Return the differences that the table could have seen where it saw none."""
+    found = []
+    for metric in metrics:
+        parts = [
+            f"{row.contestant} ±{figure(its.visible)}" + (f" ({its.seeds_needed} seeds)" if its.seeds_needed else "")
+            for row in rows
+            if metric.level == "headline"
+            and row.summary[metric.name].standing == "indistinguishable"
+            and (its := _difference(row, metric.name))
+            and its.visible is not None
+        ]
+        if parts:
+            found.append(f"{metric.title}: {', '.join(parts)}")
+    if not found:
+        return []
+    return [
+        "Not distinguishable from the best (± the difference that this table would have seen; seeds at which the one "
+        f"found would be seen). {'; '.join(found)}"
+    ]
+
+
+def _probability(p: float) -> str:
+    return figure(p) if p >= _SMALLEST_P else f"< {_SMALLEST_P:.4f}"
 
 
 def _difference(row: Row, name: str) -> Difference | None:

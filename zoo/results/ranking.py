@@ -1,65 +1,73 @@
-"""Ranking by paired differences over training seeds, and the metrics that controls fool.
+"""Standings of contestants, corrected for the number of comparisons in a table, and the metrics that controls fool.
 
-Contestants of one seed share data, splits and binarized pixels, so the difference of two contestants varies less than
-either figure. A contestant is behind the best only if the 95 % t-interval of its paired difference excludes 0.
+The family of a table's claims is every pair of contestants in every column with a direction; Holm's method keeps the
+probability that any of them is called different by chance at 5 %.
+
+Reference: Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any, NamedTuple
 
-from zoo.results.interval import mean_interval
+from zoo.results.contrast import Contrast, contrast, ends
+from zoo.results.interval import CONFIDENCE
 from zoo.results.schema import Difference, Figure, Metric, Missing, PairDifference, Row, Standing
 
+LEVEL = 1 - CONFIDENCE  # of a whole table
 
-def rank(rows: Sequence[Row], metrics: Sequence[Metric]) -> list[Row]:
-    """Return the rows with `standing` and `difference` set in the summary of each of the metrics.
 
-    The standing is `best`, `tied`, `behind`, or `open` if a bound leaves the order open. It is None for a row with a
-    failed cell, for a row with fewer than two seeds in common with the best, and for controls, real images and metrics
-    without a direction. The difference is the row's figure minus that of the best.
+class Ranking(NamedTuple):
+    """Rows with standings, and the differences of all pairs by headline metric."""
+
+    rows: list[Row]
+    differences: dict[str, list[PairDifference]]
+
+
+class _Pair(NamedTuple):
+    """Two rows in one column: their contrast, Holm's p-value, and the size of the family."""
+
+    contrast: Contrast
+    adjusted: float
+    family: int
+
+    def difference(self) -> dict[str, Any]:
+        """Return the fields of a `Difference`, first minus second."""
+        uncertainty, level = self.contrast.uncertainty, LEVEL / self.family
+        return {
+            "mean": self.contrast.mean,
+            "half_width": uncertainty.half_width(),
+            "p_value": self.adjusted,
+            "visible": uncertainty.significant(level),
+            "seeds_needed": self.contrast.seeds_needed(level),
+        }
+
+
+def rank(rows: Sequence[Row], metrics: Sequence[Metric]) -> Ranking:
+    """Set `standing` and `difference` in the summaries of contestants without a failed cell; return all differences.
+
+    - `best`: no other row may have a better mean.
+    - `behind`: another row is better, with Holm's p-value below 5 % in this table.
+    - `indistinguishable`: not told apart from the best; `difference.visible` is what the table could have seen.
+    - `open`: a bound leaves the order open.
+
+    A row with an estimate has no standing, for an estimate promises nothing. The difference is the row's figure minus
+    that of the best. The metrics of each level are a table of their own.
     """
-    ranked = {metric.name: _ranked(rows, metric) for metric in metrics}
-    return [
-        row.model_copy(
-            update={
-                "summary": {
-                    name: ranked[name][place] if name in ranked else summary for name, summary in row.summary.items()
-                }
-            }
-        )
-        for place, row in enumerate(rows)
-    ]
-
-
-def paired_difference(row: Row, other: Row, metric: str) -> Difference | None:
-    """Return the mean of row minus other over their common seeds, with its interval; None with fewer than two seeds."""
-    ours, theirs = _values(row, metric), _values(other, metric)
-    differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    if len(differences) < 2:
-        return None
-    mean, half_width = mean_interval(differences)
-    return Difference(mean=mean, half_width=half_width)
-
-
-def paired_differences(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[str, list[PairDifference]]:
-    """Return the paired differences of all pairs of contestants by headline metric, first minus second."""
-    contestants = [row for row in rows if row.role == "contestant"]
-    found: dict[str, list[PairDifference]] = {}
-    for metric in metrics:
-        if metric.level != "headline":
-            continue
-        for first, second in combinations(contestants, 2):
-            if difference := paired_difference(first, second, metric.name):
-                pair = PairDifference(
-                    first=first.contestant,
-                    second=second.contestant,
-                    mean=difference.mean,
-                    half_width=difference.half_width,
-                )
-                found.setdefault(metric.name, []).append(pair)
-    return found
+    standings: dict[tuple[int, str], dict[str, Any]] = {}
+    differences: dict[str, list[PairDifference]] = {}
+    for level in dict.fromkeys(metric.level for metric in metrics):
+        columns = [metric for metric in metrics if metric.level == level and metric.sign]
+        for metric, pairs in zip(columns, _pairs(rows, columns), strict=True):
+            standings |= _standings(rows, metric, pairs)
+            if level == "headline" and pairs:
+                differences[metric.name] = [
+                    PairDifference(first=rows[a].contestant, second=rows[b].contestant, **pair.difference())
+                    for (a, b), pair in pairs.items()
+                ]
+    return Ranking([_updated(row, place, standings) for place, row in enumerate(rows)], differences)
 
 
 def fools_metrics(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[str, list[str]]:
@@ -74,66 +82,91 @@ def fools_metrics(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[str, l
     return {row.contestant: [metric.name for metric in metrics if _reaches(row, real, metric)] for row in controls}
 
 
+def _pairs(rows: Sequence[Row], columns: Sequence[Metric]) -> list[dict[tuple[int, int], _Pair]]:
+    """Return for each column its pairs of contestants by their places, with p-values corrected over all columns."""
+    contrasts: list[dict[tuple[int, int], Contrast]] = []
+    for metric in columns:
+        places = [place for place, row in enumerate(rows) if _is_ranked(row, metric)]
+        found = {(a, b): contrast(rows[a], rows[b], metric) for a, b in combinations(places, 2)}
+        contrasts.append({pair: each for pair, each in found.items() if each is not None})
+    adjusted = iter(holm([each.p_value for column in contrasts for each in column.values() if each.can_be_decided]))
+    family = sum(each.can_be_decided for column in contrasts for each in column.values())
+    return [
+        {
+            pair: _Pair(each, next(adjusted) if each.can_be_decided else 1.0, max(family, 1))
+            for pair, each in column.items()
+        }
+        for column in contrasts
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number: max over all smaller ones of (m - rank) p, at most 1."""
+    m, adjusted, running = len(p_values), [1.0] * len(p_values), 0.0
+    for rank_, place in enumerate(sorted(range(m), key=lambda place: p_values[place])):
+        running = max(running, min(1.0, (m - rank_) * p_values[place]))
+        adjusted[place] = running
+    return adjusted
+
+
+def _is_ranked(row: Row, metric: Metric) -> bool:
+    """Whether a row has a place in the column: a contestant without failures whose figure is not an estimate."""
+    figure = row.figure(metric.name)
+    return row.role == "contestant" and not row.failed_cells and figure is not None and "estimate" not in figure.kind
+
+
+def _standings(
+    rows: Sequence[Row], metric: Metric, pairs: Mapping[tuple[int, int], _Pair]
+) -> dict[tuple[int, str], dict[str, Any]]:
+    """Return the standing and the difference to the best of each row that has a pair."""
+    places = sorted({place for pair in pairs for place in pair})
+    if not places:
+        return {}
+    low, high = zip(*(ends(rows[place], metric) for place in places), strict=True)
+    leader = low.index(max(low))
+    first = places[leader]
+    found: dict[tuple[int, str], dict[str, Any]] = {}
+    for place in places:
+        if place == first:
+            certain = all(low[leader] >= end for number, end in enumerate(high) if number != leader)
+            found[place, metric.name] = {"standing": "best" if certain else "open"}
+            continue
+        behind = any(_is_behind(place, pair, its) for pair, its in pairs.items())
+        to_best = pairs.get((first, place)) or pairs.get((place, first))
+        if to_best is None:
+            found[place, metric.name] = {"standing": "behind" if behind else None}
+            continue
+        facts = to_best.difference()
+        if (first, place) in pairs:
+            facts["mean"] = -to_best.contrast.mean
+        undecided: Standing = "indistinguishable" if to_best.contrast.decidable else "open"
+        found[place, metric.name] = {
+            "standing": "behind" if behind else undecided,
+            "difference": Difference(**facts),
+        }
+    return found
+
+
+def _is_behind(place: int, pair: tuple[int, int], found: _Pair) -> bool:
+    """Whether this pair shows that the row is worse than the other one."""
+    contrast, worse = found.contrast, found.contrast.worse < found.contrast.better
+    return place == (pair[0] if worse else pair[1]) and found.adjusted < LEVEL and contrast.can_be_decided
+
+
+def _updated(row: Row, place: int, standings: Mapping[tuple[int, str], Mapping[str, Any]]) -> Row:
+    nothing = {"standing": None, "difference": None}
+    summary: dict[str, Figure | Missing] = {
+        name: each.model_copy(update=nothing | dict(standings.get((place, name), {})))
+        for name, each in row.summary.items()
+    }
+    return row.model_copy(update={"summary": summary})
+
+
 def _reaches(row: Row, real: Row, metric: Metric) -> bool:
     ours, floor = row.figure(metric.name), real.figure(metric.name)
     if not metric.sign or ours is None or floor is None:
         return False
     slack = (ours.half_width or 0) + (floor.half_width or 0)
+    if metric.ideal is not None:
+        return abs(ours.mean - metric.ideal) - slack <= abs(floor.mean - metric.ideal)
     return metric.sign * (ours.mean - floor.mean) + slack >= 0
-
-
-def _ranked(rows: Sequence[Row], metric: Metric) -> list[Figure | Missing]:
-    """Return each row's summary of a metric with `standing` and `difference` set."""
-    figures = [_ranked_figure(row, metric) for row in rows]
-    means = {place: metric.sign * figure.mean for place, figure in enumerate(figures) if figure}
-    first = max(means, key=lambda place: means[place], default=None)
-    standings: list[Standing | None] = [None] * len(rows)
-    differences: list[Difference | None] = [None] * len(rows)
-    for place, figure in enumerate(figures):
-        if first is None or figure is None or place == first:
-            continue
-        if difference := paired_difference(rows[place], rows[first], metric.name):
-            differences[place] = difference
-            standings[place] = _standing(rows[place], figure, rows[first], metric)
-    if first is not None and any(standings):  # without a second row there is no best one
-        best = figures[first]
-        standings[first] = "open" if best and best.kind == "upper" else "best"
-    return [
-        row.summary[metric.name].model_copy(update={"standing": standing, "difference": difference})
-        for row, standing, difference in zip(rows, standings, differences, strict=True)
-    ]
-
-
-def _ranked_figure(row: Row, metric: Metric) -> Figure | None:
-    """Return a row's figure if it can be ranked."""
-    if row.role != "contestant" or row.failed_cells or not metric.sign:
-        return None
-    return row.figure(metric.name)
-
-
-def _standing(row: Row, figure: Figure, best: Row, metric: Metric) -> Standing:
-    """Rank a row that is not the best by comparing its most favourable bound with the best row."""
-    if figure.kind == "lower" and not _has_brackets(row, metric.name):
-        return "open"
-    ours, theirs = _values(row, metric.name, cautious=False), _values(best, metric.name)
-    differences = [metric.sign * (ours[seed] - theirs[seed]) for seed in ours if seed in theirs]
-    mean, half_width = mean_interval(differences)
-    if mean + (half_width or 0.0) < 0:
-        return "behind"
-    return "tied" if figure.kind in ("", "exact", "estimate") else "open"
-
-
-def _values(row: Row, metric: str, *, cautious: bool = True) -> dict[int, float]:
-    """Return each seed's value; if not cautious, the other end of its bracket where there is one."""
-    found = {}
-    for cell in row.cells:
-        measured = cell.metrics.get(metric)
-        if measured and measured.value is not None:
-            found[cell.seed] = measured.value if cautious or not measured.bracket else measured.bracket[1]
-    return found
-
-
-def _has_brackets(row: Row, metric: str) -> bool:
-    """Whether each value of a row has a bracket."""
-    measured = [cell.metrics[metric] for cell in row.cells if metric in cell.metrics]
-    return all(each.bracket for each in measured if each.value is not None)

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 Role = Literal["contestant", "control", "real"]
-Standing = Literal["best", "tied", "behind", "open"]
+Standing = Literal["best", "indistinguishable", "behind", "open", "tied"]  # tied: before genzoo 0.2
 
 
 def _number(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -43,19 +43,29 @@ class _Part(BaseModel):
 
 
 class Difference(_Part):
-    """Mean paired difference to the best contestant, and the half-width of its 95 % interval."""
+    """Mean difference to the best contestant, and what the table could tell of it.
+
+    Attributes:
+        half_width: of the 95 % interval of this difference alone.
+        p_value: two-sided, corrected by Holm's method for every pair and column of the table.
+        visible: the smallest difference that the table would have called significant.
+        seeds_needed: number of seeds at which this difference would be significant; None if no number would do.
+    """
 
     mean: Number
     half_width: Number | None
+    p_value: Number | None = None
+    visible: Number | None = None
+    seeds_needed: int | None = None
 
 
-class PairDifference(_Part):
-    """Mean paired difference of two contestants, first minus second."""
-
+class _Names(_Part):
     first: Name
     second: Name
-    mean: Number
-    half_width: Number | None
+
+
+class PairDifference(Difference, _Names):
+    """Mean difference of two contestants, first minus second."""
 
 
 class Figure(_Part):
@@ -67,8 +77,13 @@ class Figure(_Part):
     values: Sequence[Number]
     kind: str
     note: str = ""
+    warning: str = ""
     stderr: Number | None = None
+    seed_stderr: Number | None = None
+    test_stderr: Number | None = None
     bracket: Pair | None = None
+    bracket_stderr: Pair | None = None
+    p_value: Number | None = None
     standing: Standing | None = None
     difference: Difference | None = None
 
@@ -97,6 +112,10 @@ class Measured(_Part):
     stderr: Number | None = None
     note: str = ""
     bracket: Pair | None = None
+    bracket_stderr: Pair | None = None
+    left_out: Sequence[Number] = ()
+    p_value: Number | None = None
+    warning: str = ""
     unsupported: str = ""
 
 
@@ -154,6 +173,7 @@ class Metric(_Part):
     direction: Literal["lower", "higher", "none"]
     level: Literal["headline", "detail", "full"]
     paper: str
+    ideal: Number | None = None
 
     @property
     def sign(self) -> int:
@@ -216,7 +236,7 @@ class Protocol(_Part):
 
     data: DataFacts
     reference: str
-    reference_seed: int
+    reference_seed: int | None = None  # of files before genzoo 0.2, which halved the test split
     binarisation_seed: int
     samples: int
     features: Features

@@ -2,5 +2,4 @@
 
 SPLIT_SEED = 0  # training, validation and test splits
 BITS_SEED = 0  # bits drawn from samples and from test images for the comparison, in separate streams
-REFERENCE_SEED = 0  # halving of the test split
 FEATURE_SEED = 0  # feature network

@@ -3,8 +3,8 @@
 Its samples are real images, so it fools every metric of quality. Metrics of memorisation, which measure the distance
 from samples to the training split, expose it.
 
-Images are drawn without replacement, because duplicates would also expose it: of 359 draws with replacement from the
-899 training images of the digits, about a third have a duplicate, whereas two real images never have distance 0.
+All images are used before any is repeated, because duplicates would also expose it: two real images never have distance
+0.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ class CodesTest:
         direction="lower",
         level="full",
         paper="arXiv:1610.06545",
+        ideal=0.5,
     )
 
     @zoo.hookimpl
@@ -38,7 +39,7 @@ class CodesTest:
         drawn = _model(evaluation).sample_codes(len(real), seed=_SEED).flatten(1).double()
         real, drawn = _leading(real, drawn)
         found = c2st(real, drawn)
-        return zoo.Measurement(found.accuracy, stderr=found.stderr, note=f"p = {found.p_value:.2g}")
+        return zoo.Measurement(found.accuracy, stderr=found.stderr, p_value=found.p_value)
 
 
 class CodesLikelihood:

@@ -3,10 +3,13 @@
     FD = |m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½)
 
 the squared 2-Wasserstein distance between N(m₁, C₁) and N(m₂, C₂), in squared units of the features. Two samples of
-size N from one N(m, I_d) have an expected FD of (2d + d(d+1)/2) / N to first order in 1/N, not 0: hence the `real` row.
+size N from one N(m, I_d) have an expected FD of (2d + d(d+1)/2) / N to first order in 1/N, not 0. The jackknife removes
+this bias, so that sets of different sizes are comparable: samples of the distribution of the test set have an expected
+corrected FD near 0, and a single one can be below 0.
 
-Reference: Heusel et al. (2017), GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium,
-arXiv:1706.08500, with features of an Inception network; here with those of `zoo.evaluation.features`.
+References: Heusel et al. (2017), GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium,
+arXiv:1706.08500, with features of an Inception network; here with those of `zoo.evaluation.features`. Chong and Forsyth
+(2020), Effectively Unbiased FID and Inception Score and where to find them, arXiv:1911.07023.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.jackknife import jackknife
+from zoo.builtin.metrics.jackknife import bias_corrected, standard_error, without_each_group
 from zoo.builtin.metrics.sets import checked_sets, real_and_fake, refuse_enumerated
 
 
@@ -62,7 +65,8 @@ class Frechet:
     card = zoo.MetricCard(
         name="frechet",
         title="Fréchet distance",
-        summary="between features of samples and of test images, both as bits on [0, 1] data; floor: the real row",
+        summary="between features of samples and of test images, both as bits on [0, 1] data; bias-corrected: 0 for a "
+        "perfect model, up to noise",
         direction="lower",
         level="headline",
         paper="arXiv:1706.08500",
@@ -70,12 +74,18 @@ class Frechet:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """FD between the features of samples and reference; its error is the sampling noise of both, by jackknife.
+        """Bias-corrected FD between the features of samples and reference, with the jackknife errors of both.
 
-        The error is the variation of FD over other draws of the same size; it does not include the bias at that size.
+        With fewer than 40 rows in either set, FD is not corrected, and says so.
         """
         real, fake = real_and_fake(evaluation, least=2)
-        return zoo.Measurement(frechet_distance(fake, real), stderr=jackknife(frechet_distance, fake, real))
+        corrected = bias_corrected(frechet_distance, fake, real)
+        return zoo.Measurement(
+            frechet_distance(fake, real) if corrected is None else corrected,
+            stderr=standard_error(without_each_group(lambda x: frechet_distance(x, real), fake)),
+            left_out=without_each_group(lambda y: frechet_distance(fake, y), real),
+            note="too few samples or test images to correct the bias" if corrected is None else "",
+        )
 
 
 class FrechetGrey:
@@ -91,7 +101,7 @@ class FrechetGrey:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> float:
-        """FD in the feature space between the samples as returned and the grayscale reference.
+        """Bias-corrected FD between the features of the samples as returned and of the grayscale reference.
 
         Samples of only 0 and 1 are draws, not means: even a perfect model's draws are far from grayscale images.
         """
@@ -101,4 +111,6 @@ class FrechetGrey:
             raise zoo.Unsupported(f"{evaluation.data.spec.support} data have no grayscale values; see frechet")
         if ((x == 0) | (x == 1)).all():
             raise zoo.Unsupported("samples are bits, not means to compare with grayscale images")
-        return frechet_distance(evaluation.features(x), evaluation.features(evaluation.reference))
+        fake, real = evaluation.features(x), evaluation.features(evaluation.reference)
+        corrected = bias_corrected(frechet_distance, fake, real)
+        return frechet_distance(fake, real) if corrected is None else corrected

@@ -21,6 +21,8 @@ from zoo.builtin.metrics.distances import blocks
 from zoo.builtin.metrics.jackknife import GROUPS, groups, standard_error
 from zoo.builtin.metrics.sets import checked_sets, real_and_fake
 
+_ALL = torch.arange(GROUPS)
+
 
 def kernel_distance(x: Tensor, y: Tensor) -> float:
     """KID between two sets of features, without unit; invariant if both are rotated alike.
@@ -31,7 +33,7 @@ def kernel_distance(x: Tensor, y: Tensor) -> float:
     Raises:
         ValueError: if the numbers of columns differ, a set has too few rows, or values are not finite.
     """
-    return _sums(x, y).distance(torch.arange(GROUPS))
+    return _sums(x, y).distance()
 
 
 class _Sums(NamedTuple):
@@ -46,16 +48,11 @@ class _Sums(NamedTuple):
     n: Tensor
     m: Tensor
 
-    def distance(self, kept: Tensor) -> float:
-        """Return KID of the rows in the given groups."""
-        n, m = self.n[kept].sum(), self.m[kept].sum()
-        xx, yy, xy = (sums[kept][:, kept].sum() for sums in (self.xx, self.yy, self.xy))
+    def distance(self, x: Tensor = _ALL, y: Tensor = _ALL) -> float:
+        """Return KID of the rows in the given groups of either set."""
+        n, m = self.n[x].sum(), self.m[y].sum()
+        xx, yy, xy = self.xx[x][:, x].sum(), self.yy[y][:, y].sum(), self.xy[x][:, y].sum()
         return float(xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m))
-
-    def without_each_group(self) -> list[float]:
-        """Return KID without the g-th group of either set, for each g."""
-        every = torch.arange(GROUPS)
-        return [self.distance(every[every != g]) for g in range(GROUPS)]
 
 
 def _sums(x: Tensor, y: Tensor) -> _Sums:
@@ -97,8 +94,12 @@ class Kernel:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """KID between the features of samples and reference; its error is the sampling noise of both, by jackknife."""
+        """KID between the features of samples and reference, with the jackknife errors of both."""
         real, fake = real_and_fake(evaluation, least=2)
-        sums, enough = _sums(fake, real), min(len(fake), len(real)) >= 2 * GROUPS
-        stderr = standard_error(sums.without_each_group()) if enough else None
-        return zoo.Measurement(sums.distance(torch.arange(GROUPS)), stderr=stderr)
+        sums = _sums(fake, real)
+        kept = [_ALL[g != _ALL] for g in _ALL]
+        return zoo.Measurement(
+            sums.distance(),
+            stderr=standard_error([sums.distance(x=its) for its in kept]) if len(fake) >= 2 * GROUPS else None,
+            left_out=tuple(sums.distance(y=its) for its in kept) if len(real) >= 2 * GROUPS else (),
+        )

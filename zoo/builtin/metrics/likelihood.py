@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 
-import zoo
+from torch import Tensor
 
+import zoo
+from zoo.builtin.metrics.jackknife import without_each_group
+
+_GROUPS = 100  # of test examples: the jackknife of a mean is exact but for the noise of 99 degrees of freedom
+_Z = 1.96  # standard errors on either side of a 95 % interval
 _CAUTIOUS = ("exact", "lower", "estimate", "upper")
 
 
@@ -37,25 +42,41 @@ class Likelihood:
                 notes.append(f"{other.kind} {_mean(other):.4f}" + (f" ({other.method})" if other.method else ""))
         if data.enumerated:
             notes.append(f"at most -log {len(data.test)} = {-math.log(len(data.test)):.4f}")
-        bracket = _bracket(answers)
+        bracket, errors = _bracket(answers)
+        shift = bracket[0] - _mean(best) if bracket and best.kind == "lower" else 0.0
         return zoo.Measurement(
-            bracket[0] if bracket and best.kind == "lower" else _mean(best),
+            _mean(best) + shift,
             best.kind,
             best.stderr or None,
             note="; ".join(filter(None, notes)),
             bracket=bracket,
+            bracket_stderr=errors,
+            left_out=()
+            if data.enumerated
+            else tuple(mean + shift for mean in without_each_group(_average, best.nats, _GROUPS)),
         )
 
 
-def _bracket(answers: tuple[zoo.LogProb, ...]) -> tuple[float, float] | None:
-    """Return the highest lower and the lowest upper bound, if both exist; estimated bounds may cross."""
-    lower = [_mean(answer) for answer in answers if answer.kind == "lower"]
-    upper = [_mean(answer) for answer in answers if answer.kind == "upper"]
+def _bracket(answers: tuple[zoo.LogProb, ...]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Return the highest lower and the lowest upper bound with their standard errors, if both exist.
+
+    Bounds of estimated constants may cross. The bracket is then the union of both ends' 95 % intervals, which has no
+    further error.
+    """
+    lower = [answer for answer in answers if answer.kind == "lower"]
+    upper = [answer for answer in answers if answer.kind == "upper"]
     if not lower or not upper:
-        return None
-    ends = sorted((max(lower), min(upper)))
-    return ends[0], ends[1]
+        return None, None
+    a, b = max(lower, key=_mean), min(upper, key=_mean)
+    if _mean(a) <= _mean(b):
+        return (_mean(a), _mean(b)), (a.stderr, b.stderr)
+    ends = [(_mean(each) - _Z * each.stderr, _mean(each) + _Z * each.stderr) for each in (a, b)]
+    return (min(low for low, _ in ends), max(high for _, high in ends)), (0.0, 0.0)
 
 
 def _mean(answer: zoo.LogProb) -> float:
-    return answer.nats.double().mean().item()
+    return _average(answer.nats)
+
+
+def _average(nats: Tensor) -> float:
+    return nats.double().mean().item()

@@ -23,7 +23,7 @@ from torch import Tensor
 
 import zoo
 from zoo.builtin.metrics.distances import TIE, distances, neighbour_distances
-from zoo.builtin.metrics.sets import checked_sets, once, real_and_fake
+from zoo.builtin.metrics.sets import checked_sets, matched, once
 
 _K_PRECISION, _K_DENSITY = 3, 5  # as in the papers
 
@@ -76,12 +76,12 @@ def _share(true: Tensor) -> float:
 
 @once
 def _precision_recall(evaluation: zoo.Evaluation) -> PrecisionRecall:
-    return precision_recall(*real_and_fake(evaluation, least=_K_PRECISION + 1))
+    return precision_recall(*matched(evaluation, least=_K_PRECISION + 1))
 
 
 @once
 def _density_coverage(evaluation: zoo.Evaluation) -> DensityCoverage:
-    return density_coverage(*real_and_fake(evaluation, least=_K_DENSITY + 1))
+    return density_coverage(*matched(evaluation, least=_K_DENSITY + 1))
 
 
 class Density:
@@ -92,7 +92,7 @@ class Density:
         title="density",
         summary="density of real test examples around the samples: near 1 for a perfect model",
         direction="higher",
-        level="headline",
+        level="full",
         paper="arXiv:2002.09797",
     )
 
@@ -110,7 +110,7 @@ class Coverage:
         title="coverage",
         summary="share of real test examples with a sample among their neighbours: near 0.97 for a perfect model",
         direction="higher",
-        level="headline",
+        level="full",
         paper="arXiv:2002.09797",
     )
 

@@ -51,6 +51,17 @@ def real_and_fake(evaluation: zoo.Evaluation, least: int) -> tuple[Tensor, Tenso
     return evaluation.reference_features, evaluation.sample_features
 
 
+def matched(evaluation: zoo.Evaluation, least: int) -> tuple[Tensor, Tensor]:
+    """Return as many features of the reference as of the samples, for figures that depend on the sizes of both sets.
+
+    Raises:
+        zoo.Unsupported: on enumerated data, or with fewer than `least` rows.
+    """
+    real, fake = real_and_fake(evaluation, least)
+    n = min(len(real), len(fake))
+    return real[:n], fake[:n]
+
+
 def once(function: Callable[[zoo.Evaluation], Answer]) -> Callable[[zoo.Evaluation], Answer]:
     """Cache the results of a function per evaluation, for metrics that share a computation."""
     known: WeakKeyDictionary[zoo.Evaluation, Answer] = WeakKeyDictionary()

@@ -1,0 +1,154 @@
+"""Contrasts: the difference of two rows in one metric, with its standard error.
+
+Rows with two or more common seeds are compared in pairs, since contestants of one seed share data, splits and order of
+the batches. Otherwise each row contributes its own variance: of its seeds, or, with one, of its samples; a contrast of
+two such rows is about these samples, not about retraining. All rows are measured on the same test examples, so that
+the share of the test set is the jackknife variance of the difference.
+
+A figure with a bound is an interval of possible values: `exact` [v, v], `lower` [v, ∞), `upper` (-∞, v], a bracket
+[a, b]. An `estimate` promises nothing: (-∞, ∞). One row is better than another if its lowest possible value is
+significantly above the highest possible value of the other.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from zoo.results.interval import Part, Uncertainty, jackknife_part, seed_part
+from zoo.results.schema import Cell, Measured, Metric, Row
+from zoo.results.summary import mean_left_out, parts_of
+
+MOST_SEEDS = 1000  # number up to which `seeds_needed` searches
+
+
+class Contrast(NamedTuple):
+    """First minus second.
+
+    Attributes:
+        mean: of the figures.
+        parts: of the variance: `seeds` or `sampling` of either row, and `test`.
+        n: number of common seeds; 0 if the rows are not compared in pairs.
+        better, worse: one-sided p-values of the first row being better, and worse, than the second; 1 if a bound
+            leaves it open.
+        decidable: whether neither figure is a bound.
+    """
+
+    mean: float
+    parts: dict[str, Part]
+    n: int
+    better: float
+    worse: float
+    decidable: bool
+
+    @property
+    def uncertainty(self) -> Uncertainty:
+        """Of the mean."""
+        return Uncertainty(list(self.parts.values()))
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value."""
+        return min(1.0, 2 * min(self.better, self.worse))
+
+    @property
+    def can_be_decided(self) -> bool:
+        """Whether some data could decide it: not if bounds leave both orders open."""
+        return self.better < 1 or self.worse < 1
+
+    def seeds_needed(self, level: float) -> int | None:
+        """Return the number of seeds at which a difference of this size has a p-value below `level`; None if none."""
+        if self.n < 2:
+            return None
+        spread = self.parts["seeds"].variance * self.n
+        test = [self.parts["test"]] if "test" in self.parts else []
+
+        def is_seen(n: int) -> bool:
+            return abs(self.mean) > Uncertainty([Part(spread / n, n - 1), *test]).significant(level)
+
+        numbers = range(2, MOST_SEEDS + 1)
+        place = bisect_left(numbers, True, key=is_seen)
+        return numbers[place] if place < len(numbers) else None
+
+
+def contrast(row: Row, other: Row, metric: Metric) -> Contrast | None:
+    """Return the contrast of two rows in a metric; None if an error cannot be estimated."""
+    ours, theirs = _measured(row, metric), _measured(other, metric)
+    if not ours or not theirs:
+        return None
+    common = [seed for seed in ours if seed in theirs]
+    paired = len(common) > 1
+    mine, its = ([each[seed] for seed in common] if paired else list(each.values()) for each in (ours, theirs))
+    a, b = _values(mine), _values(its)
+    parts: dict[str, Part] = {}
+    if paired:
+        parts["seeds"] = seed_part([x - y for x, y in zip(a, b, strict=True)])
+    else:
+        for name, measured in (("first", mine), ("second", its)):
+            own = {key: part for key, part in parts_of(measured).items() if key != "test"}
+            if not own:
+                return None
+            parts |= {f"{key} of the {name}": part for key, part in own.items()}
+    left, right = mean_left_out(mine), mean_left_out(its)
+    if left and len(left) == len(right):
+        parts["test"] = jackknife_part([x - y for x, y in zip(left, right, strict=True)])
+    uncertainty = Uncertainty(list(parts.values()))
+    low_a, high_a, low_b, high_b = *_ends(mine, metric), *_ends(its, metric)
+    decidable = low_a == high_a and low_b == high_b
+    better = uncertainty.p_value(low_a - high_b) if math.isfinite(low_a - high_b) else 1.0
+    worse = uncertainty.p_value(low_b - high_a) if math.isfinite(low_b - high_a) and not decidable else 1.0
+    n = len(common) if paired else 0
+    return Contrast(fmean(a) - fmean(b), parts, n, better, 1 - better if decidable else worse, decidable)
+
+
+def ends(row: Row, metric: Metric) -> tuple[float, float]:
+    """Return the worst and the best value that a row may have, larger being better; (-inf, -inf) without figures."""
+    measured = list(_measured(row, metric).values())
+    return _ends(measured, metric) if measured else (-math.inf, -math.inf)
+
+
+def _ends(measured: Sequence[Measured], metric: Metric) -> tuple[float, float]:
+    """Return the lowest and the highest possible mean of these figures, as scores: larger is better."""
+    lows, highs = zip(*(_possible(each) for each in measured), strict=True)
+    low, high = fmean(lows), fmean(highs)
+    return (low, high) if metric.sign > 0 else (-high, -low)
+
+
+def _possible(measured: Measured) -> tuple[float, float]:
+    """Return the interval of values that a figure leaves possible."""
+    value = measured.value or 0.0
+    if measured.kind == "estimate":
+        return -math.inf, math.inf
+    if measured.bracket:
+        return measured.bracket[0], measured.bracket[1]
+    return (-math.inf if measured.kind == "upper" else value), (math.inf if measured.kind == "lower" else value)
+
+
+def _values(measured: Sequence[Measured]) -> list[float]:
+    return [each.value for each in measured if each.value is not None]
+
+
+def _measured(row: Row, metric: Metric) -> dict[int, Measured]:
+    """Return a row's figures by seed; those of a metric with an ideal value as distances to it."""
+    found = {cell.seed: its for cell in row.cells if (its := _of(cell, metric.name)) is not None}
+    if metric.ideal is None or not found:
+        return found
+    side = 1 if fmean(_values(list(found.values()))) >= metric.ideal else -1
+    ideal = metric.ideal
+    return {
+        seed: each.model_copy(
+            update={
+                "value": side * ((each.value or 0.0) - ideal),
+                "left_out": [side * (value - ideal) for value in each.left_out],
+            }
+        )
+        for seed, each in found.items()
+    }
+
+
+def _of(cell: Cell, name: str) -> Measured | None:
+    measured = cell.metrics.get(name)
+    return measured if measured is not None and measured.value is not None else None

@@ -29,6 +29,7 @@ _CARDS = {
     "zoo.models": (zoo.Card, zoo.Training),
     "zoo.densities": (zoo.DensityCard,),
     "zoo.datasets": (zoo.DatasetCard,),
+    "zoo.features": (zoo.FeaturesCard,),
     "zoo.metrics": (zoo.MetricCard,),
     "zoo.extensions": (zoo.ExtensionCard,),
     "zoo.controls": (),

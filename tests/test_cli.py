@@ -157,7 +157,7 @@ def test_info_shows_every_setting_with_its_bounds(capsys):
 def test_plugins_shows_all_groups(capsys):
     assert run(["plugins", "--json"]) == 0
     groups = {row["group"] for row in json.loads(said(capsys)[0])}
-    assert groups == {"zoo.models", "zoo.densities", "zoo.datasets", "zoo.metrics", "zoo.controls"}
+    assert groups == {"zoo.models", "zoo.densities", "zoo.datasets", "zoo.features", "zoo.metrics", "zoo.controls"}
 
 
 def test_doctor_loads_every_plugin(capsys):
@@ -181,7 +181,7 @@ def test_doctor_loads_every_plugin(capsys):
         (["train", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
         (["compare", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
         (["compare", "--resume", "here", "--out", "there"], 2, "keeps its folder; remove --out"),
-        (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget and device"),
+        (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device and features"),
         (["compare", "--resume", "here"], 5, "here is not the folder of a comparison: plan.json cannot be read"),
         (["train", "vae", "--keep", "0"], 2, "keep must be at least 1, got 0"),
         (["train", "--resume", "no-such-run"], 5, "is not a run folder: run.json cannot be read"),

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import zoo
+from zoo.api import Registry
 from zoo.builtin.datasets.digits import Digits
-from zoo.builtin.metrics.frechet import Frechet, frechet_distance
-from zoo.evaluation.classifier import feature_network, trained_features
+from zoo.builtin.features.classifier import feature_network, train_features
+from zoo.builtin.metrics.frechet import Frechet, FrechetComponents, FrechetSecond, frechet_distance
+from zoo.builtin.metrics.jackknife import bias_corrected
 from zoo.evaluation.evaluation import Evaluation
 from zoo.evaluation.features import FeatureSpace, feature_space
 from zoo.evaluation.reference import reference_split
@@ -52,7 +54,8 @@ def test_features_are_32_in_double_precision_and_the_same_in_blocks(phi, digits)
 def test_the_classifier_reads_grey_images_and_bits(digits):
     torch.manual_seed(0)
     with torch.random.fork_rng():
-        network, right = trained_features(digits, digits.train_labels, digits.valid_labels)
+        network = feature_network(digits.spec.shape)
+        right = train_features(network, digits, digits.train_labels, digits.valid_labels)
     assert right > 0.93
     bits = FeatureSpace(network, "")(zoo.bernoulli(digits.test, generator(0, "test")))
     train = FeatureSpace(network, "")(zoo.bernoulli(digits.train, generator(1, "test")))
@@ -83,7 +86,7 @@ def test_a_feature_space_is_a_function_of_the_data_and_leaves_the_callers_random
 
 
 def test_a_kept_feature_space_is_the_same_and_is_not_trained_again(phi, digits, folder, monkeypatch):
-    monkeypatch.setattr("zoo.evaluation.features.trained_features", None)
+    monkeypatch.setattr("zoo.builtin.features.classifier.train_features", None)
     before = torch.get_rng_state()
     kept = feature_space(digits, folder)
     assert (kept.sha256, kept.description) == (phi.sha256, phi.description)
@@ -181,3 +184,81 @@ def test_a_perfect_models_bits_are_at_the_floor_among_bits_and_far_above_it_amon
     assert abs(sum(among_bits) / len(among_bits)) < 0.3  # 0 for a perfect model; one draw varies by 0.15
     among_grey = [frechet_distance(phi(x), phi(reference)) for x in bits]
     assert all(distance > 1.5 * frechet_distance(phi(real), phi(reference)) for distance in among_grey)
+
+
+# plugins of zoo.features
+
+
+class Ends:
+    """The first and the last value of an example."""
+
+    card = zoo.FeaturesCard(name="ends", summary="the first and the last value")
+
+    @zoo.hookimpl
+    def build(self, data):
+        if data.spec.support == "real":
+            raise zoo.Unsupported("needs images")
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(data.spec.size, 2, bias=False))
+
+    @zoo.hookimpl
+    def fit(self, network, data):
+        with torch.no_grad():
+            network[1].weight.zero_()
+            network[1].weight[0, 0] = network[1].weight[1, -1] = 1
+        return "the first and the last value"
+
+
+class Nowhere(Ends):
+    @zoo.hookimpl
+    def fit(self, network, data):
+        network[1].weight.data.fill_(float("nan"))
+        return "nan"
+
+
+def registered(plugin):
+    registry = Registry()
+    registry.register(plugin, "zoo.features")
+    return registry
+
+
+def test_a_plugin_brings_its_own_features_which_are_kept(digits, unlabelled, tmp_path, monkeypatch):
+    found = feature_space(digits, tmp_path, "ends", registered(Ends))
+    assert torch.equal(found(digits.test), digits.test.flatten(1)[:, [0, -1]].double())
+    assert found.description == "the first and the last value"
+    monkeypatch.setattr(Ends, "fit", zoo.hookimpl(lambda self, network, data: 1 / 0))
+    assert feature_space(digits, tmp_path, "ends", registered(Ends)).sha256 == found.sha256
+    with pytest.raises(zoo.Unsupported, match="needs images"):
+        feature_space(unlabelled, tmp_path, "ends", registered(Ends))
+
+
+def test_features_that_are_not_finite_are_refused(digits, tmp_path):
+    with pytest.raises(
+        zoo.PluginError, match=r"must be finite and of shape \(B, d\), got shape \(2, 2\) for 2 examples"
+    ):
+        feature_space(digits, tmp_path, "ends", registered(Nowhere))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_comparison_in_a_plugin_s_features_says_so(tmp_path, compare, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    contestant = "ae@normal:latent_dim=2,hidden=[8]"
+    found = compare(zoo, contestant, seeds=1, steps=2, out=tmp_path, features="components")
+    assert found.typed.protocol.features.description == "32 leading principal components of the training split"
+    assert found.typed.protocol.features.sha256 == feature_space(zoo.load_data("digits"), tmp_path, "components").sha256
+    with pytest.raises(
+        zoo.ConfigError, match="No feature space named 'component' is installed. Did you mean 'components'"
+    ):
+        compare(zoo, contestant, seeds=1, steps=2, out=tmp_path, features="component")
+
+
+def test_the_second_classifier_is_another_one_and_tables_have_none(phi, digits, unlabelled, folder):
+    second = feature_space(digits, folder, "classifier-2")
+    assert second.sha256 != phi.sha256
+    assert feature_space(digits, folder, "classifier").sha256 == phi.sha256
+    with pytest.raises(zoo.Unsupported, match="needs images with labels"):
+        feature_space(unlabelled, folder, "classifier-2")
+    for name, space in (("classifier-2", second), ("components", feature_space(digits, folder, "components"))):
+        metric = FrechetSecond() if name == "classifier-2" else FrechetComponents()
+        evaluation = Evaluation(None, digits, digits.valid, phi)
+        sets = space(evaluation.sample_bits), space(evaluation.reference_bits)
+        assert metric.measure(evaluation) == pytest.approx(bias_corrected(frechet_distance, *sets), abs=1e-3)  # threads

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         train,
     )
     from zoo.comparison.result import Comparison
-    from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, MetricCard, Training
+    from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, FeaturesCard, MetricCard, Training
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
     from zoo.contract.log_prob import LogProb
@@ -65,6 +65,7 @@ _HOME = {
     "DensityCard": "zoo.contract.card",
     "Evaluation": "zoo.evaluation.evaluation",
     "ExtensionCard": "zoo.contract.card",
+    "FeaturesCard": "zoo.contract.card",
     "LogProb": "zoo.contract.log_prob",
     "Measurement": "zoo.evaluation.evaluation",
     "Meter": "zoo.training.meter",
@@ -111,6 +112,7 @@ __all__ = [
     "DivergedError",
     "Evaluation",
     "ExtensionCard",
+    "FeaturesCard",
     "LatentDensity",
     "LogProb",
     "Measurement",

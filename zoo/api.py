@@ -207,6 +207,7 @@ class Registry(PluginRegistry):
         seconds: float | None = None,
         full: bool = False,
         device: str = "cpu",
+        features: str = "",
         out: str | Path = "runs",
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
@@ -233,6 +234,8 @@ class Registry(PluginRegistry):
                 card names; needs at least 5 seeds.
             device: device on which models are trained and sampled: `cpu`, `cuda` or `cuda:1`; all processes share it.
                 Metrics are always computed on the CPU.
+            features: name of the feature space in which samples are compared, a plugin of `zoo.features`; "" takes a
+                classifier of the labels, or principal components for data without labels.
             out: folder in which a new folder is made for the comparison.
             jobs: number of jobs at a time; None takes the executor's number, or one per CPU core.
             method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
@@ -270,6 +273,7 @@ class Registry(PluginRegistry):
                 seconds=seconds,
                 full=full,
                 device=device,
+                features=features,
                 out=out,
                 jobs=jobs,
                 method=method,

@@ -30,6 +30,7 @@ from zoo.errors import ConfigError
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume the comparison in this folder.")
 @click.option("--allow-changes", is_flag=True, help="Resume even if versions or settings have changed.")
 @device_option
+@click.option("--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]")
 @as_json
 def command(
     contestants: tuple[str, ...],
@@ -46,6 +47,7 @@ def command(
     resume: Path | None,
     allow_changes: bool,
     device: str,
+    features: str,
     as_json: bool,
 ) -> int:
     """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] with several seeds and compare how well each generates.
@@ -70,6 +72,7 @@ def command(
         seconds=seconds,
         full=full,
         device=device,
+        features=features,
         out=out or Path("runs"),
         jobs=jobs,
         timeout=timeout,

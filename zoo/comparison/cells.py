@@ -82,6 +82,7 @@ class TrainCell:
     command: str = field(metadata=ASIDE)
     save_every: float = field(metadata=ASIDE)
     allow_changes: bool = field(metadata=ASIDE)
+    features: str = field(default="", kw_only=True)
 
     def run(self, registry: PluginRegistry) -> CellResult:
         """Run the job; see the class."""
@@ -118,7 +119,7 @@ class TrainCell:
             )
             trained = train_module(job, lambda report: emit(_progress(report)), interruption)
             seconds = json.loads((run / RECORD).read_bytes())["seconds"]  # those of earlier attempts included
-            measuring = Measuring(data, run, self.metrics, self.n, registry)
+            measuring = Measuring(data, run, self.metrics, self.n, registry, self.features)
 
             def measured(contestant: Contestant) -> Measurements:
                 emit({"stage": f"evaluating {contestant.text}"})
@@ -154,6 +155,7 @@ class EvaluateRun:
     options: dict[str, Any] | None
     n: int | None = None
     file: str = field(metadata=ASIDE, kw_only=True)
+    features: str = field(default="", kw_only=True)
 
     def run(self, registry: PluginRegistry) -> CellResult:
         """Run the job; see the class."""
@@ -164,7 +166,9 @@ class EvaluateRun:
 
         with single_thread():
             model = load_model(Path(self.source), registry, self.device).with_options(self.options or {})
-            measuring = Measuring(Data.open(Path(self.file)), Path(self.folder), self.metrics, self.n, registry)
+            measuring = Measuring(
+                Data.open(Path(self.file)), Path(self.folder), self.metrics, self.n, registry, self.features
+            )
             return CellResult(
                 shared=Shared(parameters=model.n_parameters),
                 contestants={
@@ -187,6 +191,7 @@ class EvaluateSamples:
     metrics: tuple[str, ...]
     pictures: bool
     file: str = field(metadata=ASIDE)
+    features: str = field(default="", kw_only=True)
 
     def run(self, registry: PluginRegistry) -> CellResult:
         """Run the job; see the class."""
@@ -196,7 +201,7 @@ class EvaluateSamples:
 
         with single_thread():
             data = Data.open(Path(self.file))
-            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry)
+            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry, self.features)
             samples = read_samples(self.source, data)[: measuring.n]
             found = measuring.samples(self.contestant, samples, self.seed, pictures=self.pictures)
             return CellResult(shared=Shared(), contestants={self.contestant: found})
@@ -213,6 +218,7 @@ class EvaluateReal:
     folder: str
     metrics: tuple[str, ...]
     file: str = field(metadata=ASIDE)
+    features: str = field(default="", kw_only=True)
 
     def run(self, registry: PluginRegistry) -> CellResult:
         """Run the job; see the class."""
@@ -223,7 +229,7 @@ class EvaluateReal:
 
         with single_thread():
             data = Data.open(Path(self.file))
-            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry)
+            measuring = Measuring(data, Path(self.folder), self.metrics, None, registry, self.features)
             found = measuring.samples(self.contestant, reference_split(data).real, 0, pictures=True)
             return CellResult(shared=Shared(), contestants={self.contestant: found})
 

@@ -64,6 +64,7 @@ class Grid:
         folder: of the comparison.
         file: the data, for all processes.
         device: where models are trained and sampled.
+        features: name of the feature space; "" for the default.
         checkpoints: how trainings are saved.
     """
 
@@ -75,6 +76,7 @@ class Grid:
     folder: Path
     file: Path
     device: str
+    features: str
     checkpoints: CheckpointSettings
     trainings: list[SharedTraining] = field(init=False)
 
@@ -89,7 +91,7 @@ class Grid:
         """Return the cell of the real images."""
         (row,) = (row for row in self.rows if row.kind == "real")
         folder = self.new_folder(self.folder_of(row), self.seeds[0])
-        job = EvaluateReal(row.text, str(folder), self.metrics(), str(self.file))
+        job = EvaluateReal(row.text, str(folder), self.metrics(), str(self.file), features=self.features)
         scheduled = self.scheduled("real images", job, folder / "output.log")
         return PlannedCell((row.text,), self.seeds[0], replace(scheduled, duration_group=REAL))
 
@@ -119,6 +121,7 @@ class Grid:
             self.checkpoints.command,
             self.checkpoints.save_every,
             self.checkpoints.allow_changes,
+            features=self.features,
         )
         scheduled = self.scheduled(
             name, job, folder / "output.log", inline=is_registered(self.registry, contestants[0])
@@ -177,10 +180,21 @@ class Grid:
             if row.kind == "run":
                 options = dict(row.options)
                 job = EvaluateRun(
-                    row.text, source, seed, str(folder), self.metrics(), True, self.device, options, file=str(self.file)
+                    row.text,
+                    source,
+                    seed,
+                    str(folder),
+                    self.metrics(),
+                    True,
+                    self.device,
+                    options,
+                    file=str(self.file),
+                    features=self.features,
                 )
             else:
-                job = EvaluateSamples(row.text, source, seed, str(folder), self.metrics(), True, str(self.file))
+                job = EvaluateSamples(
+                    row.text, source, seed, str(folder), self.metrics(), True, str(self.file), features=self.features
+                )
             yield PlannedCell((row.text,), seed, self.scheduled(row.text, job, folder / "output.log"))
 
 

@@ -38,7 +38,8 @@ class Measuring:
         folder: where the pictures go.
         metrics: names of the metrics.
         n: number of samples, and of reference images; None for those of `reference_split`.
-        registry: where the metrics are.
+        registry: where the metrics and features are.
+        features: name of the feature space; "" for the default.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class Measuring:
         metrics: Sequence[str],
         n: int | None,
         registry: PluginRegistry,
+        features: str = "",
     ) -> None:
         self._data, self._folder = data, folder
-        self._features = feature_space(data, cache_folder("features"))
+        self._features = feature_space(data, cache_folder("features"), features, registry)
         self._complete = n is None
         self._plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]
         reference = reference_split(data)

@@ -29,6 +29,7 @@ class Plan:
         amount: the budget of each training; None takes the data set's number of epochs.
         full: whether everything is measured.
         device: where models are trained and sampled.
+        features: name of the feature space; "" for the default.
         directory: the folder that relative paths start from.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
         changes: what differed each time the comparison was resumed, in clauses.
@@ -42,6 +43,7 @@ class Plan:
     full: bool
     directory: str
     device: str = "cpu"
+    features: str = ""
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

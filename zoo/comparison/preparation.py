@@ -80,6 +80,7 @@ class PrepareData:
     file: str
     full: bool
     device: str
+    features: str = ""
 
     def run(self, registry: PluginRegistry) -> PreparedData:
         """Run the job; see the class."""
@@ -98,7 +99,8 @@ class PrepareData:
                 load_data(self.name, registry).save(Path(self.file))
             data = Data.open(Path(self.file))
             emit({"stage": "features"})
-            features, split = feature_space(data, cache_folder("features")), reference_split(data)
+            features = feature_space(data, cache_folder("features"), self.features, registry)
+            split = reference_split(data)
             order = {metric: place for place, metric in enumerate(registry.catalogue.compare.metrics)}
             names = sorted(registry.names("zoo.metrics"), key=lambda metric: order.get(metric, len(order)))
             cards = [registry.plugin(metric, "zoo.metrics").card for metric in names]

@@ -71,6 +71,7 @@ def prepare(
     file: Path,
     full: bool,
     device: str,
+    features: str,
 ) -> Prepared:
     """Write the data to a file, find the feature network, load every plugin, and check every setting and file.
 
@@ -83,7 +84,7 @@ def prepare(
 
         load_data(source, registry).save(file)
     inline = name is not None and registry.is_registered(name.partition(":")[0], "zoo.datasets")
-    data_job = PrepareData(name, str(file), full, device)
+    data_job = PrepareData(name, str(file), full, device, features)
     jobs = [ScheduledJob("data", data_job, folder / "data.log", inline)]
     log = folder / "plugins.log"
     contestants = [row.contestant for row in rows if row.contestant]

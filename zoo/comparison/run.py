@@ -66,6 +66,7 @@ def compare(
     seconds: float | None = None,
     full: bool = False,
     device: str = "cpu",
+    features: str = "",
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -83,11 +84,12 @@ def compare(
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     if resume is None:
-        plan = _plan(registry, chosen, data, seeds, budget, full=full, device=device)
+        plan = _plan(registry, chosen, data, seeds, budget, full=full, device=device, features=features)
     else:
-        if chosen or seeds is not None or budget or full or device != "cpu":
+        if chosen or seeds is not None or budget or full or device != "cpu" or features:
             raise ConfigError(
-                "A resumed comparison keeps its contestants, seeds, budget and device; remove them, or start a new one."
+                "A resumed comparison keeps its contestants, seeds, budget, device and features; remove them, or start "
+                "a new one."
             )
         plan = Plan.read(Path(resume))
     if data is None and plan.source is None:
@@ -114,7 +116,15 @@ def compare(
         scheduler = Scheduler(running, registry, slots=jobs, timeout=timeout, on_event=on_event)
         try:
             prepared = prepare(
-                scheduler, registry, rows, source, folder=place, file=file, full=plan.full, device=plan.device
+                scheduler,
+                registry,
+                rows,
+                source,
+                folder=place,
+                file=file,
+                full=plan.full,
+                device=plan.device,
+                features=plan.features,
             )
         except ZooError:
             if resume is None:
@@ -132,6 +142,7 @@ def compare(
             place,
             file,
             plan.device,
+            plan.features,
             CheckpointSettings(command, save_every, allow_changes),
         )
         try:
@@ -213,6 +224,7 @@ def _plan(
     *,
     full: bool,
     device: str,
+    features: str,
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
     default = registry.catalogue.compare
@@ -226,6 +238,7 @@ def _plan(
         full=full,
         directory=str(Path.cwd()),
         device=device,
+        features=features,
     )
 
 

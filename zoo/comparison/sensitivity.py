@@ -110,6 +110,7 @@ def _resampling(grid: Grid, row: PlannedRow, key: str, value: Any) -> ScheduledJ
         {key.removeprefix(_SAMPLING): value} if key else None,
         _SAMPLES,
         file=str(grid.file),
+        features=grid.features,
     )
     assert row.contestant
     return grid.scheduled(name, job, folder / "output.log", inline=is_registered(grid.registry, row.contestant))

@@ -173,6 +173,18 @@ class DatasetCard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeaturesCard:
+    """Description of a feature space, in which metrics compare samples and test images."""
+
+    name: str
+    summary: str
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("feature space", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExtensionCard:
     """Description of an extension, whose wrappers wrap the hooks of every model."""
 

@@ -210,6 +210,30 @@ class DatasetHooks(Hooks):
         raise NotImplementedError
 
 
+class FeatureHooks(Hooks):
+    """Entry-point group `zoo.features`: feature spaces of the metrics, selected with `zoo compare --features NAME`.
+
+    Both hooks run with torch's random state seeded, and once per data set: the weights are cached in a file, and their
+    hash is part of the protocol. They must not look at the test split.
+    """
+
+    required = ("build", "fit")
+
+    @_one
+    def build(self, data: Data) -> nn.Module:
+        """Return φ, a network from examples to features, (B, *data.shape) -> (B, d), before it is trained.
+
+        It receives examples as they are compared: bits for data in [0, 1], and grayscale values for some metrics;
+        standardised values for real data. Raise `zoo.Unsupported("why")` for data that it has no features for.
+        """
+        raise NotImplementedError
+
+    @_one
+    def fit(self, network: nn.Module, data: Data) -> str:
+        """Train φ, or load its weights; return its description, one line for the protocol."""
+        raise NotImplementedError
+
+
 class MetricHooks(Hooks):
     """Entry-point group `zoo.metrics`: metrics, each a column of the table."""
 
@@ -244,6 +268,7 @@ GROUPS: dict[str, type[Hooks]] = {
     "zoo.models": ModelHooks,
     "zoo.densities": DensityHooks,
     "zoo.datasets": DatasetHooks,
+    "zoo.features": FeatureHooks,
     "zoo.metrics": MetricHooks,
     "zoo.extensions": ExtensionHooks,
     "zoo.controls": ControlHooks,

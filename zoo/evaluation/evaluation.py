@@ -16,6 +16,7 @@ from torch import Tensor
 
 from zoo.errors import Unsupported
 from zoo.evaluation.reference import reference_split
+from zoo.files.storage import cache_folder
 from zoo.runtime.randomness import bernoulli, generator
 from zoo.runtime.seeds import BITS_SEED
 
@@ -145,6 +146,12 @@ class Evaluation:
     def held_out_features(self) -> Tensor:
         """φ of the reference, held-out real images, in the form of `returned_features`."""
         return self.features(self._as_returned(self.reference, "bits of the reference"))
+
+    def features_in(self, name: str) -> FeatureSpace:
+        """Return another feature space of the data, a plugin of `zoo.features`; raises its `zoo.Unsupported`."""
+        from zoo.evaluation.features import feature_space
+
+        return feature_space(self.data, cache_folder("features"), name)
 
     @property
     def returns_bits(self) -> bool:

@@ -1,8 +1,8 @@
-"""`FeatureSpace`: 32 frozen features in which samples and test images are compared, the same for every contestant.
+"""`FeatureSpace`: frozen features in which samples and test images are compared, the same for every contestant.
 
-With labels, φ is the last hidden layer of a small classifier of the training split. Without labels, and for
-real-valued tables, φ is the projection on the leading principal components of the training split. It is computed once
-per data set, from the training split alone, and cached in a file.
+φ comes from a plugin of the group `zoo.features`: with labels, by default, from a small classifier of the training
+split, otherwise from its principal components. It is computed once per data set, from the training split alone, and
+cached in a file.
 
 Reference: Heusel et al. (2017), arXiv:1706.08500, who use an Inception network; it was not trained on 8×8 digits.
 """
@@ -17,21 +17,24 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from zoo.evaluation.classifier import UNITS, feature_network, trained_features
+from zoo.errors import PluginError, Unsupported
 from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
+from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.randomness import derive_seed, scoped_randomness
 from zoo.runtime.seeds import FEATURE_SEED
 
 if TYPE_CHECKING:
     from zoo.data.dataset import Data
+    from zoo.plugins.plugin import Plugin
 
-
-_VERSION = 2  # of this file and `zoo.evaluation.classifier`; cache files of other versions are ignored
+DEFAULT = ("classifier", "components")  # the first that the data allow
+GROUP = "zoo.features"
+_VERSION = 3  # of this file; cache files of other versions are ignored
 _BLOCK = 1000  # images per forward pass
 
 
 class FeatureSpace:
-    """φ: examples of shape (B, *shape) -> features of shape (B, d), d at most 32; frozen.
+    """φ: examples of shape (B, *shape) -> features of shape (B, d); frozen.
 
     Args:
         phi: the network, in evaluation mode.
@@ -53,70 +56,64 @@ class FeatureSpace:
         return hash_tensors(self.description, self.phi.state_dict())
 
 
-def feature_space(data: Data, folder: Path) -> FeatureSpace:
-    """Return the feature space of a data set: read from the folder, or computed and written there.
+def feature_space(data: Data, folder: Path, name: str = "", registry: PluginRegistry | None = None) -> FeatureSpace:
+    """Return a feature space of a data set: read from the folder, or computed and written there.
 
-    It depends on the data only: the random draws have a fixed seed, and the caller's random state is unchanged.
-    Computing it takes one thread about a second for the digits and half a minute for 50,000 images of 28×28. A damaged
-    file is replaced.
+    It depends on the data and the plugin only: the random draws have a fixed seed, and the caller's random state is
+    unchanged. Computing the default takes one thread about a second for the digits and half a minute for 50,000 images
+    of 28×28. A damaged file is replaced.
+
+    Args:
+        data: all splits.
+        folder: of the cache.
+        name: of a plugin in `zoo.features`; "" takes the first of `classifier` and `components` that the data allow.
+        registry: where plugins are looked up; None takes the installed ones.
 
     Raises:
+        Unsupported: if the plugin has no features for these data.
+        PluginError: if the features are not a finite matrix with a row per example.
         ZooError: if the file cannot be written.
     """
-    path = folder / f"features-v{_VERSION}-{data.sha256[:16]}.safetensors"
+    registry = registry or PluginRegistry()
+    for number, each in enumerate([name] if name else DEFAULT, 1):
+        try:
+            return _space(data, folder, registry.plugin(each, GROUP))
+        except Unsupported:
+            if name or number == len(DEFAULT):
+                raise
+    raise AssertionError
+
+
+def _space(data: Data, folder: Path, plugin: Plugin) -> FeatureSpace:
+    """Return the feature space of a plugin."""
+    key = (
+        f"{plugin.card.name}-{plugin.distribution}-{plugin.version}"
+        if plugin.distribution != "genzoo"
+        else plugin.card.name
+    )
+    path = folder / f"features-v{_VERSION}-{key}-{data.sha256[:16]}.safetensors"
     with scoped_randomness(derive_seed(FEATURE_SEED, "features")):
-        found = _read(path, data)
+        found = _read(path, plugin.hooks.build(data=data))
         if found is None:
-            labels = _labels(data)
-            found = _classifier(data, *labels) if labels else _principal_components(data)
-            facts = {"description": found.description, "sha256": found.sha256}
-            write_plain(path, found.phi.state_dict(), facts)
+            phi = plugin.hooks.build(data=data)  # another one, since a damaged file may have been read in part
+            found = FeatureSpace(phi, plugin.hooks.fit(network=phi, data=data))
+            _check(found, data, plugin)
+            write_plain(path, phi.state_dict(), {"description": found.description, "sha256": found.sha256})
     return found
 
 
-def _labels(data: Data) -> tuple[Tensor, Tensor] | None:
-    """Return the labels of the training and validation split, or None if φ is computed without labels.
-
-    A classifier needs at least two classes, and the classes of a real-valued table say little about most columns.
-    """
-    if (
-        data.spec.support == "real"
-        or data.train_labels is None
-        or data.valid_labels is None
-        or len(data.train_labels.unique()) < 2
-    ):
-        return None
-    return data.train_labels, data.valid_labels
+def _check(space: FeatureSpace, data: Data, plugin: Plugin) -> None:
+    few = data.standardise(data.train[:2])
+    found = space(few)
+    if found.shape[:1] != few.shape[:1] or found.ndim != 2 or not torch.isfinite(found).all():
+        raise PluginError(
+            f"The features of {plugin.source} must be finite and of shape (B, d), got shape {tuple(found.shape)} for "
+            f"{len(few)} examples."
+        )
 
 
-def _classifier(data: Data, train_labels: Tensor, valid_labels: Tensor) -> FeatureSpace:
-    phi, right = trained_features(data, train_labels, valid_labels)
-    description = f"last hidden layer ({UNITS} units) of a classifier, {right:.1%} right on validation images"
-    return FeatureSpace(phi, description)
-
-
-def _principal_components(data: Data) -> FeatureSpace:
-    """φ(x) = Vᵀ (x - m): the d leading eigenvectors V of the training split's covariance, m its mean."""
-    x, d = data.standardise(data.train).flatten(1), _components(data)
-    V = torch.pca_lowrank(x, q=min(d + 10, *x.shape), niter=4)[2][:, :d]
-    phi = _projection(data)
-    phi.load_state_dict({"1.weight": V.T, "1.bias": -x.mean(0) @ V})
-    return FeatureSpace(phi, f"{d} leading principal components of the training split")
-
-
-def _components(data: Data) -> int:
-    """Return the number of principal components, at most 32."""
-    return min(UNITS, data.spec.size, len(data.train))
-
-
-def _projection(data: Data) -> nn.Sequential:
-    """Return the affine map of the principal components, without its weights."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(data.spec.size, _components(data)))
-
-
-def _read(path: Path, data: Data) -> FeatureSpace | None:
+def _read(path: Path, phi: nn.Module) -> FeatureSpace | None:
     """Read a cached feature space; None if the file is missing or damaged."""
-    phi = feature_network(data.spec.shape) if _labels(data) else _projection(data)
     try:
         facts, tensors = map_plain(path)
         phi.load_state_dict(tensors)

@@ -19,6 +19,7 @@ _KIND = {
     "zoo.models": "model",
     "zoo.densities": "latent density",
     "zoo.datasets": "data set",
+    "zoo.features": "feature space",
     "zoo.metrics": "metric",
     "zoo.extensions": "extension",
     "zoo.controls": "control",

@@ -35,6 +35,7 @@ def _verified_card(instance: object, group: str) -> Any:
         "zoo.models": cards.Card,
         "zoo.densities": cards.DensityCard,
         "zoo.datasets": cards.DatasetCard,
+        "zoo.features": cards.FeaturesCard,
         "zoo.metrics": cards.MetricCard,
         "zoo.extensions": cards.ExtensionCard,
         "zoo.controls": cards.Card,

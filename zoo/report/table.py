@@ -110,11 +110,18 @@ def _notes(sheet: TableView, *, first: bool) -> list[str]:
 
 
 def _heading(results: Results) -> str:
-    protocol = results.protocol
-    budget, seeds = protocol.budget, len(protocol.seeds)
-    trained = any(row.kind not in ("run", "samples") for row in results.rows if row.role == "contestant")
-    asked = f"{budget.value:g} {budget.unit}, {seeds} seed{'s' if seeds > 1 else ''}, " if trained else ""
-    return f"{protocol.data.name}: {asked}mean ± 95 % interval"
+    return f"{results.protocol.data.name}: {_budget(results)}mean ± 95 % interval"
+
+
+def _budget(results: Results) -> str:
+    """Return budget and seeds of what was trained, or of the finished run if that is all there is."""
+    rows = [row for row in results.rows if row.role == "contestant"]
+    if any(row.kind not in ("run", "samples") for row in rows):
+        budget, seeds = results.protocol.budget, len(results.protocol.seeds)
+        return f"{budget.value:g} {budget.unit}, {seeds} seed{'s' if seeds > 1 else ''}, "
+    if len(rows) == 1 and rows[0].settings and "budget" in rows[0].settings:
+        return f"a run of {rows[0].settings['budget']} with seed {rows[0].cells[0].seed}, "
+    return ""
 
 
 def _foot(results: Results, shown: list[TableView]) -> list[str]:

@@ -1,1 +1,1 @@
-"""Example plugins for zoo other than models: a data set, a latent density, a metric and an extension."""
+"""Example plugins for zoo other than models: data set, latent density, feature space, metric and extension."""

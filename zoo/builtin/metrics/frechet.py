@@ -114,3 +114,46 @@ class FrechetGrey:
         fake, real = evaluation.features(x), evaluation.features(evaluation.reference)
         corrected = bias_corrected(frechet_distance, fake, real)
         return frechet_distance(fake, real) if corrected is None else corrected
+
+
+class _Elsewhere:
+    """The Fréchet distance in another feature space, to see whether the order of models depends on the space."""
+
+    space: str
+
+    @zoo.hookimpl
+    def measure(self, evaluation: zoo.Evaluation) -> float:
+        """Bias-corrected FD between samples and reference, as compared, in the other space."""
+        refuse_enumerated(evaluation.data)
+        φ = evaluation.features_in(self.space)
+        fake, real = φ(evaluation.sample_bits), φ(evaluation.reference_bits)
+        corrected = bias_corrected(frechet_distance, fake, real)
+        return frechet_distance(fake, real) if corrected is None else corrected
+
+
+class FrechetSecond(_Elsewhere):
+    """In the features of a classifier that was trained from other initial weights."""
+
+    card = zoo.MetricCard(
+        name="frechet-classifier-2",
+        title="Fréchet distance (second classifier)",
+        summary="in the features of a classifier from other initial weights: does the order of models hold?",
+        direction="lower",
+        level="full",
+        paper="arXiv:1706.08500",
+    )
+    space = "classifier-2"
+
+
+class FrechetComponents(_Elsewhere):
+    """In the space of principal components, which needs no labels."""
+
+    card = zoo.MetricCard(
+        name="frechet-components",
+        title="Fréchet distance (principal components)",
+        summary="in the space of the leading principal components of the images: does the order of models hold?",
+        direction="lower",
+        level="full",
+        paper="arXiv:1706.08500",
+    )
+    space = "components"

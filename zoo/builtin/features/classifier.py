@@ -9,15 +9,11 @@ so that distances have the same scale on every data set: the variances of the fe
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from zoo.runtime.randomness import bernoulli
-
-if TYPE_CHECKING:
-    from zoo.data.dataset import Data
+import zoo
 
 UNITS = 32
 
@@ -46,28 +42,77 @@ def feature_network(shape: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers, *h, nn.Linear(UNITS, UNITS))
 
 
-def trained_features(data: Data, train_labels: Tensor, valid_labels: Tensor) -> tuple[nn.Sequential, float]:
-    """Train φ on the training split; return it with the classifier's accuracy on the validation split.
+class Classifier:
+    """The last hidden layer of a classifier of the labels."""
+
+    card = zoo.FeaturesCard(
+        name="classifier",
+        summary="last hidden layer of a small classifier of the training split; needs labels",
+        paper="arXiv:1706.08500",
+    )
+    seed = 0
+
+    @zoo.hookimpl
+    def build(self, data: zoo.Data) -> nn.Module:
+        """Return the untrained φ.
+
+        Raises:
+            zoo.Unsupported: for real-valued tables, whose classes say little about most columns, and with fewer than
+                two classes.
+        """
+        _labels(data)
+        if self.seed:
+            torch.manual_seed(self.seed)
+        return feature_network(data.spec.shape)
+
+    @zoo.hookimpl
+    def fit(self, network: nn.Module, data: zoo.Data) -> str:
+        """Train φ; return its description with the classifier's accuracy on the validation split."""
+        right = train_features(network, data, *_labels(data))
+        return f"last hidden layer ({UNITS} units) of a classifier, {right:.1%} right on validation images"
+
+
+class SecondClassifier(Classifier):
+    """The same network from other initial weights, to see whether an order of models depends on them."""
+
+    card = zoo.FeaturesCard(
+        name="classifier-2",
+        summary="the network of 'classifier', trained from other initial weights",
+        paper="arXiv:1706.08500",
+    )
+    seed = 2
+
+
+def _labels(data: zoo.Data) -> tuple[Tensor, Tensor]:
+    """Return the labels of the training and validation split."""
+    if data.spec.support == "real" or data.train_labels is None or data.valid_labels is None:
+        raise zoo.Unsupported("needs images with labels")
+    if len(data.train_labels.unique()) < 2:
+        raise zoo.Unsupported("needs labels of at least two classes")
+    return data.train_labels, data.valid_labels
+
+
+def train_features(phi: nn.Module, data: zoo.Data, train_labels: Tensor, valid_labels: Tensor) -> float:
+    """Train φ on the training split; return the classifier's accuracy on the validation split.
 
     All draws use torch's global random state.
     """
-    phi = feature_network(data.spec.shape)
-    *layers, standardise = phi
+    *layers, standardise = phi.children()
     h = nn.Sequential(*layers)
     train, classes = data.standardise(data.train), train_labels.unique()
     classifier = nn.Sequential(h, nn.Linear(UNITS, len(classes)))
     _fit(classifier, data, train, torch.searchsorted(classes, train_labels))
     with torch.no_grad():
-        compared = train if data.spec.support == "real" else bernoulli(train)
+        compared = train if data.spec.support == "real" else zoo.bernoulli(train)
         units = torch.cat([h(block) for block in compared.split(_BLOCK)])
         σ = units.std(0)
         σ = σ.clamp(min=0.01 * float(σ.max()))  # a nearly constant unit must not dominate
         standardise.load_state_dict({"weight": (1 / σ).diag(), "bias": -units.mean(0) / σ})
         logits = torch.cat([classifier(block) for block in data.standardise(data.valid).split(_BLOCK)])
-    return phi, float((classes[logits.argmax(1)] == valid_labels).double().mean())
+    return float((classes[logits.argmax(1)] == valid_labels).double().mean())
 
 
-def _fit(classifier: nn.Module, data: Data, x: Tensor, classes: Tensor) -> None:
+def _fit(classifier: nn.Module, data: zoo.Data, x: Tensor, classes: Tensor) -> None:
     """Minimise the cross-entropy; [0, 1] images appear twice in a batch, as they are and as newly drawn bits."""
     fewest, most = _STEPS
     steps = min(max(len(x) // _BATCH, fewest), most)
@@ -77,7 +122,7 @@ def _fit(classifier: nn.Module, data: Data, x: Tensor, classes: Tensor) -> None:
         rows = torch.randint(len(x), (_BATCH,))
         batch, target = x[rows], classes[rows]
         if data.spec.support == "unit":
-            batch, target = torch.cat([batch, bernoulli(batch)]), target.repeat(2)
+            batch, target = torch.cat([batch, zoo.bernoulli(batch)]), target.repeat(2)
         optimiser.zero_grad()
         nn.functional.cross_entropy(classifier(batch), target).backward()
         optimiser.step()

@@ -238,14 +238,45 @@ def test_a_wide_bracket_says_so_and_names_the_way_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "stderr", "expected"),
+    ("width", "expected"), [(1.0, ""), (1.1, " (warning: the bracket is 1.1 nats wide; raise sample.temperatures)")]
+)
+def test_a_wide_bracket_has_a_warning(width: float, expected: str) -> None:
+    low, high = (Estimate(value, 0.0, 10.0) for value in (0.0, width))
+    assert warning(low, high) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "stderrs", "crosses"),
     [
-        (1.0, 0.0, ""),
-        (1.1, 0.0, "the bracket is 1.1 nats wide; raise sample.temperatures"),
-        (-0.3, 0.06, ""),
-        (-0.3, 0.05, "the ends cross by 0.3 nats, so neither is a bound; raise sample.burn_in"),
+        (-0.1, (0.03, 0.02), False),  # 4 √(0.03² + 0.02²) = 0.144
+        (-0.2, (0.03, 0.02), True),
+        (-0.2, (0.03, 0.05), False),  # 0.233
+        (-0.2, (0.05, 0.03), False),
+        (0.2, (0.03, 0.02), False),
     ],
 )
-def test_a_bracket_is_doubted_when_wide_or_crossed(width: float, stderr: float, expected: str) -> None:
-    low, high = (Estimate(value, stderr, 10.0) for value in (0.0, width))
-    assert warning(low, high) == (f" (warning: {expected})" if expected else "")
+def test_ends_that_cross_are_bounds_only_within_their_standard_errors(
+    width: float, stderrs: tuple[float, float], crosses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rbm = machine(10, 12, scale=0.4)
+    x = draws(rbm, 30)
+    nats = log_prob(rbm, x) + log_partition(rbm)
+    monkeypatch.setattr(zoo_rbm.likelihood, "MOST", 9)
+    monkeypatch.setattr(zoo_rbm.likelihood, "ais", lambda *_: Estimate(20.0, stderrs[0], 10.0))
+    monkeypatch.setattr(zoo_rbm.likelihood, "reverse_ais", lambda *_: Estimate(20.0 + width, stderrs[1], 30.0))
+    first, second = plugin.log_prob(rbm, x, seeded(0), RBMOptions(burn_in=20))
+    by_method = {answer.method.split(",")[0]: answer for answer in (first, second)}
+    reverse, forward = by_method["reverse AIS"], by_method["AIS"]
+    torch.testing.assert_close(forward.nats, nats - 20.0)
+    torch.testing.assert_close(reverse.nats, nats - 20.0 - width)
+    assert (forward.stderr, reverse.stderr) == stderrs
+    if crosses:
+        assert (first, second) == (forward, reverse)  # the lower one first
+        assert first.kind == second.kind == "estimate"
+        reason = "(not a bound: the ends of the bracket cross by 0.2 nats, with a standard error of 0.036; raise sample"
+        assert reason in first.method
+        assert reason in second.method
+    else:
+        assert (first, second) == (reverse, forward)
+        assert (first.kind, second.kind) == ("lower", "upper")
+        assert "not a bound" not in first.method + second.method

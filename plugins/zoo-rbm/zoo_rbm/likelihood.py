@@ -26,7 +26,7 @@ from .model import RBM
 MOST = 20  # enumerated units: 2^20 states take seconds
 BLOCK = 2**12  # states in memory at a time
 WIDE = 1.0  # nats: a wider bracket is reported with a warning
-SURE = 4.0  # standard errors by which the ends of a bracket may cross
+SURE = 4.0  # standard errors by which the ends of a bracket may cross by chance
 PROBES = 100  # chains from each start that are compared
 ALARM = 0.001  # level of the test that chains from both starts have the same distribution
 
@@ -54,7 +54,8 @@ def bracket(
     """Return bounds on log p(x) for x of shape (N, V), lower by reverse AIS, upper by AIS; or two estimates.
 
     The chains of reverse AIS start at random examples, and reach p(v) by Gibbs steps. PROBES of them are compared with
-    as many that start elsewhere (`mixing`); if a test of level ALARM tells them apart, they have not reached p(v).
+    as many that start elsewhere (`mixing`). If a test of level ALARM tells them apart, they have not reached p(v), nor
+    if the ends of the bracket cross by more than their standard errors explain; both are then estimates.
 
     Args:
         rbm: the RBM, in whose precision the chains run.
@@ -74,9 +75,10 @@ def bracket(
     for _ in range(burn_in):
         v = rbm.gibbs_step(v, generator)
     from_examples, from_elsewhere = v[:n], v[n:]
-    reason = disagreement(rbm, from_examples[:PROBES], from_elsewhere, burn_in, generator)
+    apart = disagreement(rbm, from_examples[:PROBES], from_elsewhere, burn_in, generator)
     above = reverse_ais(rbm, from_examples[:chains], temperatures, generator)
     below = ais(rbm, temperatures, chains, generator)
+    reason = "; ".join(filter(None, (apart, crossing(below, above))))
     setting = f"{temperatures} temperatures, {chains} chains"
     reverse = f"reverse AIS, {setting} started {burn_in} Gibbs steps from the examples, {_effective(above)}"
     forward = f"AIS, {setting}, {_effective(below)}"
@@ -84,7 +86,7 @@ def bracket(
     if reason:
         pairs = sorted([(above, reverse), (below, forward)], key=lambda pair: -pair[0].log_partition)
         first, second = (
-            zoo.LogProb(nats - found.log_partition, "estimate", found.stderr, f"{method} ({reason})")
+            zoo.LogProb(nats - found.log_partition, "estimate", found.stderr, f"{method} (not a bound: {reason})")
             for found, method in pairs
         )
         return first, second
@@ -102,7 +104,7 @@ def disagreement(rbm: RBM, from_examples: Tensor, from_elsewhere: Tensor, burn_i
     F_examples, F_elsewhere = (rbm.free_energy(v).mean().item() for v in (from_examples, from_elsewhere))
     shift = (rbm.prob_h(from_examples).mean(0) - rbm.prob_h(from_elsewhere).mean(0)).abs().max().item()
     return (
-        "not a bound: chains from the examples and chains from random hidden units "
+        "chains from the examples and chains from random hidden units "
         f"differ after {burn_in} Gibbs steps, p = {p:.4f}: mean free energy {F_examples:.1f} and {F_elsewhere:.1f} "
         f"nats, the mean of one hidden unit by {shift:.2f}; raise sample.burn_in; if they still differ, the examples "
         "miss a mode of the machine, or hold it in another proportion"
@@ -110,13 +112,20 @@ def disagreement(rbm: RBM, from_examples: Tensor, from_elsewhere: Tensor, burn_i
 
 
 def warning(below: Estimate, above: Estimate) -> str:
-    """Return advice on a bracket of log Z that is too wide or whose ends cross; "" for a good bracket."""
+    """Return advice on a bracket of log Z that is too wide; "" for a good bracket."""
     width = above.log_partition - below.log_partition
-    if width > WIDE:
-        return f" (warning: the bracket is {width:.1f} nats wide; raise sample.temperatures)"
-    if width < -SURE * math.hypot(below.stderr, above.stderr):
-        return f" (warning: the ends cross by {-width:.1f} nats, so neither is a bound; raise sample.burn_in)"
-    return ""
+    return f" (warning: the bracket is {width:.1f} nats wide; raise sample.temperatures)" if width > WIDE else ""
+
+
+def crossing(below: Estimate, above: Estimate) -> str:
+    """Return by how much the ends cross if they cross by more than SURE standard errors; "" otherwise."""
+    width, noise = above.log_partition - below.log_partition, math.hypot(below.stderr, above.stderr)
+    if width >= -SURE * noise:
+        return ""
+    return (
+        f"the ends of the bracket cross by {-width:.2g} nats, with a standard error of {noise:.2g}; "
+        "raise sample.burn_in and sample.ais_chains"
+    )
 
 
 def _effective(estimate: Estimate) -> str:

@@ -186,11 +186,13 @@ def test_a_model_with_its_own_fit_has_no_initial_weights(data, tmp_path):
         registry.train("coins", data, weights=tmp_path)
 
 
-def test_the_command_line_starts_with_weights_and_keeps_them_when_resumed(tmp_path, capsys):
+def test_the_command_line_starts_with_weights_and_keeps_them_when_resumed(tmp_path, capsys, monkeypatch):
     words = ["train", "vae:latent_dim=2,hidden=[3]", "--data", "bars-and-stripes:3", "--steps", "3"]
     assert run([*words, "--out", str(tmp_path / "a")]) == 0
     (source,) = (tmp_path / "a").iterdir()
-    assert run([*words, "--out", str(tmp_path / "b"), "--seed", "1", "--weights", str(source)]) == 0
+    monkeypatch.chdir(tmp_path / "a")  # a relative path is recorded as an absolute one
+    assert run([*words, "--out", str(tmp_path / "b"), "--seed", "1", "--weights", source.name]) == 0
+    monkeypatch.chdir(tmp_path)
     (second,) = (tmp_path / "b").iterdir()
     before = (second / "model.safetensors").read_bytes()
     assert zoo.load(second).protocol["weights"]["path"] == str(source / "model.safetensors")

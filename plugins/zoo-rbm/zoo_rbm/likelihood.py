@@ -86,7 +86,7 @@ def bracket(
     if reason:
         pairs = sorted([(above, reverse), (below, forward)], key=lambda pair: -pair[0].log_partition)
         first, second = (
-            zoo.LogProb(nats - found.log_partition, "estimate", found.stderr, f"{method} (not a bound: {reason})")
+            zoo.LogProb(nats - found.log_partition, "estimate", found.stderr, f"{method} (an estimate only: {reason})")
             for found, method in pairs
         )
         return first, second

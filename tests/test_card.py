@@ -101,6 +101,7 @@ def test_a_metric_has_a_direction():
         {"batch_size": 0},
         {"warmup": 1.0},
         {"momentum": 1.0},
+        {"epsilon": 0.0},
         {"weight_decay": -1.0},
         {"clip": -1.0},
         {"average": 1.0},
@@ -113,3 +114,18 @@ def test_training_settings_have_bounds(change):
     ((key, value),) = change.items()
     with pytest.raises(zoo.ConfigError, match=f"Settings of m: {key} must be .*, got {value!r}"):
         zoo.Training.parse(change, "m")
+
+
+@pytest.mark.parametrize(
+    ("betas", "message"),
+    [
+        ([0.9, 1.0], "betas.1 must be less than 1, got 1.0"),
+        ([-0.1, 0.9], "betas.0 must be greater than or equal to 0, got -0.1"),
+        ([0.9], "betas.1 Field required"),
+        ([0.9, 0.99, 0.999], "betas .*2 items.*3"),
+        (0.9, "betas must be a valid tuple, got 0.9"),
+    ],
+)
+def test_betas_are_two_numbers_below_1(betas, message):
+    with pytest.raises(zoo.ConfigError, match=f"Settings of m: {message}"):
+        zoo.Training.parse({"betas": betas}, "m")

@@ -77,6 +77,7 @@ CONTESTANTS = {
     "RBM with contrastive divergence": "rbm:hidden=6,algorithm=cd",
     "AE with early stopping": "ae:latent_dim=2,hidden=[5],train.patience=2,train.learning_rate=0.3",
     "AE under a mixture of Gaussians": "ae@gmm:latent_dim=2,hidden=[5]",
+    "AE with other moments of Adam": "ae:latent_dim=2,hidden=[5],train.betas=[0.5,0.9],train.epsilon=0.001",
     "VAE with a cosine schedule after a warm-up": "vae:latent_dim=2,hidden=[5],train.schedule=cosine,train.warmup=0.3",
     "VAE with averaged weights, early stopping, AdamW": (
         "vae:latent_dim=2,hidden=[5],train.average=0.9,train.patience=3,train.optimiser=adamw,train.weight_decay=0.1"

@@ -113,6 +113,30 @@ def test_data_of_bits_are_shown_as_they_are(registry):
     assert rows(model.module.batches) == rows([data.train])
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "adamw"])
+@pytest.mark.parametrize(
+    ("settings", "betas", "epsilon"),
+    [
+        ("", (0.9, 0.999), 1e-8),
+        (",train.epsilon=0.5", (0.9, 0.999), 0.5),
+        (",train.betas=[0.3,0.6]", (0.3, 0.6), 1e-8),
+        (",train.betas=[0,0.0]", (0.0, 0.0), 1e-8),
+    ],
+)
+def test_betas_and_epsilon_are_those_of_the_update(registry, data, optimiser, settings, betas, epsilon):
+    """m ← β₁ m + (1 − β₁) g, s ← β₂ s + (1 − β₂) g², w ← w − η m/(1 − β₁ᵗ) / (√(s/(1 − β₂ᵗ)) + ε), three times."""
+    start = registry.create("recorder", data).module.logits.detach().double()
+    model = registry.train(f"recorder:train.optimiser={optimiser}{settings}", data, steps=3, grey=True)
+    w, m, s = start, torch.zeros(2).double(), torch.zeros(2).double()
+    for t, batch in enumerate(model.module.batches, 1):
+        g = w.sigmoid() - batch.double().mean(0)
+        m, s = betas[0] * m + (1 - betas[0]) * g, betas[1] * s + (1 - betas[1]) * g**2
+        w = w - 0.05 * m / (1 - betas[0] ** t) / ((s / (1 - betas[1] ** t)).sqrt() + epsilon)
+    torch.testing.assert_close(model.module.logits.detach().double(), w, rtol=0, atol=1e-6)
+    assert model.protocol["training"]["betas"] == list(betas)
+    assert model.protocol["training"]["epsilon"] == epsilon
+
+
 def test_step_counts_updates_epochs_and_progress(registry, data):
     model = registry.train("recorder", data, epochs=2)
     assert model.module.steps == [(i, i // 3, pytest.approx(i / 6)) for i in range(6)]

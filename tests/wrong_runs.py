@@ -100,6 +100,26 @@ WRONG_RUNS = [
         code=2,
     ),
     WrongRun(
+        "weights for a resumed run",
+        "train --resume RUN --weights RUN",
+        "A resumed run keeps the weights that it was started with; remove --weights.",
+        code=2,
+    ),
+    WrongRun(
+        "weights of another model",
+        "train rbm --data bars-and-stripes:3 --weights RUN",
+        "The weights must be those of zoo-rbm/rbm, got zoo-vae/vae in …model.safetensors; train vae, or give a run of "
+        "rbm.",
+        code=2,
+    ),
+    WrongRun(
+        "weights of a model with other settings",
+        "train vae:latent_dim=3,hidden=[3] --weights RUN",
+        "The weights of …model.safetensors do not fit: latent_dim 2 there, 3 here. Only settings of the training and "
+        "sampling may differ, and the data must have the same shape.",
+        code=2,
+    ),
+    WrongRun(
         "an invalid interval between checkpoints",
         "train vae --save-every nan",
         "save_every must be a finite number of seconds >= 0, got nan.",

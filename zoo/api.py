@@ -80,6 +80,7 @@ class Registry(PluginRegistry):
         steps: int | None = None,
         seconds: float | None = None,
         folder: str | Path | None = None,
+        weights: str | Path | None = None,
         save_every: float = 30.0,
         keep: int = 2,
         device: str = "cpu",
@@ -96,6 +97,9 @@ class Registry(PluginRegistry):
                 epochs.
             folder: run folder for `model.safetensors`, `metrics.jsonl`, `run.json` and checkpoints, from which
                 `zoo.resume` continues; None writes nothing.
+            weights: run folder or model file with whose weights the training starts, instead of random ones. It must be
+                of the same model, with the same settings of the model and data of the same shape; settings of the
+                training may differ. Its optimiser's state is not used.
             save_every: seconds between two checkpoints, 0 or more; 0 saves after every step.
             keep: number of checkpoints to keep, 1 or more.
             device: device on which the model is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
@@ -111,6 +115,7 @@ class Registry(PluginRegistry):
 
         Raises:
             ConfigError, PluginError, DataError: for invalid arguments, before any training.
+            CheckpointError: if the file of `weights` is missing or damaged.
             DivergedError: if a loss or a weight is not finite.
             KeyboardInterrupt: after Ctrl-C or SIGTERM; if there is a folder, a checkpoint is saved first.
         """
@@ -128,6 +133,7 @@ class Registry(PluginRegistry):
             folder=None if folder is None else Path(folder),
             checkpoints=CheckpointPolicy(save_every, keep),
             device=device,
+            weights=None if weights is None else Path(weights),
         )
         with training_progress(progress) as report:
             return train(job, report)

@@ -17,6 +17,11 @@ from zoo.errors import ConfigError
 @click.option("--seed", type=click.IntRange(min=0), show_default="0", help="Random seed.")
 @budget_options
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the new run folder.  [default: runs]")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Start with the weights of this run or model file, of the same model and settings.",
+)
 @click.option("--save-every", type=float, default=30.0, show_default=True, help="Seconds between checkpoints.")
 @click.option("--keep", type=int, default=2, show_default=True, help="Number of checkpoints to keep.")
 @click.option(
@@ -33,6 +38,7 @@ def command(
     steps: int | None,
     seconds: float | None,
     out: Path | None,
+    weights: Path | None,
     save_every: float,
     keep: int,
     resume: Path | None,
@@ -44,6 +50,8 @@ def command(
 
     DENSITY is a latent density. KEY is a setting of the model, train.KEY a setting of training; 'zoo info NAME' lists
     them.
+
+    --weights starts with the weights of a finished run, for example to continue with another learning rate.
 
     Ctrl-C saves a checkpoint; --resume continues from it, bit-identical to an uninterrupted run.
 
@@ -75,10 +83,13 @@ def command(
             checkpoints=checkpoints,
             device=device or "cpu",
             source=source_of(data),
+            weights=weights,
         )
     else:
         if seed is not None or out is not None:
             raise ConfigError("A resumed run keeps its seed and folder; remove --seed and --out.")
+        if weights is not None:
+            raise ConfigError("A resumed run keeps the weights that it was started with; remove --weights.")
         run = RunRecord.read(resume)
         where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
         click.echo(f"{run.folder} {where}.", err=True)

@@ -15,6 +15,7 @@ TrainsOn = Literal["grey", "bits", "real"]
 Latent = Literal["real", "bits", "index"]
 Samples = Literal["means", "draws"]
 Direction = Literal["lower", "higher", "none"]
+_Decay = Annotated[float, Field(ge=0, lt=1)]
 Level = Literal["headline", "detail", "full"]
 
 
@@ -32,6 +33,13 @@ class Training(Config):
         float, Field(ge=0, lt=1, description="share of the budget in which the step size rises from 0")
     ] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of sgd")] = 0.0
+    betas: Annotated[
+        tuple[_Decay, _Decay],
+        Field(description="decays of the means of the gradient and of its square, of adam and adamw"),
+    ] = (0.9, 0.999)
+    epsilon: Annotated[
+        float, Field(gt=0, description="added to the root of the mean square in the update, of adam and adamw")
+    ] = 1e-8
     weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
     clip: Annotated[float, Field(ge=0, description="largest norm of the gradient; 0: unlimited")] = 0.0
     average: Annotated[

@@ -35,7 +35,7 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
         CheckpointError: if the file is missing, damaged, of another format, or does not fit its plugin.
         PluginError, ConfigError: if the plugin cannot be used here, or the device does not exist.
     """
-    file, place = _file(path), find_device(device)
+    file, place = model_file(path), find_device(device)
     facts, tensors = read(file)
     if "state" in facts:
         raise CheckpointError(
@@ -65,8 +65,12 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
     )
 
 
-def _file(path: Path) -> Path:
-    """Return the model file at a path: the path itself, or the model file in that folder."""
+def model_file(path: Path) -> Path:
+    """Return the model file at a path: the path itself, or the model file in that folder.
+
+    Raises:
+        CheckpointError: if there is none, or more than one.
+    """
     try:
         path.stat()
     except OSError as error:

@@ -13,6 +13,7 @@ from zoo.data.dataset import Data
 from zoo.runtime.devices import CPU
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
+from zoo.training.initial_weights import InitialWeights
 from zoo.training.resolved import Resolved
 
 
@@ -30,6 +31,7 @@ class TrainingJob:
         device: where it is trained, and stays.
         about: further plain values for `run.json`: the contestant, and where the data came from.
         resuming: whether the folder may hold a run already, which this job continues.
+        weights: the weights of another run with which the first step starts; None starts with those of the plugin.
     """
 
     resolved: Resolved
@@ -41,3 +43,4 @@ class TrainingJob:
     device: torch.device = CPU
     about: Mapping[str, Any] = field(default_factory=dict)
     resuming: bool = False
+    weights: InitialWeights | None = None

@@ -206,7 +206,7 @@ def _optimiser(settings: Training, parameters: list[nn.Parameter]) -> torch.opti
     if settings.optimiser == "sgd":
         return torch.optim.SGD(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=True)
     kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return kind(parameters, lr=rate, weight_decay=decay, fused=True)
+    return kind(parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, weight_decay=decay, fused=True)
 
 
 def _update(settings: Training, optimiser: torch.optim.Optimizer) -> Callable[[], Any]:

@@ -59,6 +59,8 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         "extensions": [extension.qualified for extension in plugin.extensions],
         "device": str(device),
     }
+    if job.weights:
+        protocol["weights"] = asdict(job.weights)
     chosen = {"plugin": plugin.qualified, "config": resolved.config.model_dump(mode="json")}
     depends_on = {
         **chosen,
@@ -67,6 +69,8 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         "budget": f"{job.budget.value} {job.budget.unit}",
         **_machine(device),
     }
+    if job.weights:
+        depends_on["weights"] = job.weights.sha256
     start = StartPoint.of(depends_on, job.checkpoints, Log(folder))
     if start.changes:
         protocol["changes"] = start.changes
@@ -75,6 +79,8 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         module = built(plugin, resolved.config, data.spec)
         if plugin.implements("initialise"):
             plugin.hooks.initialise(model=module, train=data.standardise(data.train))
+    if job.weights and not start.state:
+        job.weights.load_into(module)
     module.to(device)
     if start.state:
         ModuleState(module).check(start.state.part("module"))  # before run.json is overwritten

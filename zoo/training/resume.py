@@ -14,6 +14,7 @@ from zoo.errors import CheckpointError, ConfigError
 from zoo.plugins.registry import PluginRegistry
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy, newest_state
+from zoo.training.initial_weights import InitialWeights
 from zoo.training.job import TrainingJob
 from zoo.training.record import FILE
 from zoo.training.train import plan
@@ -29,6 +30,7 @@ class _Record(BaseModel):
     amount: TrainingBudget
     seed: Annotated[int, Field(ge=0)]
     device: str = "cpu"  # runs from before devices could be chosen
+    weights: InitialWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class RunRecord:
         folder: of the run.
         state: the checkpoint to continue from; None if none was saved, so that the run starts at its first step.
         contestant, source, budget, seed, device: what was trained; `source` is None for data that were an array.
+        weights: the weights of another run with which it was started; None for those of the plugin.
     """
 
     folder: Path
@@ -48,6 +51,7 @@ class RunRecord:
     budget: TrainingBudget
     seed: int
     device: str
+    weights: InitialWeights | None = None
 
     @classmethod
     def read(cls, run: Path) -> Self:
@@ -60,11 +64,11 @@ class RunRecord:
         file = folder / FILE
         try:
             content = file.read_bytes()
-            device = _Record.model_validate_json(content).device
+            record = _Record.model_validate_json(content)
             facts = json.loads(content)
             budget = TrainingBudget(facts["amount"]["value"], facts["amount"]["unit"])
             contestant = Contestant(**facts["contestant"])
-            return cls(folder, state, contestant, facts["source"], budget, facts["seed"], device)
+            return cls(folder, state, contestant, facts["source"], budget, facts["seed"], record.device, record.weights)
         except OSError as error:
             raise CheckpointError(
                 f"{folder} is not a run folder: {FILE} cannot be read ({error.strerror or error})."
@@ -99,4 +103,5 @@ def plan_resumed(
         device=device or run.device,
         source=run.source if data is None else None,
         resuming=True,
+        weights=run.weights,
     )

@@ -29,6 +29,7 @@ from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_ran
 from zoo.runtime.threads import single_thread
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import FILE, CheckpointPolicy
+from zoo.training.initial_weights import InitialWeights
 from zoo.training.job import TrainingJob
 from zoo.training.meter import Progress
 from zoo.training.module import built, train_module
@@ -62,6 +63,7 @@ def plan(
     device: str = "cpu",
     source: str | None = None,
     resuming: bool = False,
+    weights: Path | InitialWeights | None = None,
 ) -> TrainingJob:
     """Load the plugins and the data of a training and check everything that can be checked before work starts.
 
@@ -74,14 +76,18 @@ def plan(
         checkpoints: how the training is saved; None takes the default.
         source: name or path under which the data are found again; None takes it from `data`.
         resuming: whether the folder may hold a run, which the job continues.
+        weights: run folder or model file with whose weights the training starts, which is read and checked; or the
+            weights with which the run that is continued was started.
 
     Raises:
-        ConfigError, PluginError, DataError: for anything that is wrong.
+        ConfigError, PluginError, DataError, CheckpointError: for anything that is wrong.
     """
     resolved, place = resolve(registry, contestant), find_device(device)
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
         loaded = load_data(data, registry)
+    if isinstance(weights, Path):
+        weights = InitialWeights.of(weights, registry, resolved, loaded.spec)
     if out is not None:
         name = resolved.plugin.card.name + (f"@{resolved.density.card.name}" if resolved.density else "")
         folder = new_folder(out, slug(f"{name}-{Path(loaded.name).stem}"))
@@ -95,6 +101,7 @@ def plan(
         place,
         about,
         resuming,
+        weights,
     )
 
 

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal, Normal
 from zoo_realnvp.model import Coupling, RealNVP, RealNVPConfig, checkerboard, levels, log_standard_normal
-from zoo_realnvp.plugin import RealNVPPlugin
+from zoo_realnvp.plugin import RealNVPPlugin, bits_per_dimension
 
 import zoo
 
@@ -242,7 +242,23 @@ def test_the_diagnosis_counts_bits_per_dimension_of_levels_and_nats_of_other_dat
     x = (16 * examples(20, support="unit")).round() / 16
     found = PLUGIN.diagnose(grey, x[:10], x[10:], seeded(3))
     p = grey.log_prob(grey.dequantise(x[:10], seeded(3))).exp() / 17**5  # of a bin: density times volume
-    assert found["bits per dimension (training)"] == pytest.approx(-p.log2().mean().item() / 5)
+    assert found["bits per dimension of 17 levels (training)"] == pytest.approx(-p.log2().mean().item() / 5)
+
+
+def test_bits_per_dimension_of_a_uniform_density_and_of_a_standard_normal_by_hand():
+    """A uniform density of y has log₂ 256 = 8 bits per pixel; N(0, 1) at x = 0 has ½ log₂ 2π = 1.3257 bits."""
+    assert bits_per_dimension(0.0, 784, 256) == 8
+    assert bits_per_dimension(-3 * math.log(2), 3) == pytest.approx(1)
+    model = PLUGIN.build(RealNVPConfig(), zoo.DataSpec((2, 3), "real"))  # the identity
+    (answer,) = PLUGIN.log_prob(model, torch.zeros(4, 2, 3), None)
+    assert answer.method == "change of variables; 1.326 bits per dimension of the standardised values"
+
+
+def test_the_method_has_the_mean_bits_per_dimension():
+    model, x = build((2, 3)), examples(20, (2, 3))
+    (answer,) = PLUGIN.log_prob(model, x, None)
+    wanted = -answer.nats.mean().item() / (6 * math.log(2))
+    assert answer.method == f"change of variables; {wanted:.3f} bits per dimension of the standardised values"
 
 
 def test_the_gradient_matches_finite_differences():

@@ -71,30 +71,41 @@ class RealNVPPlugin:
 
     @zoo.hookimpl
     def log_prob(self, model: RealNVP, x: Tensor, prior: zoo.LatentDensity | None) -> tuple[zoo.LogProb, ...]:
-        """Return the exact log p(x) of real data, under N(0, I) or the attached latent density."""
+        """Return the exact log p(x) of real data, under N(0, I) or the attached latent density.
+
+        `method` has the mean of −log p(x) / (V log 2), the bits per dimension.
+        """
         if not model.real:
             raise zoo.Unsupported(
                 "likelihoods of data in [0, 1] are those of bits, and RealNVP is a density of dequantised grayscale "
-                "values; use real-valued data"
+                "values, whose bits per dimension are in the report's diagnostics; use real-valued data"
             )
         log_prior = None if prior is None else prior.log_prob
-        blocks = [model.log_prob(block.flatten(1), log_prior) for block in x.split(_BLOCK)]
-        return (zoo.LogProb(torch.cat(blocks), "exact", method="change of variables"),)
+        nats = torch.cat([model.log_prob(block.flatten(1), log_prior) for block in x.split(_BLOCK)])
+        bits = bits_per_dimension(nats.mean().item(), len(model.m))
+        method = f"change of variables; {bits:.3f} bits per dimension of the standardised values"
+        return (zoo.LogProb(nats, "exact", method=method),)
 
     @zoo.hookimpl
     def diagnose(self, model: RealNVP, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float]:
         """Return the mean log-likelihood of at most 2,000 examples per split, and the mean square of the codes.
 
-        For data in [0, 1] on a grid: an upper bound on the bits per dimension of the discrete values (Jensen). Under
+        For data in [0, 1] on a grid of n levels: the bits per dimension of the discrete values, with log₂ n for the
+        width of a bin; an upper bound in expectation (Jensen). For a grayscale image, a dimension is a pixel. Under
         the true model, codes of unseen examples have a mean square of 1; a larger value indicates overfitting.
         """
         y = {"training": train[:_BLOCK], "validation": valid[:_BLOCK]}
         y = {split: model.dequantise(x, generator) for split, x in y.items()}
         log_p = {split: model.log_prob(values).mean().item() for split, values in y.items()}
         n, V = int(model.get_buffer("n")), len(model.m)
-        name = "bits per dimension" if n else "log p(x)"
-        figures = {split: math.log2(n) - nats / (V * math.log(2)) if n else nats for split, nats in log_p.items()}
+        name = f"bits per dimension of {n} levels" if n else "log p(x)"
+        figures = {split: bits_per_dimension(nats, V, n) if n else nats for split, nats in log_p.items()}
         z, _ = model.f(y["validation"])
         return {f"{name} ({split})": figure for split, figure in figures.items()} | {
             "mean square of the codes (validation)": z.square().mean().item()
         }
+
+
+def bits_per_dimension(nats: float, V: int, n: int = 1) -> float:
+    """−log p(y) / (V log 2) + log₂ n for log p(y) in nats, y (V,) dequantised from n levels, 1 for real data."""
+    return math.log2(n) - nats / (V * math.log(2))

@@ -3,21 +3,29 @@
     p(x|h) = Bernoulli(x; sigmoid(o(h)))        bits, x (V,); o(h) = W* h + c, before f
            = N(x; o(h), σ² I)                   real data
 
-    log 1/k Σ_i w_i,  w_i = p(x|h_i) p(h_i) / q(h_i|x),  h_i ~ q(h|x)         ≤ log p(x) in expectation, for any q
+    log 1/k Σ_i w_i,  w_i = p(x|h_i) p(h_i) / q(h_i|x)                        ≤ log p(x) in expectation
 
-Training did not use p(x|h), so the encoder does not provide q. q is the Laplace approximation of p(h|x), with the
+    q(h|x) = (1 − s) r(h|x) + s p(h),  s = ⌊k/2⌋/k                            a defensive mixture
+
+⌈k/2⌉ of the h_i are drawn from r, the others from p(h). With the density of the mixture in every weight (the balance
+heuristic), whichever part the draw comes from, E 1/k Σ_i w_i = p(x) for every r and k, and w_i ≤ p(x|h_i)/s is bounded
+where r alone would miss a mode of p(h|x).
+
+Training did not use p(x|h), so the encoder does not provide r. r is the Laplace approximation of p(h|x), with the
 Gauss-Newton matrix instead of second derivatives and N(m, C), which has the moments of p(h), instead of p(h):
 
-    q(h|x) = N(h*, A⁻¹),  A = Jᵀ Λ J + C⁻¹,  J = ∂o/∂h (V, H),  Λ = diag(x̂ (1 − x̂)) for bits, I/σ² for real data
+    r(h|x) = N(h*, A⁻¹),  A = Jᵀ Λ J + C⁻¹,  J = ∂o/∂h (V, H),  Λ = diag(x̂ (1 − x̂)) for bits, I/σ² for real data
 
 where h* results from Newton steps h ← h + A⁻¹ ∂/∂h [log p(x|h) + log N(h; m, C)] that start at encode(x). For a
-linear decoder with Gaussian noise and a Gaussian p(h), q is p(h|x), and the bound is log p(x) for every k, up to the
-error of m and C, which are estimated from draws of p(h).
+linear decoder with Gaussian noise and a Gaussian p(h), r is p(h|x), up to the error of m and C, which are estimated
+from draws of p(h).
 
 All log-densities are in nats and per example, shape (B,).
 
-Bound: Burda et al. (2016), arXiv:1509.00519. Laplace approximation: MacKay (1992), A practical Bayesian framework for
-backpropagation networks, 10.1162/neco.1992.4.3.448.
+Bound: Burda et al. (2016), arXiv:1509.00519. Defensive mixture: Hesterberg (1995), Weighted average importance
+sampling and defensive mixture distributions, 10.1080/00401706.1995.10484303. Balance heuristic: Veach & Guibas (1995),
+Optimally combining sampling techniques for Monte Carlo rendering, 10.1145/218380.218498. Laplace approximation: MacKay
+(1992), A practical Bayesian framework for backpropagation networks, 10.1162/neco.1992.4.3.448.
 """
 
 from __future__ import annotations
@@ -64,7 +72,7 @@ class DeclaredLikelihood:
         return nats.sum(-1)
 
     def proposal(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """h* and A of q(h|x): x (B, V) -> (B, H) and (B, H, H), float64. Skips steps that lower the log joint."""
+        """h* and A of r(h|x): x (B, V) -> (B, H) and (B, H, H), float64. Skips steps that lower the log joint."""
         h = self.model.encode(x).double()
         for _ in range(_STEPS):
             slope, A = self._derivatives(x, h)
@@ -87,20 +95,31 @@ class DeclaredLikelihood:
             L = torch.linalg.cholesky(A)
             total = torch.full((len(block),), -math.inf, dtype=torch.float64, device=x.device)
             draws = max(1, _BLOCK // (widest * len(block)))
-            for start in range(0, k, draws):
-                log_w = self._log_weights(block, h_star, L, min(draws, k - start))
-                total = total.logaddexp(log_w.logsumexp(0))
+            for draw, n in ((self._draw_laplace, k - k // 2), (self._draw_prior, k // 2)):
+                for start in range(0, n, draws):
+                    h = draw(h_star, L, min(draws, n - start))
+                    log_w = self._log_weights(block, h, h_star, L, (k // 2) / k)
+                    total = total.logaddexp(log_w.logsumexp(0))
             bounds.append(total - math.log(k))
         return torch.cat(bounds)
 
-    def _log_weights(self, x: Tensor, h_star: Tensor, L: Tensor, draws: int) -> Tensor:
-        """log w_i of `draws` draws h_i = h* + L⁻ᵀ ε_i with ε_i ~ N(0, I), L Lᵀ = A: shape (draws, B)."""
-        epsilon = torch.randn(draws, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
-        h = h_star + torch.linalg.solve_triangular(L.mT, epsilon[..., None], upper=True)[..., 0]
+    def _draw_laplace(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
+        """n draws of r(h|x): h* + L⁻ᵀ ε with ε ~ N(0, I), L Lᵀ = A; shape (n, B, H)."""
+        epsilon = torch.randn(n, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
+        return h_star + torch.linalg.solve_triangular(L.mT, epsilon[..., None], upper=True)[..., 0]
+
+    def _draw_prior(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
+        """n draws of p(h) for each example, shape (n, B, H)."""
+        return self.prior.sample(n * len(h_star), self.generator).view(n, *h_star.shape)
+
+    def _log_weights(self, x: Tensor, h: Tensor, h_star: Tensor, L: Tensor, s: float) -> Tensor:
+        """log w of draws h (n, B, H) from the mixture with a share s of p(h): shape (n, B)."""
+        epsilon = ((h - h_star)[..., None, :] @ L)[..., 0, :]  # Lᵀ (h − h*)
         log_determinant = L.diagonal(dim1=1, dim2=2).log().sum(1)  # of L, (B,)
-        log_q = log_determinant - (epsilon.square() / 2 + math.log(2 * math.pi) / 2).sum(-1)
-        log_p = self.log_likelihood(x, h) + self.prior.log_prob(h.flatten(0, 1)).view_as(log_q)
-        return log_p - log_q
+        log_r = log_determinant - (epsilon.square() / 2 + math.log(2 * math.pi) / 2).sum(-1)
+        log_p = self.prior.log_prob(h.flatten(0, 1)).view_as(log_r)
+        log_q = (math.log1p(-s) + log_r).logaddexp(math.log(s) + log_p) if s else log_r
+        return self.log_likelihood(x, h) + log_p - log_q
 
     def _log_joint(self, x: Tensor, h: Tensor) -> Tensor:
         """log p(x|h) + log N(h; m, C) up to a constant: x (B, V), h (B, H) -> (B,)."""

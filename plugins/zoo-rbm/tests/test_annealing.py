@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -90,7 +91,7 @@ def test_without_weights_both_directions_are_exact_with_no_variance(support: str
     rbm = machine(4, 3, support)
     rbm.W.data.zero_()
     rbm.b0.copy_(rbm.b.detach())
-    for estimate in (ais(rbm, 7, 50, seeded(0)), reverse_ais(rbm, draws(rbm, 10), 7, 50, 2, seeded(0))):
+    for estimate in (ais(rbm, 7, 50, seeded(0)), reverse_ais(rbm, draws(rbm, 50), 7, seeded(0))):
         assert estimate.log_partition == pytest.approx(log_partition(rbm).item(), abs=1e-12)
         assert estimate.stderr == pytest.approx(0, abs=1e-12)
         assert estimate.effective == pytest.approx(50)
@@ -115,7 +116,7 @@ def test_the_mean_weight_is_the_ratio_of_partition_functions(support: str, direc
         estimate = ais(rbm, 3, n, seeded(0))
         mean, expected = math.exp(estimate.log_partition - base_log_partition(rbm)), ratio
     else:
-        estimate = reverse_ais(rbm, draws(rbm, n), 3, n, 0, seeded(0))
+        estimate = reverse_ais(rbm, draws(rbm, n), 3, seeded(0))
         mean, expected = math.exp(base_log_partition(rbm) - estimate.log_partition), 1 / ratio
     assert estimate.effective > 400
     assert abs(mean - expected) < 4 * estimate.stderr * mean
@@ -124,8 +125,8 @@ def test_the_mean_weight_is_the_ratio_of_partition_functions(support: str, direc
 @machines
 def test_both_directions_agree_with_the_enumerated_value(support: str) -> None:
     rbm = machine(12, 16, support, scale=0.4)
-    exact, x = log_partition(rbm).item(), draws(rbm, 100)
-    low, high = ais(rbm, 500, 100, seeded(0)), reverse_ais(rbm, x, 500, 100, 20, seeded(0))
+    exact = log_partition(rbm).item()
+    low, high = ais(rbm, 500, 100, seeded(0)), reverse_ais(rbm, draws(rbm, 100), 500, seeded(1))
     for estimate in (low, high):
         assert 0.001 < estimate.stderr < 0.1
         assert abs(estimate.log_partition - exact) < 4 * estimate.stderr
@@ -134,19 +135,24 @@ def test_both_directions_agree_with_the_enumerated_value(support: str) -> None:
 @machines
 def test_few_temperatures_enclose_the_enumerated_value_in_the_mean(support: str) -> None:
     rbm = machine(12, 16, support)
-    exact, x, runs = log_partition(rbm).item(), draws(rbm, 200), 40
+    exact, runs = log_partition(rbm).item(), 40
     low = torch.tensor([ais(rbm, 3, 10, seeded(s)).log_partition for s in range(runs)])
-    high = torch.tensor([reverse_ais(rbm, x, 3, 10, 0, seeded(s)).log_partition for s in range(runs)])
+    high = torch.tensor([reverse_ais(rbm, draws(rbm, 10, s), 3, seeded(s)).log_partition for s in range(runs)])
     assert (exact - low.mean()) / (low.std() / math.sqrt(runs)) > 4
     assert (high.mean() - exact) / (high.std() / math.sqrt(runs)) > 4
 
 
-def test_burn_in_brings_the_chains_from_the_examples_to_the_machine() -> None:
-    rbm, n = machine(4, 5), 20_000
-    exact, x = log_partition(rbm).item(), torch.zeros(1, 4).double()  # one pattern, for all chains
+def test_burn_in_brings_the_chains_from_the_examples_to_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From one pattern, for all chains, the lower end is wrong, and an estimate; after 40 Gibbs steps it is right."""
+    rbm, x = machine(4, 5), torch.zeros(1, 4).double()
+    exact = log_prob(rbm, x).item()
+    monkeypatch.setattr(zoo_rbm.likelihood, "MOST", 3)
     for burn_in, arrives in ((0, False), (40, True)):
-        estimate = reverse_ais(rbm, x, 5, n, burn_in, seeded(0))
-        assert (abs(estimate.log_partition - exact) < 4 * estimate.stderr) == arrives
+        options = RBMOptions(temperatures=5, ais_chains=2000, burn_in=burn_in)
+        answers = plugin.log_prob(rbm, x, seeded(0), options)
+        assert [answer.kind for answer in answers] == (["lower", "upper"] if arrives else ["estimate"] * 2)
+        (reverse,) = (answer for answer in answers if answer.method.startswith("reverse AIS"))
+        assert (abs(reverse.nats.item() - exact) < 4 * reverse.stderr) == arrives
 
 
 def test_chains_run_in_the_precision_of_the_machine_and_weights_in_float64() -> None:
@@ -179,20 +185,34 @@ def test_a_large_machine_answers_with_a_bracket(support: str, monkeypatch: pytes
     exact = log_prob(rbm, x)
     monkeypatch.setattr(zoo_rbm.likelihood, "MOST", 9)
     options = RBMOptions(temperatures=200, ais_chains=50, burn_in=5)
+    recorded: list[Estimate] = []
+    for name in ("reverse_ais", "ais"):
+        monkeypatch.setattr(zoo_rbm.likelihood, name, recording(getattr(zoo_rbm.likelihood, name), recorded))
     lower, upper = plugin.log_prob(rbm, x, seeded(0), options)
     assert (lower.kind, upper.kind) == ("lower", "upper")
     assert lower.method.startswith("reverse AIS, 200 temperatures, 50 chains started 5 Gibbs steps from the examples")
     assert upper.method.startswith("AIS, 200 temperatures, 50 chains, effective sample size")
     assert "warning" not in lower.method + upper.method
-    generator = seeded(0)
-    for answer, estimate in (
-        (lower, reverse_ais(rbm, x, 200, 50, 5, generator)),
-        (upper, ais(rbm, 200, 50, generator)),
-    ):
-        torch.testing.assert_close(answer.nats, exact + log_partition_of(rbm, monkeypatch) - estimate.log_partition)
-        assert answer.stderr == estimate.stderr
+    exact_log_partition = log_partition_of(rbm, monkeypatch)
+    for answer in (lower, upper):
         assert (answer.nats - exact).abs().max() < 4 * answer.stderr
+        torch.testing.assert_close(answer.nats - exact, (answer.nats - exact)[:1].expand(30))
+    above, below = recorded
+    torch.testing.assert_close(lower.nats, exact + exact_log_partition - above.log_partition)
+    torch.testing.assert_close(upper.nats, exact + exact_log_partition - below.log_partition)
+    for answer, estimate in ((lower, above), (upper, below)):
+        assert answer.stderr == estimate.stderr
         assert f"effective sample size {estimate.effective:.0f}" in answer.method
+
+
+def recording(estimator: Callable[..., Estimate], into: list[Estimate]) -> Callable[..., Estimate]:
+    """The estimator, whose results are appended to a list."""
+
+    def recorder(*arguments: object) -> Estimate:
+        into.append(estimator(*arguments))
+        return into[-1]
+
+    return recorder
 
 
 def log_partition_of(rbm: RBM, monkeypatch: pytest.MonkeyPatch) -> float:
@@ -201,7 +221,7 @@ def log_partition_of(rbm: RBM, monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 def test_twenty_one_units_are_annealed_and_twenty_enumerated() -> None:
-    options = RBMOptions(temperatures=2, ais_chains=2, burn_in=0)
+    options = RBMOptions(temperatures=2, ais_chains=2, burn_in=20)
     kinds = [
         [answer.kind for answer in plugin.log_prob(machine(25, H, scale=0.1), torch.zeros(1, 25), seeded(0), options)]
         for H in (10, 21)
@@ -211,21 +231,54 @@ def test_twenty_one_units_are_annealed_and_twenty_enumerated() -> None:
 
 def test_a_wide_bracket_says_so_and_names_the_way_out() -> None:
     x = torch.zeros(1, 40).double()
-    lower, upper = plugin.log_prob(machine(40, 30), x, seeded(0), RBMOptions(temperatures=2, ais_chains=5, burn_in=50))
+    lower, upper = plugin.log_prob(machine(40, 30), x, seeded(0), RBMOptions(temperatures=2, ais_chains=5, burn_in=500))
     width = (upper.nats - lower.nats).item()
     assert width > 1
     assert upper.method.endswith(f"(warning: the bracket is {width:.1f} nats wide; raise sample.temperatures)")
 
 
 @pytest.mark.parametrize(
-    ("width", "stderr", "expected"),
+    ("width", "expected"), [(1.0, ""), (1.1, " (warning: the bracket is 1.1 nats wide; raise sample.temperatures)")]
+)
+def test_a_wide_bracket_has_a_warning(width: float, expected: str) -> None:
+    low, high = (Estimate(value, 0.0, 10.0) for value in (0.0, width))
+    assert warning(low, high) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "stderrs", "crosses"),
     [
-        (1.0, 0.0, ""),
-        (1.1, 0.0, "the bracket is 1.1 nats wide; raise sample.temperatures"),
-        (-0.3, 0.06, ""),
-        (-0.3, 0.05, "the ends cross by 0.3 nats, so neither is a bound; raise sample.burn_in"),
+        (-0.1, (0.03, 0.02), False),  # 4 √(0.03² + 0.02²) = 0.144
+        (-0.2, (0.03, 0.02), True),
+        (-0.2, (0.03, 0.05), False),  # 0.233
+        (-0.2, (0.05, 0.03), False),
+        (0.2, (0.03, 0.02), False),
     ],
 )
-def test_a_bracket_is_doubted_when_wide_or_crossed(width: float, stderr: float, expected: str) -> None:
-    low, high = (Estimate(value, stderr, 10.0) for value in (0.0, width))
-    assert warning(low, high) == (f" (warning: {expected})" if expected else "")
+def test_ends_that_cross_are_bounds_only_within_their_standard_errors(
+    width: float, stderrs: tuple[float, float], crosses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rbm = machine(10, 12, scale=0.4)
+    x = draws(rbm, 30)
+    nats = log_prob(rbm, x) + log_partition(rbm)
+    monkeypatch.setattr(zoo_rbm.likelihood, "MOST", 9)
+    monkeypatch.setattr(zoo_rbm.likelihood, "ais", lambda *_: Estimate(20.0, stderrs[0], 10.0))
+    monkeypatch.setattr(zoo_rbm.likelihood, "reverse_ais", lambda *_: Estimate(20.0 + width, stderrs[1], 30.0))
+    first, second = plugin.log_prob(rbm, x, seeded(0), RBMOptions(burn_in=20))
+    by_method = {answer.method.split(",")[0]: answer for answer in (first, second)}
+    reverse, forward = by_method["reverse AIS"], by_method["AIS"]
+    torch.testing.assert_close(forward.nats, nats - 20.0)
+    torch.testing.assert_close(reverse.nats, nats - 20.0 - width)
+    assert (forward.stderr, reverse.stderr) == stderrs
+    if crosses:
+        assert (first, second) == (forward, reverse)  # the lower one first
+        assert first.kind == second.kind == "estimate"
+        reason = (
+            "(an estimate only: the ends of the bracket cross by 0.2 nats, with a standard error of 0.036; raise sample"
+        )
+        assert reason in first.method
+        assert reason in second.method
+    else:
+        assert (first, second) == (reverse, forward)
+        assert (first.kind, second.kind) == ("lower", "upper")
+        assert "an estimate" not in first.method + second.method

@@ -13,7 +13,8 @@ A chain passes β_0, …, β_K by Gibbs steps v_k ~ T_k(v_{k-1}), each of which 
 
 Upwards, from v_0 ~ p_0, the estimate of log Z is log Z_0 + log mean w: too low in expectation, since log is concave,
 so that likelihoods are too high. Downwards, from v_0 ~ p_1, it is log Z_0 - log mean w: too high in expectation. The
-two enclose log Z if the downward chains start at p_1; Gibbs steps from given examples bring them close to it.
+two enclose log Z if the downward chains start at p_1; Gibbs steps from given examples bring them close to it,
+unless p_1 has modes that no example visits (`mixing`).
 
 Energies and log-weights are in nats; C is the number of chains.
 
@@ -70,17 +71,13 @@ def ais(rbm: RBM, temperatures: int, chains: int, generator: Generator) -> Estim
 
 
 @torch.no_grad()
-def reverse_ais(rbm: RBM, x: Tensor, temperatures: int, chains: int, burn_in: int, generator: Generator) -> Estimate:
-    """Estimate log Z from above: annealing downwards, from chains that run from examples to the RBM's distribution.
+def reverse_ais(rbm: RBM, v: Tensor, temperatures: int, generator: Generator) -> Estimate:
+    """Estimate log Z from above: annealing downwards, from draws of the RBM's distribution.
 
     Args:
-        rbm, temperatures, chains, generator: as in `ais`.
-        x: examples, shape (N, V); each chain starts at one of them, drawn with replacement.
-        burn_in: Gibbs steps before the annealing.
+        rbm, temperatures, generator: as in `ais`.
+        v: the start of each chain, shape (C, V); the estimate is as good as these are draws of p(v).
     """
-    v = x[torch.randint(len(x), (chains,), generator=generator, device=x.device)].to(rbm.W.dtype)
-    for _ in range(burn_in):
-        v = rbm.gibbs_step(v, generator)
     log_w = anneal(rbm, v, evenly(temperatures)[::-1], generator)
     return Estimate(base_log_partition(rbm) - log_mean(log_w), *spread(log_w))
 

@@ -20,12 +20,15 @@ from torch import Generator, Tensor
 import zoo
 
 from .annealing import Estimate, ais, reverse_ais
+from .mixing import p_value, scattered
 from .model import RBM
 
 MOST = 20  # enumerated units: 2^20 states take seconds
 BLOCK = 2**12  # states in memory at a time
 WIDE = 1.0  # nats: a wider bracket is reported with a warning
-SURE = 4.0  # standard errors by which the ends of a bracket may cross
+SURE = 4.0  # standard errors by which the ends of a bracket may cross by chance
+PROBES = 100  # chains from each start that are compared
+ALARM = 0.001  # level of the test that chains from both starts have the same distribution
 
 
 def enumerated_units(rbm: RBM) -> int:
@@ -46,37 +49,83 @@ def log_prob(rbm: RBM, v: Tensor) -> Tensor:
 
 @torch.no_grad()
 def bracket(
-    rbm: RBM, v: Tensor, temperatures: int, chains: int, burn_in: int, generator: Generator
+    rbm: RBM, x: Tensor, temperatures: int, chains: int, burn_in: int, generator: Generator
 ) -> tuple[zoo.LogProb, zoo.LogProb]:
-    """Return bounds on log p(v) for v of shape (N, V): lower by reverse AIS, upper by AIS.
+    """Return bounds on log p(x) for x of shape (N, V), lower by reverse AIS, upper by AIS; or two estimates.
+
+    The chains of reverse AIS start at random examples, and reach p(v) by Gibbs steps. PROBES of them are compared with
+    as many that start elsewhere (`mixing`). If a test of level ALARM tells them apart, they have not reached p(v), nor
+    if the ends of the bracket cross by more than their standard errors explain; both are then estimates.
 
     Args:
-        rbm, temperatures, chains, burn_in, generator: as in `annealing`.
-        v: the examples; the chains of reverse AIS start at a random subset.
+        rbm: the RBM, in whose precision the chains run.
+        x: the examples.
+        temperatures: equal steps of β, in each direction.
+        chains: C chains in each direction.
+        burn_in: Gibbs steps from the examples, and from the other start.
+        generator: the source of all draws.
 
     Returns:
-        The lower and the upper end. The stderr of each is that of its log Z, which all examples share.
+        The lower and the upper end, or two estimates, the lower one first. The stderr of each is that of its log Z,
+        which all examples share.
     """
-    above = reverse_ais(rbm, v, temperatures, chains, burn_in, generator)
+    n = max(chains, PROBES)
+    examples = x[torch.randint(len(x), (n,), generator=generator, device=x.device)].to(rbm.W.dtype)
+    v = torch.cat([examples, scattered(rbm, PROBES, generator)])
+    for _ in range(burn_in):
+        v = rbm.gibbs_step(v, generator)
+    from_examples, from_elsewhere = v[:n], v[n:]
+    apart = disagreement(rbm, from_examples[:PROBES], from_elsewhere, burn_in, generator)
+    above = reverse_ais(rbm, from_examples[:chains], temperatures, generator)
     below = ais(rbm, temperatures, chains, generator)
+    reason = "; ".join(filter(None, (apart, crossing(below, above))))
     setting = f"{temperatures} temperatures, {chains} chains"
-    lower = f"reverse AIS, {setting} started {burn_in} Gibbs steps from the examples, {_effective(above)}"
-    upper = f"AIS, {setting}, {_effective(below)}{warning(below, above)}"
-    nats = _unnormalised(rbm, v)
+    reverse = f"reverse AIS, {setting} started {burn_in} Gibbs steps from the examples, {_effective(above)}"
+    forward = f"AIS, {setting}, {_effective(below)}"
+    nats = _unnormalised(rbm, x)
+    if reason:
+        pairs = sorted([(above, reverse), (below, forward)], key=lambda pair: -pair[0].log_partition)
+        first, second = (
+            zoo.LogProb(nats - found.log_partition, "estimate", found.stderr, f"{method} (an estimate only: {reason})")
+            for found, method in pairs
+        )
+        return first, second
     return (
-        zoo.LogProb(nats - above.log_partition, "lower", above.stderr, lower),
-        zoo.LogProb(nats - below.log_partition, "upper", below.stderr, upper),
+        zoo.LogProb(nats - above.log_partition, "lower", above.stderr, reverse),
+        zoo.LogProb(nats - below.log_partition, "upper", below.stderr, forward + warning(below, above)),
+    )
+
+
+def disagreement(rbm: RBM, from_examples: Tensor, from_elsewhere: Tensor, burn_in: int, generator: Generator) -> str:
+    """Return why chains from two starts, each (n, V), are not draws of p(v); "" if no difference is detected."""
+    p = p_value(from_examples / rbm.sigma, from_elsewhere / rbm.sigma, generator)
+    if p > ALARM:
+        return ""
+    F_examples, F_elsewhere = (rbm.free_energy(v).mean().item() for v in (from_examples, from_elsewhere))
+    shift = (rbm.prob_h(from_examples).mean(0) - rbm.prob_h(from_elsewhere).mean(0)).abs().max().item()
+    return (
+        "chains from the examples and chains from random hidden units "
+        f"differ after {burn_in} Gibbs steps, p = {p:.4f}: mean free energy {F_examples:.1f} and {F_elsewhere:.1f} "
+        f"nats, the mean of one hidden unit by {shift:.2f}; raise sample.burn_in; if they still differ, the examples "
+        "miss a mode of the machine, or hold it in another proportion"
     )
 
 
 def warning(below: Estimate, above: Estimate) -> str:
-    """Return advice on a bracket of log Z that is too wide or whose ends cross; "" for a good bracket."""
+    """Return advice on a bracket of log Z that is too wide; "" for a good bracket."""
     width = above.log_partition - below.log_partition
-    if width > WIDE:
-        return f" (warning: the bracket is {width:.1f} nats wide; raise sample.temperatures)"
-    if width < -SURE * math.hypot(below.stderr, above.stderr):
-        return f" (warning: the ends cross by {-width:.1f} nats, so neither is a bound; raise sample.burn_in)"
-    return ""
+    return f" (warning: the bracket is {width:.1f} nats wide; raise sample.temperatures)" if width > WIDE else ""
+
+
+def crossing(below: Estimate, above: Estimate) -> str:
+    """Return by how much the ends cross if they cross by more than SURE standard errors; "" otherwise."""
+    width, noise = above.log_partition - below.log_partition, math.hypot(below.stderr, above.stderr)
+    if width >= -SURE * noise:
+        return ""
+    return (
+        f"the ends of the bracket cross by {-width:.2g} nats, with a standard error of {noise:.2g}; "
+        "raise sample.burn_in and sample.ais_chains"
+    )
 
 
 def _effective(estimate: Estimate) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -118,4 +119,5 @@ def _figure(plugin: Plugin, evaluation: Evaluation) -> Measured:
         if plugin.distribution == "genzoo":
             raise DivergedError(f"The training diverged, or the samples did: {reason}.")
         return Measured(unsupported=f"{reason}, which is not finite")
-    return Measured(**{key: value for key, value in vars(measurement).items() if value not in (None, "", ())})
+    given = ((each.name, getattr(measurement, each.name), each.default) for each in fields(measurement))
+    return Measured(**{name: value for name, value, default in given if value != default})

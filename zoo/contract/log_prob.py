@@ -21,12 +21,14 @@ class LogProb:
         stderr: standard error that the method itself adds to the mean over the examples, in nats. An error that all
             examples share (such as that of log Z) does not shrink with N, so it is given rather than computed.
         method: name of the method, for the table's notes ("enumeration of 2^9 states", "IWAE, k = 500").
+        declared: whether p(x) rests on a noise that training did not use; tables mark such figures.
     """
 
     nats: Tensor
     kind: Kind
     stderr: float = 0.0
     method: str = ""
+    declared: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

@@ -43,6 +43,7 @@ class Measurement:
             the noise that two contestants do not share.
         p_value: of the hypothesis that samples and real examples have one distribution; seeds are pooled.
         warning: a reason not to trust the figure, flagged in the table; "" for none.
+        declared: whether a likelihood rests on a noise that training did not use.
     """
 
     value: float
@@ -54,6 +55,7 @@ class Measurement:
     left_out: tuple[float, ...] = ()
     p_value: float | None = None
     warning: str = ""
+    declared: bool = False
 
 
 @dataclass(frozen=True, eq=False)

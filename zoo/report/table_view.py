@@ -231,7 +231,9 @@ def _cell(row: Row, name: str) -> TableCell:
 def _below(found: Figure) -> str:
     """Return the bracket of two bounds; without an interval over seeds, the error of the measurement."""
     if found.bracket:
-        return bracket(found.bracket)
+        return f"{bracket(found.bracket)}{' declared' * found.declared}"
+    if found.declared:
+        return "declared"
     if found.half_width is None and found.stderr:
         return f"s.e. {figure(found.stderr)}"
     return ""

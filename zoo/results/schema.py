@@ -84,6 +84,7 @@ class Figure(_Part):
     bracket: Pair | None = None
     bracket_stderr: Pair | None = None
     p_value: Number | None = None
+    declared: bool = False
     standing: Standing | None = None
     difference: Difference | None = None
 
@@ -116,6 +117,7 @@ class Measured(_Part):
     left_out: Sequence[Number] = ()
     p_value: Number | None = None
     warning: str = ""
+    declared: bool = False
     unsupported: str = ""
 
 

@@ -50,6 +50,7 @@ def summarise(cells: Sequence[Cell], metric: str) -> Figure | Missing:
             else None
         ),
         p_value=pooled(p_values) if p_values else None,
+        declared=any(each.declared for _, each in figures),
     )
 
 

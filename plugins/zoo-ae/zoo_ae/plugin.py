@@ -18,9 +18,12 @@ class AEOptions(zoo.Config):
     """Likelihood settings of an autoencoder, declared after training, which does not use them."""
 
     decoder_noise: Annotated[
-        Literal["none", "bernoulli", "gaussian"],
-        Field(description="declared p(x|h), for a likelihood: bernoulli for data in [0, 1], gaussian for real data"),
-    ] = "none"
+        Literal["auto", "none", "bernoulli", "gaussian"],
+        Field(
+            description="declared p(x|h), for a likelihood: bernoulli for data in [0, 1], gaussian for real data; auto "
+            "is bernoulli, as comparisons draw bits from samples, and none for real data"
+        ),
+    ] = "auto"
     sigma: Annotated[
         float,
         Field(
@@ -95,21 +98,24 @@ class AEPlugin:
         self, model: AE, x: Tensor, generator: Generator, options: AEOptions, prior: zoo.LatentDensity | None
     ) -> tuple[zoo.LogProb, ...]:
         """Return a lower bound on log p(x); it requires a declared noise and an attached latent density."""
-        wanted = "gaussian" if model.real else "bernoulli"
-        if prior is None or options.decoder_noise == "none":
+        wanted, noise = "gaussian" if model.real else "bernoulli", options.decoder_noise
+        if noise == "auto":
+            noise = "none" if model.real else "bernoulli"
+        if prior is None or noise == "none":
             raise zoo.Unsupported(
                 "an autoencoder has no likelihood without a distribution over h and an observation noise; attach a "
                 f"latent density and declare the noise: ae@gmm:sample.decoder_noise={wanted}"
             )
-        if options.decoder_noise != wanted:
+        if noise != wanted:
             raise zoo.Unsupported(
                 f"decoder_noise must be {wanted} (bernoulli for data in [0, 1], whose likelihood is that of bits; "
-                f"gaussian for real data), got {options.decoder_noise}"
+                f"gaussian for real data), got {noise}"
             )
         sigma = options.sigma if model.real else None
         nats = DeclaredLikelihood(model, prior, sigma, generator).bound(x, options.k)
-        noise = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
-        return (zoo.LogProb(nats, "lower", method=f"declared {noise}; importance-weighted bound, k = {options.k}"),)
+        law = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
+        method = f"declared {law}; importance-weighted bound, k = {options.k}"
+        return (zoo.LogProb(nats, "lower", method=method, declared=True),)
 
     @zoo.hookimpl
     def diagnose(self, model: AE, valid: Tensor) -> dict[str, float | str | list[float]]:

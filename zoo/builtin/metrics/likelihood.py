@@ -51,6 +51,7 @@ class Likelihood:
             note="; ".join(filter(None, notes)),
             bracket=bracket,
             bracket_stderr=errors,
+            declared=best.declared,
             left_out=()
             if data.enumerated
             else tuple(mean + shift for mean in without_each_group(_average, best.nats, _GROUPS)),

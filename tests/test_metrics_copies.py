@@ -38,7 +38,7 @@ def test_count_of_points_on_a_line():
     train, held_out = column(0, 10), column(2, 7, 15)  # nearest training examples at 2, 3, 5
     fake = column(0, 1, 2, 9, 12.5)  # at 0, 1, 2, 1, 2.5; the one at 2 is not below 2
     found = copies(train, held_out, fake)
-    assert (found.count, found.share, found.threshold) == (3, 3 / 5, 2)
+    assert (found.near, found.share, found.threshold) == (3, 3 / 5, 2)
     assert found.nominal == 1 / 4  # with fewer than 100 held-out examples, the smallest of their distances
     assert found.p_value == pytest.approx(math.comb(5, 3) / math.comb(8, 3))  # the three smallest of eight are samples
 
@@ -52,7 +52,7 @@ def test_the_p_value_is_the_share_of_all_orders_with_as_many_samples_below(monke
         rest = [rank for rank in range(N + M) if rank not in held_out]
         found.append(copies_from_distances(column(*held_out)[:, 0] + 1, column(*rest)[:, 0] + 1))
     for one in found:
-        assert one.p_value == pytest.approx(sum(each.count >= one.count for each in found) / len(found), rel=1e-12)
+        assert one.p_value == pytest.approx(sum(each.near >= one.near for each in found) / len(found), rel=1e-12)
     mean = sum(each.share for each in found) / len(found)
     assert found[0].nominal == pytest.approx(mean, rel=1e-12)
 
@@ -61,12 +61,12 @@ def test_the_p_value_is_the_share_of_all_orders_with_as_many_samples_below(monke
 def test_the_threshold_is_the_one_per_cent_quantile(N, r):
     held_out = 1 + torch.randperm(N, generator=seeded(N)).double()
     found = copies_from_distances(held_out, torch.tensor([0.5, r - 0.5, float(r), r + 0.5]))
-    assert (found.threshold, found.count, found.nominal) == (r, 2, r / (N + 1))
+    assert (found.threshold, found.near, found.nominal) == (r, 2, r / (N + 1))
 
 
 def test_a_distance_equal_up_to_rounding_is_not_below():
     found = copies_from_distances(torch.tensor([1.0, 2]).double(), torch.tensor([1 - 1e-12, 1 - 1e-6]).double())
-    assert found.count == 1
+    assert found.near == 1
 
 
 def test_equal_laws_have_p_below_5_per_cent_in_5_per_cent_of_cases():

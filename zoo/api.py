@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
     from zoo.models.model import Model
+    from zoo.plugins.plugin import Plugin
     from zoo.training.meter import Progress
 
 
@@ -31,16 +32,18 @@ class Registry(PluginRegistry):
     """
 
     def info(self, name: str) -> dict[str, Any]:
-        """Return the description of a model as plain values; the plugin is imported if it is installed.
+        """Return the description of a model or metric as plain values; the plugin is imported if it is installed.
 
         Args:
-            name: name of an installed model, or of one in the catalogue.
+            name: name of an installed model or metric, or of a model in the catalogue. A model comes first.
 
         Raises:
             ConfigError: for an unknown name.
             PluginError: if the plugin is blocked, incompatible or broken.
         """
         installed = (("zoo.models", name) in self._registered) or self._named(name, "zoo.models")
+        if not installed and self._named(name, "zoo.metrics"):
+            return _metric_info(self.plugin(name, "zoo.metrics"))
         if not installed and (entry := self.catalogue.find(name)):
             return _catalogue_info(entry)
         plugin = self.plugin(name)
@@ -355,6 +358,12 @@ def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     parsed = parse_contestant(text)
     parsed.config.update(config)
     return parsed
+
+
+def _metric_info(plugin: Plugin) -> dict[str, Any]:
+    card = plugin.card
+    facts = {key: getattr(card, key) for key in ("name", "title", "summary", "direction", "ideal", "level", "paper")}
+    return facts | {"plugin": plugin.qualified, "version": plugin.version, "limits": list(card.limits)}
 
 
 def _catalogue_info(entry: Entry) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`zoo info NAME`: a model's card and every setting."""
+"""`zoo info NAME`: the card of a model with every setting, or of a metric with its limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.cli.output import as_json, print_json, print_table
 @click.argument("name", type=MODEL)
 @as_json
 def command(name: str, as_json: bool) -> None:
-    """Show a model's card and all its settings.
+    """Show a model's card and all its settings, or a metric's card and limits.
 
     Example: zoo info vae
     """
@@ -25,9 +25,12 @@ def command(name: str, as_json: bool) -> None:
         print_json(facts)
         return
     tables = {key: facts.pop(key) for key in ("config", "training", "options") if key in facts}
+    limits = facts.pop("limits", [])
     width = max(map(len, facts))
     for key, value in facts.items():
         click.echo(f"{key.replace('_', ' '):{width}}  {_text(value)}")
+    for limit in limits:
+        click.echo(f"{'limit':{width}}  {limit}")
     titles = {
         "config": f"{name}:KEY=VALUE",
         "training": f"{name}:train.KEY=VALUE",

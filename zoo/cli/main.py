@@ -24,7 +24,7 @@ from zoo.version import __version__
 # Name -> help line, in the order of the help: commands that find plugins, then those that use them.
 COMMANDS = {
     "list": "List installed and available models.",
-    "info": "Show a model's card and all its settings.",
+    "info": "Show a model's card and all its settings, or a metric's card and limits.",
     "plugins": "List all plugins with their state.",
     "doctor": "Load each plugin in a separate process and report broken ones.",
     "search": "Search the catalogue of plugins.",

@@ -231,9 +231,10 @@ class ClippedDensity:
         summary="fidelity: density of real test examples around the samples, in units of that around real examples; "
         "with a share α of good samples, α",
         direction="higher",
-        level="headline",
+        level="detail",
         paper="arXiv:2507.01761",
         limits=(
+            "Fails the sanity checks 'one repeated sample', 'sphere' (docs/trust.md).",
             "Variety is not measured: one typical image, returned every time, can have 1.",
             "Copies of training images have 1.",
         ),

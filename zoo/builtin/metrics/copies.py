@@ -9,8 +9,9 @@ mean M/(N + 1). J ≥ j says that at most r - 1 of the j + r - 1 smallest distan
 
     p = P(J ≥ j) = P(H ≤ r - 1),    H ~ Hypergeometric(N + M, N, j + r - 1).
 
-The test is one-sided and exact without ties; a sample at distance t is not counted, so ties make p larger. Distances are
-those between features of images as returned, so that copies stay copies; where samples are bits, the images are too.
+The test is one-sided and exact without ties; a sample at distance t is not counted, so ties make p larger. Distances
+are those between features of images as returned, so that copies stay copies; where samples are bits, the images are
+too.
 
 Reference: Meehan, Chaudhuri and Dasgupta (2020), A Non-Parametric Test to Detect Data-Copying in Generative Models,
 arXiv:2004.05675, who compare the same distances by their ranks.
@@ -36,14 +37,14 @@ class Copies(NamedTuple):
     """Samples below the r-th of N held-out distances.
 
     Attributes:
-        count: J, the number of samples below the threshold.
+        near: J, the number of samples below the threshold.
         share: J / M.
         nominal: the expected share for new images, r / (N + 1).
         p_value: P(J or more) for new images.
         threshold: t.
     """
 
-    count: int
+    near: int
     share: float
     nominal: float
     p_value: float

@@ -94,6 +94,11 @@ class Density:
         direction="higher",
         level="full",
         paper="arXiv:2002.09797",
+        limits=(
+            "Fails the sanity checks 'better than real', 'one repeated sample', 'sphere', 'whole numbers'; see "
+            "docs/trust.md.",
+            "Balls are closed: with ties, as between bits, figures differ from those of open balls.",
+        ),
     )
 
     @zoo.hookimpl
@@ -130,6 +135,10 @@ class Precision:
         direction="higher",
         level="full",
         paper="arXiv:1904.06991",
+        limits=(
+            "Fails the sanity checks 'one repeated sample', 'outlier among real examples', 'invented modes', "
+            "'hypercube', 'sphere', 'more samples'; see docs/trust.md.",
+        ),
     )
 
     @zoo.hookimpl
@@ -148,6 +157,10 @@ class Recall:
         direction="higher",
         level="full",
         paper="arXiv:1904.06991",
+        limits=(
+            "Fails the sanity checks 'mean shift', 'narrow samples', 'dropped modes', 'unequal shares', 'hypercube', "
+            "'more samples'; see docs/trust.md.",
+        ),
     )
 
     @zoo.hookimpl

@@ -206,7 +206,7 @@ def test_the_direction_of_the_metric_decides_who_is_best():
 
 
 def test_a_metric_with_an_ideal_value_ranks_by_the_distance_to_it():
-    half = FIGURE.model_copy(update={"ideal": 0.5})
+    half = FIGURE.model_copy(update={"ideal": 0.5, "two_sided": True})
     rows = [row("copies", [0.2, 0.21, 0.2]), row("good", [0.55, 0.54, 0.55])]
     assert standings(rows, half) == {"copies": "behind", "good": "best"}
     assert standings(rows) == {"copies": "best", "good": "behind"}
@@ -306,7 +306,17 @@ def test_a_control_fools_a_metric_on_which_it_reaches_real_images():
     assert fools_metrics(rows, [FIGURE]) == {"copy": ["figure"], "noise": []}
     rows[1] = row("noise", [-90.0, -91.0], "control")
     assert fools_metrics(rows, [FIGURE])["noise"] == ["figure"]
-    assert fools_metrics(rows, [FIGURE.model_copy(update={"ideal": 1.0})])["noise"] == []
+    assert fools_metrics(rows, [FIGURE.model_copy(update={"ideal": 1.0, "two_sided": True})])["noise"] == []
+
+
+@pytest.mark.parametrize(("mean", "fools"), [(0.11, True), (0.13, False), (-0.5, True)])
+def test_a_control_fools_a_metric_if_its_interval_contains_the_ideal_value(mean, fools):
+    """Half-width: t(0.975; 2) 0.1 / √12 = 0.124; the noise of the few real images is not on its side."""
+    rows = [row("a", [mean - 0.05, mean, mean + 0.05], "control"), row("real", [0.0], "real", stderr=[9.0])]
+    ideal = FIGURE.model_copy(update={"ideal": 0.0})
+    assert fools_metrics(rows, [ideal]) == {"a": ["figure"] if fools else []}
+    two_sided = ideal.model_copy(update={"two_sided": True})
+    assert fools_metrics(rows, [two_sided]) == {"a": ["figure"] if mean == 0.11 else []}
 
 
 def test_ranking_leaves_its_rows_as_they_were():

@@ -138,6 +138,7 @@ class PrepareData:
                         level=card.level,
                         paper=card.paper,
                         ideal=card.ideal,
+                        two_sided=card.two_sided,
                     )
                     for card in cards
                     if self.full or card.level != "full"

@@ -214,8 +214,9 @@ class MetricCard:
         direction: which values are better, `lower` or `higher`; `none` for a metric that does not rank contestants.
         level: `headline` in the first table, `detail` in the second, `full` with `--full` only.
         paper: reference for the definition.
-        ideal: the value for a perfect model, if values on either side of it are worse; None if the direction alone
-            says what is better. Contestants are then ranked by their distance to it.
+        ideal: the expected value for a perfect model; None if it depends on the data, as for a likelihood.
+        two_sided: whether values on either side of `ideal` are worse, so that contestants are ranked by their distance
+            to it.
         limits: what the metric cannot see, or what fools it, one sentence each; `zoo info NAME` shows them.
     """
 
@@ -226,6 +227,7 @@ class MetricCard:
     level: Level = "detail"
     paper: str = ""
     ideal: float | None = None
+    two_sided: bool = False
     limits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -233,3 +235,5 @@ class MetricCard:
         if self.direction not in get_args(Direction):
             raise ValueError(f"direction must be one of {', '.join(get_args(Direction))}, got {self.direction!r}")
         _check_choice("level", self.level, get_args(Level))
+        if self.two_sided and self.ideal is None:
+            raise ValueError("a two-sided metric needs the ideal value that its figures are compared with")

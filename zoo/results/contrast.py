@@ -132,9 +132,9 @@ def _values(measured: Sequence[Measured]) -> list[float]:
 
 
 def _measured(row: Row, metric: Metric) -> dict[int, Measured]:
-    """Return a row's figures by seed; those of a metric with an ideal value as distances to it."""
+    """Return a row's figures by seed; those of a two-sided metric as distances to its ideal value."""
     found = {cell.seed: its for cell in row.cells if (its := _of(cell, metric.name)) is not None}
-    if metric.ideal is None or not found:
+    if metric.ideal is None or not metric.two_sided or not found:
         return found
     side = 1 if fmean(_values(list(found.values()))) >= metric.ideal else -1
     ideal = metric.ideal

@@ -73,7 +73,8 @@ def rank(rows: Sequence[Row], metrics: Sequence[Metric]) -> Ranking:
 def fools_metrics(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[str, list[str]]:
     """Return for each control the metrics on which it is no worse than held-out real images.
 
-    No worse: its mean, shifted in its favour by both half-widths, reaches the mean of the real images.
+    No worse: its interval contains the ideal value of the metric, or it is on the better side of it. Without an ideal
+    value, its mean, shifted in its favour by both half-widths, reaches the mean of the real images.
     """
     real = next((row for row in rows if row.role == "real"), None)
     if real is None:
@@ -164,9 +165,10 @@ def _updated(row: Row, place: int, standings: Mapping[tuple[int, str], Mapping[s
 
 def _reaches(row: Row, real: Row, metric: Metric) -> bool:
     ours, floor = row.figure(metric.name), real.figure(metric.name)
-    if not metric.sign or ours is None or floor is None:
+    if not metric.sign or ours is None:
         return False
-    slack = (ours.half_width or 0) + (floor.half_width or 0)
+    slack = ours.half_width or 0
     if metric.ideal is not None:
-        return abs(ours.mean - metric.ideal) - slack <= abs(floor.mean - metric.ideal)
-    return metric.sign * (ours.mean - floor.mean) + slack >= 0
+        away = metric.sign * (ours.mean - metric.ideal)
+        return (-abs(away) if metric.two_sided else away) + slack >= 0
+    return floor is not None and metric.sign * (ours.mean - floor.mean) + slack + (floor.half_width or 0) >= 0

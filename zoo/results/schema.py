@@ -176,6 +176,7 @@ class Metric(_Part):
     level: Literal["headline", "detail", "full"]
     paper: str
     ideal: Number | None = None
+    two_sided: bool = False
 
     @property
     def sign(self) -> int:

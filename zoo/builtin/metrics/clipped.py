@@ -233,6 +233,7 @@ class ClippedDensity:
         direction="higher",
         level="detail",
         paper="arXiv:2507.01761",
+        ideal=1.0,
         limits=(
             "Fails the sanity checks 'one repeated sample', 'sphere' (docs/trust.md).",
             "Variety is not measured: one typical image, returned every time, can have 1.",
@@ -257,6 +258,7 @@ class ClippedCoverage:
         direction="higher",
         level="headline",
         paper="arXiv:2507.01761",
+        ideal=1.0,
         limits=(
             "Copies of training images have 1.",
             "A missing class can hide under the cap: training images without one of ten classes had 0.95 to 1.00 on "

@@ -30,6 +30,7 @@ class CodesTest:
         level="full",
         paper="arXiv:1610.06545",
         ideal=0.5,
+        two_sided=True,
     )
 
     @zoo.hookimpl

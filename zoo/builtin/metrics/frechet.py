@@ -70,6 +70,7 @@ class Frechet:
         direction="lower",
         level="headline",
         paper="arXiv:1706.08500",
+        ideal=0.0,
     )
 
     @zoo.hookimpl

@@ -90,6 +90,7 @@ class Kernel:
         direction="lower",
         level="headline",
         paper="arXiv:1801.01401",
+        ideal=0.0,
     )
 
     @zoo.hookimpl

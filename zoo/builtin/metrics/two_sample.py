@@ -141,6 +141,7 @@ class C2ST:
         level="headline",
         paper="arXiv:1610.06545",
         ideal=0.5,
+        two_sided=True,
     )
 
     @zoo.hookimpl

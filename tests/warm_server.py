@@ -1,0 +1,54 @@
+"""A warm server for the tests: it forks tasks and commands into the environment and the folder of their caller."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from zoo.engine.processes import ForkServerExecutor
+
+
+class WarmServer(ForkServerExecutor):
+    """One server for all tests of a process, which would otherwise have the environment and folder of its start."""
+
+    def launch(self, fn, args=(), kwargs=None, **more):
+        here = (dict(os.environ), os.getcwd(), fn.__module__, fn.__qualname__)
+        return super().launch(call, (*here, list(args), dict(kwargs or {})), **more)
+
+    def command(self, *words, folder=".", path=(), **environment):
+        """`zoo …` in a process of its own, which need not import torch again; `path` goes in front of `sys.path`."""
+        with tempfile.TemporaryDirectory() as scratch:
+            output = [f"{scratch}/stdout", f"{scratch}/stderr"]
+            code = self.submit(command, words, str(folder), [str(each) for each in path], environment, output).result()
+            return subprocess.CompletedProcess(words, code, *(Path(file).read_text() for file in output))
+
+
+def call(environment, folder, module, name, args, kwargs):
+    """In a task's process: call a function there."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+
+def command(words, folder, path, environment, output):
+    """In a task's process: be the command, and return its exit code."""
+    from zoo.cli.main import main
+
+    os.chdir(folder)
+    os.environ.update(environment)
+    sys.path[:0] = path
+    sys.argv = ["zoo", *words]
+    for standard, file in enumerate(output, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), standard)
+    try:
+        main()
+    except SystemExit as ended:
+        return ended.code
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()

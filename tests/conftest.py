@@ -14,6 +14,7 @@ import pytest
 
 from tests.warm_server import WarmServer
 from zoo.comparison.run import PRELOAD
+from zoo.conformance.saving import answer
 
 if TYPE_CHECKING:
     from zoo.comparison.result import Comparison
@@ -105,7 +106,9 @@ def compare(executor: WarmServer) -> Compare:
 
 @pytest.fixture
 def warm(executor: WarmServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands that run in this process use the shared executor, and find what has been installed for the test."""
+    """Commands and checks in this process use the shared executor, and find what has been installed for the test."""
     monkeypatch.setattr("zoo.api.default._found", {})
+    answers = lambda folders: executor.submit(answer, [str(each) for each in folders]).result()  # noqa: E731
+    monkeypatch.setattr("zoo.conformance.saving._answer_elsewhere", answers)
     for module in ("zoo.comparison.run", "zoo.installation.doctor"):
         monkeypatch.setattr(f"{module}.process_executor", lambda *_, **__: contextlib.nullcontext(executor))

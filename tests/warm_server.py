@@ -1,4 +1,4 @@
-"""A warm server for the tests: it forks tasks and commands into the environment and the folder of their caller."""
+"""A warm server for the tests: it forks tasks, commands and scripts into the environment and folder of their caller."""
 
 from __future__ import annotations
 
@@ -21,10 +21,16 @@ class WarmServer(ForkServerExecutor):
 
     def command(self, *words, folder=".", path=(), **environment):
         """`zoo …` in a process of its own, which need not import torch again; `path` goes in front of `sys.path`."""
+        source = f"import sys, zoo.cli.main; sys.argv = {['zoo', *words]}; zoo.cli.main.main()"
+        return self.script(source, folder=folder, path=path, **environment)
+
+    def script(self, source, *, folder=".", path=(), stderr=None, **environment):
+        """`python -c SOURCE` in such a process; `stderr` may be a terminal."""
         with tempfile.TemporaryDirectory() as scratch:
-            output = [f"{scratch}/stdout", f"{scratch}/stderr"]
-            code = self.submit(command, words, str(folder), [str(each) for each in path], environment, output).result()
-            return subprocess.CompletedProcess(words, code, *(Path(file).read_text() for file in output))
+            output = [f"{scratch}/stdout", stderr or f"{scratch}/stderr"]
+            code = self.submit(script, source, str(folder), [str(each) for each in path], environment, output).result()
+            texts = [None if file == stderr else Path(file).read_text() for file in output]
+            return subprocess.CompletedProcess(source, code, *texts)
 
 
 def call(environment, folder, module, name, args, kwargs):
@@ -35,20 +41,18 @@ def call(environment, folder, module, name, args, kwargs):
     return getattr(importlib.import_module(module), name)(*args, **kwargs)
 
 
-def command(words, folder, path, environment, output):
-    """In a task's process: be the command, and return its exit code."""
-    from zoo.cli.main import main
-
+def script(source, folder, path, environment, output):
+    """In a task's process: run a script, and return its exit code."""
     os.chdir(folder)
     os.environ.update(environment)
     sys.path[:0] = path
-    sys.argv = ["zoo", *words]
     for standard, file in enumerate(output, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), standard)
     try:
-        main()
+        exec(compile(source, "script", "exec"), {"__name__": "__main__"})
     except SystemExit as ended:
         return ended.code
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+    return 0

@@ -21,14 +21,14 @@ class WarmServer(ForkServerExecutor):
 
     def command(self, *words, folder=".", path=(), **environment):
         """`zoo …` in a process of its own, which need not import torch again; `path` goes in front of `sys.path`."""
-        source = f"import sys, zoo.cli.main; sys.argv = {['zoo', *words]}; zoo.cli.main.main()"
-        return self.script(source, folder=folder, path=path, **environment)
+        return self.script("from zoo.cli.main import main; main()", *words, folder=folder, path=path, **environment)
 
-    def script(self, source, *, folder=".", path=(), stderr=None, **environment):
-        """`python -c SOURCE` in such a process; `stderr` may be a terminal."""
+    def script(self, source, *words, folder=".", path=(), stderr=None, **environment):
+        """`python -c SOURCE …` in such a process; `stderr` may be a terminal."""
         with tempfile.TemporaryDirectory() as scratch:
             output = [f"{scratch}/stdout", stderr or f"{scratch}/stderr"]
-            code = self.submit(script, source, str(folder), [str(each) for each in path], environment, output).result()
+            words, path = ([str(each) for each in many] for many in (words, path))
+            code = self.submit(script, source, words, str(folder), path, environment, output).result()
             texts = [None if file == stderr else Path(file).read_text() for file in output]
             return subprocess.CompletedProcess(source, code, *texts)
 
@@ -41,11 +41,12 @@ def call(environment, folder, module, name, args, kwargs):
     return getattr(importlib.import_module(module), name)(*args, **kwargs)
 
 
-def script(source, folder, path, environment, output):
+def script(source, words, folder, path, environment, output):
     """In a task's process: run a script, and return its exit code."""
     os.chdir(folder)
     os.environ.update(environment)
     sys.path[:0] = path
+    sys.argv = ["zoo", *words]
     for standard, file in enumerate(output, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), standard)
     try:

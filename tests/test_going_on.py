@@ -158,17 +158,25 @@ def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distr
     assert "ae@broken" not in (comparison.path / JOURNAL).read_text()
 
 
+# `zoo …` with a server that is there sooner
+LIGHT = """
+import zoo.cli.main, zoo.comparison.run
+zoo.comparison.run.PRELOAD = ("zoo.comparison.measuring", "zoo.training.train")
+zoo.cli.main.main()
+"""
+
+
 def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path):
-    words = ["compare", "vae:latent_dim=2,hidden=[8]", "--seeds", "1", "--out", str(tmp_path), "--epochs"]
-    command = [sys.executable, "-c", "from zoo.cli.main import main; main()"]
-    process = subprocess.Popen([*command, *words, "100000"], stderr=subprocess.PIPE, text=True, env=os.environ)
-    run = tmp_path / "compare-digits-1" / "vae" / "seed-0"
+    words = ["compare", "vae:latent_dim=2,hidden=[8]", "--data", "bars-and-stripes:3", "--seeds", "1"]
+    command = [sys.executable, "-c", LIGHT, *words, "--epochs", "1000000", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    folder = tmp_path / "compare-bars-and-stripes_3-1"
+    run = folder / "vae" / "seed-0"
     end = time.monotonic() + 100
     while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size) and time.monotonic() < end:
         time.sleep(0.05)
     process.terminate()
     said = process.communicate()[1]
-    folder = tmp_path / "compare-digits-1"
     assert said.splitlines()[-1] == f"Interrupted. Resume with: zoo compare --resume {shlex.quote(str(folder))}"
     assert "Traceback" not in said
     assert process.returncode == 143

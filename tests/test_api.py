@@ -247,7 +247,7 @@ def test_training_shows_a_bar_on_a_terminal_and_erases_it(executor):
             while more := os.read(ours, 4096):
                 shown.append(more)
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     out = executor.script(TRAIN, stderr=os.ttyname(theirs), TERM="xterm", COLUMNS="100").stdout
     os.close(theirs)

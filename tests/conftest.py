@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.warm_server import WarmServer
 from zoo.comparison.run import PRELOAD
-from zoo.engine.processes import ForkServerExecutor
+from zoo.conformance.saving import answer
 
 if TYPE_CHECKING:
     from zoo.comparison.result import Comparison
@@ -79,36 +80,35 @@ def distribution(site: Path) -> Install:
     return install
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the session, not the user's: one feature network for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
 Compare = Callable[..., "Comparison"]
 
-_shared: dict[tuple[tuple[str, str], ...], ForkServerExecutor] = {}
+
+@pytest.fixture(scope="session")
+def executor() -> Iterator[WarmServer]:
+    """The warm server that the comparisons of this process share; it starts with the first task."""
+    with WarmServer(preload=(*PRELOAD, "tests.warm_server")) as server:
+        yield server
 
 
-@pytest.fixture
-def executor() -> ForkServerExecutor:
-    """A warm server that the comparisons of this process share, one for each environment that it may start in."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    key = tuple(sorted((environment | {"": os.getcwd()}).items()))
-    if key not in _shared:
-        close_executors()
-        _shared[key] = ForkServerExecutor(preload=PRELOAD)
-    return _shared[key]
-
-
-@pytest.fixture
-def compare(executor: ForkServerExecutor) -> Compare:
+@pytest.fixture(scope="session")
+def compare(executor: WarmServer) -> Compare:
     """`compare(registry, ...)` is `registry.compare(...)` on the shared executor; `zoo` is a registry too."""
     return lambda registry, *arguments, **settings: registry.compare(*arguments, executor=executor, **settings)
 
 
-def close_executors() -> None:
-    """End every shared server."""
-    while _shared:
-        _shared.popitem()[1].shutdown(cancel_futures=True)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def warm_servers() -> Iterator[None]:
-    """No server outlives the tests."""
-    yield
-    close_executors()
+@pytest.fixture
+def warm(executor: WarmServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and checks in this process use the shared executor, and find what has been installed for the test."""
+    monkeypatch.setattr("zoo.api.default._found", {})
+    answers = lambda folders: executor.submit(answer, [str(each) for each in folders]).result()  # noqa: E731
+    monkeypatch.setattr("zoo.conformance.saving._answer_elsewhere", answers)
+    for module in ("zoo.comparison.run", "zoo.installation.doctor"):
+        monkeypatch.setattr(f"{module}.process_executor", lambda *_, **__: contextlib.nullcontext(executor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import inspect
 import io
@@ -10,6 +11,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,8 +79,8 @@ def test_contestants_are_one_text_or_any_iterable(contestants, expected, calls):
     assert calls[0][0][1] == expected
 
 
-def test_a_single_contestant_is_trained_and_measured(tmp_path, capsys):
-    found = zoo.compare(VAE, "bars-and-stripes:3", seeds=1, steps=2, out=tmp_path, jobs=1)
+def test_a_single_contestant_is_trained_and_measured(tmp_path, compare, capsys):
+    found = compare(zoo, VAE, "bars-and-stripes:3", seeds=1, steps=2, out=tmp_path)
     assert list(found) == [VAE, "real"]
     assert repr(found) == (
         f"<zoo.Comparison of 1 contestant on bars-and-stripes:3, 1 seed: {tmp_path}/compare-bars-and-stripes_3-1>"
@@ -236,25 +238,23 @@ def test_training_is_silent_and_imports_no_rich_in_a_script_without_a_terminal()
     assert [line[:13] for line in done.stderr.splitlines()] == ["epoch 1  loss", "epoch 2  loss"]
 
 
-def test_training_shows_a_bar_on_a_terminal_and_erases_it():
+def test_training_shows_a_bar_on_a_terminal_and_erases_it(executor):
     ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(
-        [sys.executable, "-c", TRAIN], stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                shown += (more := os.read(ours, 4096))
-            except OSError:  # the other end is closed
-                break
-            if not more:
-                break
-        out = process.stdout.read()
+    shown = []
+
+    def read():
+        with contextlib.suppress(OSError):  # the other end is closed
+            while more := os.read(ours, 4096):
+                shown.append(more)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    out = executor.script(TRAIN, stderr=os.ttyname(theirs), TERM="xterm", COLUMNS="100").stdout
+    os.close(theirs)
+    reader.join()
     os.close(ours)
     assert out == "None True\nFalse True\nTrue True\n3\n"
-    text = shown.decode()
+    text = b"".join(shown).decode()
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 2  # two bars hide the cursor and show it again
     assert "epoch 3  loss" in text
     assert text.rstrip().endswith("\x1b[2K")  # the line is erased

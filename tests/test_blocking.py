@@ -1,14 +1,13 @@
 """Blocked, disabled and broken plugins, seen from the command line: nobody else is hurt, and nothing is hidden."""
 
 import json
-import os
-import subprocess
 import sys
 
 import pytest
 
 import zoo
 from zoo.api import Registry
+from zoo.cli.main import run
 from zoo.plugins.blocking import Blocklist, read_disabled, write_disabled
 
 PROVES_IMPORT = "from pathlib import Path; Path(__file__).with_suffix('.imported').touch()"
@@ -23,21 +22,15 @@ def configuration(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(site, tmp_path):
+def command(site, tmp_path, executor):
     """`zoo …` in a process that sees the throw-away distributions."""
 
-    def run(*arguments, **environment):
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", *arguments],
-            env={**os.environ, "PYTHONPATH": str(site), **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+    def command(*arguments, **environment):
+        done = executor.command(*arguments, folder=tmp_path, **environment)
         assert "Traceback" not in done.stderr
         return done
 
-    return run
+    return command
 
 
 def listed(registry):
@@ -94,33 +87,34 @@ def test_a_plugin_that_prints_at_import_does_not_spoil_a_result(distribution, co
     assert "hello from the plugin" in done.stderr
 
 
-def test_doctor_shows_what_is_broken_hangs_or_leaves_and_why(distribution, command):
+def test_doctor_shows_what_is_broken_hangs_or_leaves_and_why(distribution, warm, capsys):
     distribution("zoo-good")
     distribution("zoo-broken", then="import no_such_module", entry="broken")
     distribution("zoo-slow", then="import time; time.sleep(30)", entry="slow")
     distribution("zoo-leaving", then="import sys; sys.exit(0)", entry="leaving")
     distribution("zoo-dying", then="import os; os._exit(1)", entry="dying")
     distribution("zoo-later", requires=("genzoo>=99",), entry="later")
-    done = command("doctor", "--json", "--timeout", "12")
-    assert done.returncode == 3
-    rows = {row["name"]: row for row in json.loads(done.stdout)["plugins"]}
+    assert run(["doctor", "--json", "--timeout", "5"]) == 3
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["plugins"]}
     assert rows["coins"]["state"] == rows["vae"]["state"] == "loaded"
     assert "No module named 'no_such_module'" in rows["broken"]["reason"]
     assert "ModuleNotFoundError" in rows["broken"]["traceback"]
-    assert rows["slow"]["reason"] == "it ran longer than 12 s"
+    assert rows["slow"]["reason"] == "it ran longer than 5 s"
     assert rows["leaving"]["reason"] == "it called sys.exit(0) while it was imported"
     assert rows["dying"]["reason"] == "its process ended with exit code 1 and no result"
     assert rows["later"]["state"] == "incompatible"
     assert [name for name, row in rows.items() if row["state"] == "broken"] == ["broken", "dying", "leaving", "slow"]
 
 
-def test_healthy_models_train_beside_broken_ones_and_the_broken_one_gives_3_when_asked_for(distribution, command):
+def test_healthy_models_train_beside_broken_ones_and_the_broken_one_gives_3_when_asked_for(
+    distribution, command, warm, tmp_path, capsys
+):
     distribution()
     distribution("zoo-broken", then="1 / 0", entry="broken")
     assert command("train", "coins", "--steps", "1").returncode == 0
-    asked = command("compare", "coins", "broken", "--seeds", "1")
-    assert asked.returncode == 3
-    assert "The plugin 'broken' of zoo-broken 1.0 is broken: ZeroDivisionError: division by zero." in asked.stderr
+    assert run(["compare", "coins", "broken", "--seeds", "1", "--out", str(tmp_path)]) == 3
+    reason = "The plugin 'broken' of zoo-broken 1.0 is broken: ZeroDivisionError: division by zero."
+    assert reason in capsys.readouterr().err
 
 
 def test_strict_turns_a_broken_plugin_into_a_failure_of_every_command_but_the_diagnosis(distribution, command):

@@ -160,7 +160,7 @@ def test_plugins_shows_all_groups(capsys):
     assert groups == {"zoo.models", "zoo.densities", "zoo.datasets", "zoo.features", "zoo.metrics", "zoo.controls"}
 
 
-def test_doctor_loads_every_plugin(capsys):
+def test_doctor_loads_every_plugin(warm, capsys):
     assert run(["doctor", "--json"]) == 0
     diagnosis = json.loads(said(capsys)[0])
     assert {row["state"] for row in diagnosis["plugins"]} == {"loaded"}

@@ -12,7 +12,8 @@ from torch import nn
 
 import zoo
 from zoo.api import Registry
-from zoo.engine.executor import default_jobs
+from zoo.comparison.jobs import from_json
+from zoo.engine.executor import TaskExecutor, default_jobs
 from zoo.engine.processes import SpawnExecutor
 
 VAE = "vae:latent_dim=2,hidden=[8],sample.k=5"
@@ -55,12 +56,6 @@ class MeansPlugin:
         return model.p.expand(n, *model.p.shape)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    """One feature network for all tests of the session, outside the user's cache."""
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 @pytest.fixture
 def registry():
     registry = Registry()
@@ -79,15 +74,26 @@ def figures(comparison):
 
 def test_models_and_figures_are_the_same_whatever_the_jobs_and_the_start_method(tmp_path, executor):
     contestants = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8],sample.k=5"]
-    with SpawnExecutor(2) as spawned:
-        runs = [
-            zoo.compare(contestants, seeds=1, steps=5, out=tmp_path / name, jobs=jobs, executor=its)
-            for name, jobs, its in (("one", 1, executor), ("two", 2, executor), ("spawned", 2, spawned))
-        ]
-    assert len(weights(runs[0])) == 2
-    for other in runs[1:]:
-        assert weights(other) == weights(runs[0])
-        assert figures(other) == figures(runs[0])
+    settings = {"seeds": 1, "steps": 5}
+    one, two = (
+        zoo.compare(contestants, out=tmp_path / str(jobs), jobs=jobs, executor=executor, **settings) for jobs in (1, 2)
+    )
+    assert len(weights(one)) == 2
+    assert weights(two) == weights(one)
+    assert figures(two) == figures(one)
+    with SpawnExecutor(1) as spawning:
+
+        class Spawned(TaskExecutor):
+            """Each training in a process that imports everything, which takes its time; the rest as before."""
+
+            def launch(self, fn, args=(), kwargs=None, **more):
+                its = spawning if from_json(*args).kind == "train" else executor
+                return its.launch(fn, args, kwargs, **more)
+
+        spawned = zoo.compare(contestants[1], out=tmp_path / "spawned", executor=Spawned(), **settings)
+    assert len(weights(spawned)) == 1
+    assert weights(spawned).items() <= weights(one).items()
+    assert figures(spawned) == figures(one)[1:]
 
 
 @pytest.mark.slow
@@ -214,8 +220,9 @@ def test_what_is_asked_wrongly_is_refused_before_any_training(tmp_path, contesta
 
 
 SCRIPT = """
-import zoo
-comparison = zoo.compare("vae:latent_dim=2,hidden=[8],sample.k=5", seeds=1, steps=1, out={out!r})
+import zoo, zoo.comparison.run
+zoo.comparison.run.PRELOAD = ("zoo.comparison.measuring", "zoo.training.train")  # a server that is there sooner
+comparison = zoo.compare("vae:latent_dim=2,hidden=[8]", "bars-and-stripes:2", seeds=1, steps=1, out={out!r}, jobs=1)
 print("rows:", len(comparison.rows) - 1, "failed:", comparison.failed)
 """
 

@@ -60,7 +60,7 @@ def exact(model, x):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_control_keeps_the_contract_of_a_model(name):
+def test_a_control_keeps_the_contract_of_a_model(name, warm):
     verdict = zoo.testing.examine(zoo.Registry(extensions=False).plugin(name, "zoo.controls"))
     assert verdict.passed, [(outcome.check, outcome.reason) for outcome in verdict.of("failed")]
     assert verdict.plugin == f"genzoo/{name}"

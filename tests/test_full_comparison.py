@@ -64,31 +64,23 @@ class ChainPlugin:
         return x.lerp(torch.rand(x.shape, generator=generator), 1 / options.steps)
 
 
-@pytest.fixture
-def cache(tmp_path_factory, monkeypatch):
-    """One feature network for all tests of the session, outside the user's cache."""
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 @pytest.fixture(scope="module")
 def events():
     return []
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory, events):
-    folder = tmp_path_factory.mktemp("full")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        registry = Registry()
-        registry.register(ChainPlugin)
-        return registry.compare(
-            [VAE, "chain"],
-            full=True,
-            steps=200,
-            out=folder,
-            on_event=lambda job, event: events.append(event),
-        )
+def comparison(tmp_path_factory, events, compare):
+    registry = Registry()
+    registry.register(ChainPlugin)
+    return compare(
+        registry,
+        [VAE, "chain"],
+        full=True,
+        steps=200,
+        out=tmp_path_factory.mktemp("full"),
+        on_event=lambda job, event: events.append(event),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -232,10 +224,7 @@ def test_pictures_hold_what_the_report_shows(comparison):
         assert np.array_equal(arrays["nearest"], arrays["samples"][:16])
 
 
-def test_a_finished_run_and_outside_samples_stand_in_the_table(
-    comparison, tmp_path, monkeypatch, tmp_path_factory, compare
-):
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def test_a_finished_run_and_outside_samples_stand_in_the_table(comparison, tmp_path, compare):
     file = comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors"
     np.save(tmp_path / "mine.npy", zoo.load(file).sample(2154, seed=0).numpy())
     other = f"{file}:sample.k=1"
@@ -251,8 +240,7 @@ def test_a_finished_run_and_outside_samples_stand_in_the_table(
     assert other_row["settings"]["options"] == {"k": 1}
 
 
-def test_evaluate_measures_one_run_without_training(comparison, tmp_path, monkeypatch, tmp_path_factory, capsys):
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def test_evaluate_measures_one_run_without_training(comparison, tmp_path, warm, capsys):
     file = comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors"
     assert run(["evaluate", str(file), "--out", str(tmp_path), "--json"]) == 0
     results = json.loads(capsys.readouterr().out)
@@ -272,7 +260,7 @@ def test_evaluate_measures_one_run_without_training(comparison, tmp_path, monkey
         ({"options": ":sample.steps=3"}, "Settings of the sampling of vae: no key 'steps'"),
     ],
 )
-def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path, monkeypatch, cache, executor):
+def test_what_does_not_match_is_refused(comparison, arguments, message, tmp_path, monkeypatch, executor):
     monkeypatch.chdir(tmp_path)
     np.save("few.npy", np.zeros((100, 8, 8)))
     np.save("flat.npy", np.zeros((800, 64)))

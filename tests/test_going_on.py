@@ -65,11 +65,6 @@ class Broken:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-@pytest.fixture(autouse=True)
 def ctrl_c():
     """Ctrl-C interrupts, also where these tests run in the background of a shell that ignores it for them."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -89,8 +84,8 @@ def started(seen):
     return sorted(job.name for job, event in seen if "started" in event and "seed" in job.name)
 
 
-def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_nothing_twice(tmp_path):
-    whole = zoo.compare(CONTESTANTS, out=tmp_path / "whole", **SETTINGS)
+def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_nothing_twice(tmp_path, compare):
+    whole = compare(zoo, CONTESTANTS, out=tmp_path / "whole", **SETTINGS)
     seen = []
 
     def interrupt(job, event):
@@ -108,7 +103,7 @@ def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_n
     with (folder / JOURNAL).open("ab") as file:
         file.write(b'{"job": "cut off by a ki')
     seen.clear()
-    resumed = zoo.compare(resume=folder, on_event=lambda *event: seen.append(event))
+    resumed = compare(zoo, resume=folder, on_event=lambda *event: seen.append(event))
     assert len(first) == 1
     assert len(started(seen)) == 3
     assert first[0] not in started(seen)
@@ -116,7 +111,7 @@ def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_n
     assert weights(resumed) == weights(whole)
     assert zoo.Comparison.open(folder).results == json.loads(json.dumps(resumed.results))
     seen.clear()
-    again = zoo.compare(resume=folder, on_event=lambda *event: seen.append(event))
+    again = compare(zoo, resume=folder, on_event=lambda *event: seen.append(event))
     assert started(seen) == []
     assert figures(again) == figures(whole)
     assert again.rows[0]["train_seconds"] == resumed.rows[0]["train_seconds"]
@@ -124,13 +119,13 @@ def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_n
 
 @pytest.mark.parametrize("lives", [2, 3])
 def test_a_cell_whose_process_is_killed_goes_on_from_its_state_twice_and_the_table_says_so(
-    distribution, site, tmp_path, lives
+    distribution, site, tmp_path, lives, compare
 ):
     distribution("zoo-mortal", source=MORTAL, entry="mortal", target="Mortal")
     contestants = ["mortal:latent_dim=2,hidden=[8]", "ae@normal:latent_dim=2,hidden=[8]"]
     settings = {"seeds": 1, "steps": 8, "save_every": 0.0, "jobs": 1}
     (site / "lives").write_text(str(lives))
-    comparison = Registry().compare(contestants, out=tmp_path, **settings)
+    comparison = compare(Registry(), contestants, out=tmp_path, **settings)
     mortal, other = (row["cells"][0] for row in comparison.rows[:2])
     reason = "its process was killed by SIGKILL, as the system does when memory runs out"
     assert mortal["lost"] == [reason] * 2
@@ -140,7 +135,7 @@ def test_a_cell_whose_process_is_killed_goes_on_from_its_state_twice_and_the_tab
     assert (site / "lives").read_text() == str(max(lives - 3, 0))
     if lives == 3:
         assert comparison.failed == [f"{contestants[0]} seed 0: {reason}"]
-        comparison = Registry().compare(resume=comparison.path)
+        comparison = compare(Registry(), resume=comparison.path)
         assert "lost" not in comparison.rows[0]["cells"][0]
         assert comparison.rows[1]["cells"][0] == other
     run = comparison.path / "mortal" / "seed-0"
@@ -163,17 +158,25 @@ def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distr
     assert "ae@broken" not in (comparison.path / JOURNAL).read_text()
 
 
+# `zoo …` with a server that is there sooner
+LIGHT = """
+import zoo.cli.main, zoo.comparison.run
+zoo.comparison.run.PRELOAD = ("zoo.comparison.measuring", "zoo.training.train")
+zoo.cli.main.main()
+"""
+
+
 def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path):
-    words = ["compare", "vae:latent_dim=2,hidden=[8]", "--seeds", "1", "--out", str(tmp_path), "--epochs"]
-    command = [sys.executable, "-c", "from zoo.cli.main import main; main()"]
-    process = subprocess.Popen([*command, *words, "100000"], stderr=subprocess.PIPE, text=True, env=os.environ)
-    run = tmp_path / "compare-digits-1" / "vae" / "seed-0"
+    words = ["compare", "vae:latent_dim=2,hidden=[8]", "--data", "bars-and-stripes:3", "--seeds", "1"]
+    command = [sys.executable, "-c", LIGHT, *words, "--epochs", "1000000", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    folder = tmp_path / "compare-bars-and-stripes_3-1"
+    run = folder / "vae" / "seed-0"
     end = time.monotonic() + 100
     while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size) and time.monotonic() < end:
         time.sleep(0.05)
     process.terminate()
     said = process.communicate()[1]
-    folder = tmp_path / "compare-digits-1"
     assert said.splitlines()[-1] == f"Interrupted. Resume with: zoo compare --resume {shlex.quote(str(folder))}"
     assert "Traceback" not in said
     assert process.returncode == 143
@@ -182,12 +185,10 @@ def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(tmp_path_factory, compare):
     """A finished comparison; its journal and plan are put back after each test that spoils them."""
-    os.environ["ZOO_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
-    return zoo.compare(
-        ["ae@normal:latent_dim=2,hidden=[8]"], seeds=1, steps=2, out=tmp_path_factory.mktemp("done")
-    ).path
+    contestants = ["ae@normal:latent_dim=2,hidden=[8]"]
+    return compare(zoo, contestants, seeds=1, steps=2, out=tmp_path_factory.mktemp("done")).path
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from zoo.files.tensor_file import read
 from zoo.runtime.interruption import Interrupted, Interruption
 from zoo.runtime.threads import ENVIRONMENT
 
-# One process imports everything, computes nothing, and forks a command line for each case; it sends the signals.
+# One process computes nothing and forks a command line for each case; it sends the signals.
 CASES = """
 import dataclasses, json, os, signal, sys, time
 from pathlib import Path
@@ -105,11 +102,10 @@ case("in a density", "vae@sleepy", "vae@sleepy-digits-1", sleeps, signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory):
+def cases(tmp_path_factory, executor):
     """Name of a case -> its exit code, what it said, how long it took to end, its run folder."""
     out = tmp_path_factory.mktemp("out")
-    command = [sys.executable, "-c", CASES, out]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ENVIRONMENT)
+    done = executor.script(CASES, out, **ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     return {name: facts for line in done.stdout.splitlines() for name, facts in json.loads(line).items()}
 

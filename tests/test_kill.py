@@ -18,7 +18,7 @@ import pytest
 import zoo
 from zoo.runtime.threads import ENVIRONMENT
 
-SCRIPT = Path(__file__).with_name("killed_runs.py")
+SCRIPT = Path(__file__).with_name("killed_runs.py").read_text(encoding="utf-8")
 
 SOME = ("rbm:hidden=16,chains=10", "vae@gmm:latent_dim=2,hidden=[8],train.average=0.9")
 ALL = (
@@ -29,10 +29,9 @@ ALL = (
 )
 
 
-def killed(folder, kills, seed, contestants):
+def killed(executor, folder, kills, seed, contestants):
     """What became of each contestant's run after so many SIGKILLs."""
-    command = [sys.executable, SCRIPT, folder, str(kills), str(seed), *contestants]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ENVIRONMENT)
+    done = executor.script(SCRIPT, folder, kills, seed, *contestants, **ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -54,13 +53,13 @@ def memory():
         yield folder
 
 
-def test_a_run_killed_at_random_moments_ends_as_if_it_had_been_left_alone(memory):
-    check(killed(memory, 3, 0, SOME), 3)
+def test_a_run_killed_at_random_moments_ends_as_if_it_had_been_left_alone(memory, executor):
+    check(killed(executor, memory, 3, 0, SOME), 3)
 
 
 @pytest.mark.slow
-def test_runs_killed_sixty_times_end_as_if_they_had_been_left_alone(memory, tmp_path):
-    in_memory, on_disk = killed(memory, 10, 1, ALL), killed(tmp_path, 2, 2, ALL)
+def test_runs_killed_sixty_times_end_as_if_they_had_been_left_alone(memory, tmp_path, executor):
+    in_memory, on_disk = killed(executor, memory, 10, 1, ALL), killed(executor, tmp_path, 2, 2, ALL)
     print(*in_memory, *on_disk, sep="\n")
     check(in_memory, 10)
     check(on_disk, 2)

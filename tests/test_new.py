@@ -51,7 +51,7 @@ def outcomes(name, *, exit_code=0):
     return verdict, statuses
 
 
-def test_a_new_plugin_passes_every_check_and_skips_none(installed):
+def test_a_new_plugin_passes_every_check_and_skips_none(installed, warm):
     installed("demo-two")
     verdict, statuses = outcomes("demo-two")
     assert verdict["plugin"] == "zoo-demo-two/demo-two"
@@ -62,7 +62,7 @@ def test_a_new_plugin_passes_every_check_and_skips_none(installed):
     assert len(statuses["passed"]) >= 44
 
 
-def test_a_minimal_plugin_passes_every_check(installed):
+def test_a_minimal_plugin_passes_every_check(installed, warm):
     installed("demo", minimal=True)
     verdict, statuses = outcomes("demo")
     assert set(statuses) == {"passed", "inapplicable"}

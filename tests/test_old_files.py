@@ -25,9 +25,8 @@ SHA256_OF_200_STEPS = "a4c6933b7f1ea5b4ba6357209366f783c56ef3e5516c0db026da193da
 
 
 @pytest.fixture
-def old(tmp_path, monkeypatch):
+def old(tmp_path):
     """A copy of the files, for what is resumed is written."""
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     shutil.copytree(OLD, tmp_path / "old")
     return tmp_path / "old"
 
@@ -65,9 +64,9 @@ def test_an_old_comparison_renders(old):
     assert json.loads((old / "table" / "results.json").read_text()) == before
 
 
-def test_an_old_comparison_that_was_killed_resumes_and_is_measured_as_today(old):
+def test_an_old_comparison_that_was_killed_resumes_and_is_measured_as_today(old, compare):
     before = (old / "killed" / "journal.jsonl").read_text().splitlines()
-    comparison = zoo.compare(resume=old / "killed", allow_changes=True, jobs=2)
+    comparison = compare(zoo, resume=old / "killed", allow_changes=True, jobs=2)
     after = (old / "killed" / "journal.jsonl").read_text().splitlines()
     assert after[:4] == before
     assert len(after) == 4 + 7  # its metrics were others, so every cell has run again

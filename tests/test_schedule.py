@@ -152,8 +152,7 @@ def test_an_executor_that_accepts_nothing_more_ends_the_comparison():
         run(Gone(), [job("a")])
 
 
-def test_a_comparison_runs_on_any_executor(tmp_path, compare, monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def test_a_comparison_runs_on_any_executor(tmp_path, compare):
     settings = {"data": "bars-and-stripes:2", "seeds": 1, "steps": 4}
     ours = compare(zoo, "ae@normal:latent_dim=2,hidden=[4]", out=tmp_path / "ours", **settings)
     with ThreadPoolExecutor(1) as executor:

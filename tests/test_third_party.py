@@ -106,8 +106,11 @@ class MeanPlugin(PPCAPlugin):
 """
 
 
-def installed(folder, pyproject, module, source):
-    """The command `zoo` in an environment where a distribution made of these files is installed as well."""
+def installed(folder, pyproject, module, source, executor):
+    """The command `zoo` in an environment where a distribution made of these files is installed as well.
+
+    `list` is a process that starts from nothing; the others are forked. `run.site` is where it is installed.
+    """
     site = folder / "site"
     (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
     (folder / module).write_text(source, encoding="utf-8")
@@ -115,29 +118,31 @@ def installed(folder, pyproject, module, source):
     subprocess.run([*pip, str(folder)], check=True, capture_output=True)
 
     def run(*arguments, code=0):
-        environment = {**os.environ, "PYTHONPATH": str(site), "ZOO_CACHE": str(folder / "cache")}
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", *arguments], env=environment, cwd=folder, capture_output=True, text=True
-        )
+        environment = {"PYTHONPATH": str(site)}
+        if arguments[0] == "list":
+            command, environment = [sys.executable, "-m", "zoo", *arguments], os.environ | environment
+            done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
+        else:
+            done = executor.command(*arguments, folder=folder, path=[site], **environment)
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout) if code == 0 else done.stderr
 
+    run.site = site
     return run
 
 
 @pytest.fixture(scope="module")
-def zoo_command(tmp_path_factory):
+def zoo_command(tmp_path_factory, executor):
     """The command `zoo` with the third party's distribution."""
-    return installed(tmp_path_factory.mktemp("elsewhere"), PYPROJECT, "zoo_pixels.py", PLUGIN)
+    return installed(tmp_path_factory.mktemp("elsewhere"), PYPROJECT, "zoo_pixels.py", PLUGIN, executor)
 
 
 @pytest.fixture(scope="module")
-def noise_command(tmp_path_factory):
+def noise_command(tmp_path_factory, executor):
     """The command `zoo` with `zoo-noise`, whose models have the names of two controls."""
-    folder = tmp_path_factory.mktemp("noise")
-    x = np.random.default_rng(0).random((60, 2, 2)).astype(np.float32)
-    np.save(folder / "x.npy", x)
-    return installed(folder, NOISE_PYPROJECT, "zoo_noise.py", INDEPENDENT_PIXELS + NOISE_PLUGINS)
+    return installed(
+        tmp_path_factory.mktemp("noise"), NOISE_PYPROJECT, "zoo_noise.py", INDEPENDENT_PIXELS + NOISE_PLUGINS, executor
+    )
 
 
 def test_a_stranger_s_model_is_listed(zoo_command):
@@ -151,9 +156,9 @@ def test_a_stranger_s_model_trains_and_samples(zoo_command):
     assert zoo_command("sample", run, "-n", "4", "-o", "x.npy", "--json")["shape"] == [4, 8, 8]
 
 
-def test_a_stranger_s_model_stands_in_the_table_beside_the_others(zoo_command):
-    results = zoo_command("compare", "coins", "vae", "--seeds", "1", "--epochs", "2", "--json")
-    coins, vae, real = results["rows"]
+def test_a_stranger_s_model_stands_in_the_table_beside_the_others(zoo_command, monkeypatch, tmp_path, compare):
+    monkeypatch.syspath_prepend(zoo_command.site)
+    coins, vae, real = compare(Registry(), ["coins", "vae"], seeds=1, epochs=2, out=tmp_path).rows
     assert coins["settings"]["model"] == "zoo-coins/coins"
     assert coins["summary"]["frechet"]["mean"] > real["summary"]["frechet"]["mean"]
     assert coins["summary"]["reconstruction"]["unsupported"] == "independent coins have no code"
@@ -187,10 +192,11 @@ def test_a_model_with_the_name_of_a_control_passes_the_conformance_checks(noise_
     assert verdict["passed"]
 
 
-def test_models_and_controls_of_one_name_stand_in_one_table(noise_command):
-    arguments = ("compare", "ppca", "mean", "--data", "x.npy", "--full", "--steps", "1", "--json")
-    results = noise_command(*arguments)
-    rows = {row["contestant"]: row for row in results["rows"]}
+def test_models_and_controls_of_one_name_stand_in_one_table(noise_command, monkeypatch, tmp_path, compare):
+    monkeypatch.syspath_prepend(noise_command.site)
+    x = np.random.default_rng(0).random((60, 2, 2)).astype(np.float32)
+    comparison = compare(Registry(), ["ppca", "mean"], x, full=True, steps=1, out=tmp_path)
+    rows = {row["contestant"]: row for row in comparison.rows}
     assert [(name, row["role"]) for name, row in rows.items() if row["role"] == "contestant"] == [
         ("ppca", "contestant"),
         ("mean", "contestant"),
@@ -212,9 +218,9 @@ def test_models_and_controls_of_one_name_stand_in_one_table(noise_command):
     folders = [row["folder"] for row in rows.values()]
     assert len(set(folders)) == len(folders)
     assert not [cell["failed"] for row in rows.values() for cell in row["cells"] if "failed" in cell]
-    assert set(results["fooled"]) == {name for name, row in rows.items() if row["role"] == "control"}
+    assert set(comparison.results["fooled"]) == {name for name, row in rows.items() if row["role"] == "control"}
     for name in ("ppca", "control:ppca"):  # each loads with its own plugin
-        run = f"{results['path']}/{rows[name]['folder']}/seed-0"
+        run = f"{comparison.path}/{rows[name]['folder']}/seed-0"
         assert noise_command("sample", run, "-n", "3", "-o", f"{name[:4]}.npy", "--json")["shape"] == [3, 2, 2]
 
 

@@ -4,16 +4,14 @@ import re
 
 import pytest
 
-from zoo.api import default
 from zoo.cli.main import run
 from zoo.runtime import tracing
 
 
 @pytest.fixture(autouse=True)
-def traced(monkeypatch):
+def traced(warm, monkeypatch):  # with a registry that has loaded nothing: what is loaded already is not traced
     monkeypatch.setenv(tracing.VARIABLE, "")  # put back afterwards: the option sets it
     monkeypatch.setattr(tracing, "_calls", {})
-    monkeypatch.setattr(default, "_found", {})  # plugins that were loaded before are not traced
 
 
 def test_a_command_prints_who_was_called_and_how_often(tmp_path, capsys):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zoo.builtin.metrics.vendi import vendi, vendi_from_kernel
+from zoo.builtin.metrics.vendi import Vendi, vendi, vendi_from_kernel
 
 
 def normal(*shape, seed):
@@ -47,6 +47,14 @@ def test_rows_of_zeros_are_alike_and_unlike_others():
     x = torch.tensor([[0.0, 0], [0, 0], [0, 2], [0, 5]])
     assert vendi(x) == pytest.approx(2, rel=1e-9)
     assert vendi(x[:2]) == pytest.approx(1, abs=1e-9)
+
+
+def test_mirrored_examples_count_as_one():
+    """A stated limit of the cosine kernel, whose -1 for x and -x is no less alike than 1."""
+    x = normal(40, 8, seed=4)
+    assert vendi(torch.cat([x[:1], -x[:1]])) == pytest.approx(1, abs=1e-9)
+    assert vendi(torch.cat([x, -x])) == pytest.approx(vendi(x), rel=1e-9)
+    assert any("score of x and -x is 1" in limit for limit in Vendi.card.limits)
 
 
 @pytest.mark.parametrize(

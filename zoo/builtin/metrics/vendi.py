@@ -70,6 +70,11 @@ class Vendi:
         direction="none",
         level="full",
         paper="arXiv:2210.02410",
+        limits=(
+            "It depends on the samples only: noise can have a higher score than real images.",
+            "Features x and -x count as one example, the score of x and -x is 1: Σ x xᵀ does not depend on signs. This "
+            "matters for data without labels, whose features are centred.",
+        ),
     )
 
     @zoo.hookimpl

@@ -38,7 +38,7 @@ def test_count_of_points_on_a_line():
     train, held_out = column(0, 10), column(2, 7, 15)  # nearest training examples at 2, 3, 5
     fake = column(0, 1, 2, 9, 12.5)  # at 0, 1, 2, 1, 2.5; the one at 2 is not below 2
     found = copies(train, held_out, fake)
-    assert (found.near, found.share, found.threshold) == (3, 3 / 5, 2)
+    assert (found.below, found.share, found.threshold) == (3, 3 / 5, 2)
     assert found.nominal == 1 / 4  # with fewer than 100 held-out examples, the smallest of their distances
     assert found.p_value == pytest.approx(math.comb(5, 3) / math.comb(8, 3))  # the three smallest of eight are samples
 
@@ -52,7 +52,7 @@ def test_the_p_value_is_the_share_of_all_orders_with_as_many_samples_below(monke
         rest = [rank for rank in range(N + M) if rank not in held_out]
         found.append(copies_from_distances(column(*held_out)[:, 0] + 1, column(*rest)[:, 0] + 1))
     for one in found:
-        assert one.p_value == pytest.approx(sum(each.near >= one.near for each in found) / len(found), rel=1e-12)
+        assert one.p_value == pytest.approx(sum(each.below >= one.below for each in found) / len(found), rel=1e-12)
     mean = sum(each.share for each in found) / len(found)
     assert found[0].nominal == pytest.approx(mean, rel=1e-12)
 
@@ -61,12 +61,12 @@ def test_the_p_value_is_the_share_of_all_orders_with_as_many_samples_below(monke
 def test_the_threshold_is_the_one_per_cent_quantile(N, r):
     held_out = 1 + torch.randperm(N, generator=seeded(N)).double()
     found = copies_from_distances(held_out, torch.tensor([0.5, r - 0.5, float(r), r + 0.5]))
-    assert (found.threshold, found.near, found.nominal) == (r, 2, r / (N + 1))
+    assert (found.threshold, found.below, found.nominal) == (r, 2, r / (N + 1))
 
 
 def test_a_distance_equal_up_to_rounding_is_not_below():
-    found = copies_from_distances(torch.tensor([1.0, 2]).double(), torch.tensor([1 - 1e-12, 1 - 1e-6]).double())
-    assert found.near == 1
+    found = copies_from_distances(column(1, 2)[:, 0], column(1 - 1e-12, 1 - 1e-6)[:, 0])
+    assert found.below == 1
 
 
 def test_equal_laws_have_p_below_5_per_cent_in_5_per_cent_of_cases():
@@ -85,7 +85,7 @@ def evaluation(digits):
 
 def test_new_images_pass_and_5_per_cent_of_copies_do_not(digits, evaluation):
     found = CopyTest().measure(evaluation)
-    assert found.value < 0.03
+    assert found.value < 3
     assert found.p_value > 0.05
     assert found.warning == ""
     assert found.note == "new images: 1.3%"  # 4 of 318, plus 1
@@ -93,9 +93,9 @@ def test_new_images_pass_and_5_per_cent_of_copies_do_not(digits, evaluation):
     for copied in (digits.train[:20], (digits.train[:20] + noise).clamp(0, 1)):
         samples = torch.cat([digits.test[:380], copied])
         caught = CopyTest().measure(Evaluation(None, digits, samples, PIXELS, digits.test[400:]))
-        assert caught.value == pytest.approx(found.value + 0.05, abs=0.005)
+        assert caught.value == pytest.approx(found.value + 5, abs=0.5)
         assert caught.p_value < 0.001
-        assert caught.warning.startswith(f"{caught.value:.1%} of the samples are near-copies of training images")
+        assert caught.warning.startswith(f"{caught.value:.1f}% of the samples are near-copies of training images")
 
 
 def test_shifted_copies_are_the_stated_blind_spot(digits):
@@ -107,30 +107,33 @@ def test_the_memoriser_is_flagged_and_every_sample_of_it_is_a_copy(digits):
     memoriser = MemoriserPlugin().build(MemoriserConfig(), digits.spec)
     memoriser.remember(digits.train, seeded(3))
     found = CopyTest().measure(Evaluation(None, digits, memoriser.deal(500, seeded(4)), PIXELS))
-    assert (found.value, found.stderr) == (1, 0)
+    assert (found.value, found.stderr) == (100, 0)
     assert found.p_value < 1e-100
     assert found.warning.startswith("100.0% of the samples are near-copies of training images, against 1.1% expected")
 
 
 def test_errors_are_those_of_a_share_and_of_the_held_out_images(digits, evaluation):
-    found, share = CopyTest().measure(evaluation), CopyTest().measure(evaluation).value
+    found, share = CopyTest().measure(evaluation), CopyTest().measure(evaluation).value / 100
     assert 0 < share < 1
-    assert found.stderr == pytest.approx(math.sqrt(share * (1 - share) / 400))
+    assert found.stderr == pytest.approx(100 * math.sqrt(share * (1 - share) / 400))
     of, train = groups(318), evaluation.train_features
     held_out, fake = evaluation.held_out_features, evaluation.returned_features
-    assert found.left_out == tuple(copies(train, held_out[of != g], fake).share for g in range(GROUPS))
+    assert found.left_out == tuple(100 * copies(train, held_out[of != g], fake).share for g in range(GROUPS))
     assert nearest(fake, train)[0].min() > 0
 
 
 def test_bits_are_compared_with_bits(digits):
     bits = zoo.bernoulli(digits.train, zoo.generator(zoo.BITS_SEED, "bits of the training split"))
-    assert CopyTest().measure(Evaluation(None, digits, bits, PIXELS)).value == 1
+    assert CopyTest().measure(Evaluation(None, digits, bits, PIXELS)).value == 100
 
 
 def test_few_held_out_images_are_noted_and_what_cannot_be_tested_is_unsupported(digits):
     found = CopyTest().measure(Evaluation(None, digits, digits.test[:50], PIXELS, digits.test[50:80]))
     assert found.note == "new images: 3.2%; with 30 held-out images the threshold is the smallest of their distances"
     assert found.left_out == ()
+    for count, smallest in ((100, True), (101, False)):
+        found = CopyTest().measure(Evaluation(None, digits, digits.test[:50], PIXELS, digits.test[50 : 50 + count]))
+        assert ("smallest" in found.note) == smallest
     with pytest.raises(zoo.Unsupported, match="held-out images equal training images"):
         CopyTest().measure(Evaluation(None, digits, digits.test[:50], PIXELS, digits.train[:50]))
     patterns = BarsAndStripes().load("2")

@@ -96,7 +96,7 @@ def sheet(
     """Return a table of these rows and metrics, with costs as its last columns."""
     lines = [_line(row, [*(_cell(row, each.name) for each in metrics), *_costs(row, costs)]) for row in rows]
     columns = [*map(_column, metrics), *(Column(name, summary=summary) for name, summary in costs.values())]
-    notes = [*_missing(rows, metrics), *_parts(rows, metrics), *_visible(rows, metrics)]
+    notes = [*_missing(rows, metrics), *_parts(rows, metrics), *_visible(rows, metrics), *_orders(rows, metrics)]
     return TableView(title, columns, lines, notes, _remarks(rows, metrics))
 
 
@@ -291,6 +291,28 @@ def _parts(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
         if parts:
             found.append(f"{metric.title}, standard errors over seeds and over test examples: {', '.join(parts)}")
     return found
+
+
+def _orders(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
+    """Return whether the contestants have one order in all feature spaces in which a distance was measured."""
+    spaces = [metric for metric in metrics if metric.name.startswith("frechet-") and metric.level == "full"]
+    contestants = [row for row in rows if row.role == "contestant"]
+    found: dict[str, list[str]] = {}
+    for name in ["frechet", *(metric.name for metric in spaces)]:
+        means = {
+            row.contestant: its.mean
+            for row in contestants
+            if (its := row.summary.get(name)) and isinstance(its, Figure)
+        }
+        found[name] = sorted(means, key=lambda contestant: means[contestant])
+    orders = {name: order for name, order in found.items() if len(order) > 1}
+    if len(orders) < 2:
+        return []
+    if len(set(map(tuple, orders.values()))) == 1:
+        return [f"The order by Fréchet distance is the same in {len(orders)} feature spaces."]
+    return [
+        "Orders by Fréchet distance: " + "; ".join(f"{name}: {' < '.join(order)}" for name, order in orders.items())
+    ]
 
 
 def _visible(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:

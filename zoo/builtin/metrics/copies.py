@@ -10,8 +10,7 @@ mean M/(N + 1). J ≥ j says that at most r - 1 of the j + r - 1 smallest distan
     p = P(J ≥ j) = P(H ≤ r - 1),    H ~ Hypergeometric(N + M, N, j + r - 1).
 
 The test is one-sided and exact without ties; a sample at distance t is not counted, so ties make p larger. Distances
-are those between features of images as returned, so that copies stay copies; where samples are bits, the images are
-too.
+are those between features of images as returned, so that copies stay copies; where samples are bits, images are too.
 
 Reference: Meehan, Chaudhuri and Dasgupta (2020), A Non-Parametric Test to Detect Data-Copying in Generative Models,
 arXiv:2004.05675, who compare the same distances by their ranks.
@@ -37,14 +36,14 @@ class Copies(NamedTuple):
     """Samples below the r-th of N held-out distances.
 
     Attributes:
-        near: J, the number of samples below the threshold.
+        below: J, the number of samples below the threshold.
         share: J / M.
         nominal: the expected share for new images, r / (N + 1).
         p_value: P(J or more) for new images.
         threshold: t.
     """
 
-    near: int
+    below: int
     share: float
     nominal: float
     p_value: float
@@ -81,8 +80,8 @@ class CopyTest:
 
     card = zoo.MetricCard(
         name="copies",
-        title="near-copies",
-        summary="share of samples that are nearer to a training image than all but 1 % of the held-out images: at most "
+        title="near-copies, %",
+        summary="per cent of samples that are nearer to a training image than all but 1 % of held-out images: at most "
         "about 1 % for new images, more for copies",
         direction="none",
         level="headline",
@@ -97,7 +96,7 @@ class CopyTest:
 
     @zoo.hookimpl
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
-        """The share of near-copies by the features of images as returned, with its binomial standard error."""
+        """Per cent of near-copies by the features of images as returned, with its binomial standard error."""
         refuse_enumerated(evaluation.data)
         train = evaluation.train_features
         held_out, fake = (nearest(x, train)[0] for x in (evaluation.held_out_features, evaluation.returned_features))
@@ -111,8 +110,8 @@ class CopyTest:
         )
         few = f"; with {len(held_out)} held-out images the threshold is the smallest of their distances"
         return zoo.Measurement(
-            found.share,
-            stderr=math.sqrt(found.share * (1 - found.share) / len(fake)),
+            100 * found.share,
+            stderr=100 * math.sqrt(found.share * (1 - found.share) / len(fake)),
             left_out=_left_out(held_out, fake),
             p_value=found.p_value,
             note=f"new images: {found.nominal:.1%}{few if len(held_out) <= _QUANTILE else ''}",
@@ -121,8 +120,8 @@ class CopyTest:
 
 
 def _left_out(held_out: Tensor, fake: Tensor) -> tuple[float, ...]:
-    """Return the share without each group of held-out distances; () with fewer than two per group."""
+    """Return the per cent without each group of held-out distances; () with fewer than two per group."""
     if len(held_out) < 2 * GROUPS:
         return ()
     of = groups(len(held_out))
-    return tuple(copies_from_distances(held_out[of != g], fake).share for g in range(GROUPS))
+    return tuple(100 * copies_from_distances(held_out[of != g], fake).share for g in range(GROUPS))

@@ -267,7 +267,11 @@ def _remarks(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
     for metric in metrics:
         figures = [(row.contestant, found) for row in rows if (found := row.figure(metric.name))]
         lines += [f"! {metric.title}, {name}: {found.warning}" for name, found in figures if found.warning]
-        if tests := [f"{name} {_probability(found.p_value)}" for name, found in figures if found.p_value is not None]:
+        if tests := [
+            f"{name} {_probability(found.p_value)}"
+            for name, found in figures
+            if found.p_value is not None and metric.sign
+        ]:
             lines.append(f"{metric.title}, p-value of all seeds together (Fisher's method): {', '.join(tests)}")
         remarks: dict[str, list[str]] = {}
         for row in rows:

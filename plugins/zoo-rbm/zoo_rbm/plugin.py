@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 import zoo
 
-from . import likelihood
+from . import chains, likelihood
 from .model import RBM, RBMConfig
 
 DIAGNOSED = 1000  # examples of each split: seconds at MNIST's size
@@ -98,13 +98,14 @@ class RBMPlugin:
         return likelihood.bracket(model, v, options.temperatures, options.ais_chains, options.burn_in, generator)
 
     @zoo.hookimpl
-    def diagnose(self, model: RBM, train: Tensor, valid: Tensor) -> dict[str, float]:
+    def diagnose(self, model: RBM, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float | str]:
         n = min(len(train), len(valid), DIAGNOSED)
         seen, held_out = train[:n].flatten(1), valid[:n].flatten(1)
         gap = model.free_energy(held_out).mean() - model.free_energy(seen).mean()
-        found = {"free-energy gap, validation - training": gap.item()}
+        found: dict[str, float | str] = {"free-energy gap, validation - training": gap.item()}
         if model.real:
             found["score-matching objective, validation"] = model.score_matching(held_out).mean().item()
         else:
             found["pseudo-log-likelihood, validation"] = model.pseudo_log_likelihood(held_out).mean().item()
-        return found
+        defaults = RBMOptions()  # the hook does not receive the options
+        return found | chains.diagnose(model, seen, defaults.steps, defaults.start, generator)

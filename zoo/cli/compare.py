@@ -14,9 +14,7 @@ from zoo.errors import ConfigError
 @click.command("compare")
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
-@click.option(
-    "--seeds", type=click.IntRange(1, 1000), show_default="3; 5 with --full", help="Number of training seeds."
-)
+@click.option("--seeds", type=click.IntRange(1, 1000), show_default="5", help="Number of training seeds.")
 @click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
 @budget_options
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")

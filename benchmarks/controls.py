@@ -30,16 +30,7 @@ from zoo.training.resolved import resolve
 def main(names: list[str]) -> None:
     registry = Registry()
     cards = [registry.plugin(name, "zoo.metrics").card for name in registry.names("zoo.metrics")]
-    metrics = [
-        Metric(
-            **{
-                key: getattr(card, key)
-                for key in ("name", "title", "summary", "direction", "level", "paper", "ideal", "two_sided")
-            }
-        )
-        for card in cards
-        if card.level == "headline" and card.name != "likelihood"
-    ]
+    metrics = [Metric.of(card) for card in cards if card.level == "headline" and card.name != "likelihood"]
     for name in names:
         data = load_data(name)
         with single_thread(), tempfile.TemporaryDirectory() as scratch:

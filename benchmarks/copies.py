@@ -40,7 +40,7 @@ def main(folder: Path, name: str) -> None:
             found[path.stem, case].append((answer.value, bool(answer.warning)))
     for (model, case), answers in found.items():
         share, alarms = torch.tensor(answers).double().mean(0).tolist()
-        print(f"{model:14}{case:14}{share:8.2%}{alarms:8.0%} of {len(answers)} trainings", flush=True)
+        print(f"{model:14}{case:14}{share:7.2f} %{alarms:8.0%} of {len(answers)} trainings", flush=True)
 
 
 def cases(x, data, generator):

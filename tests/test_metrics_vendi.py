@@ -50,7 +50,7 @@ def test_rows_of_zeros_are_alike_and_unlike_others():
 
 
 def test_mirrored_examples_count_as_one():
-    """A stated limit of the cosine kernel, whose -1 for x and -x is no less alike than 1."""
+    """A stated limit of the cosine kernel: for VS, a similarity of -1 is as alike as one of 1."""
     x = normal(40, 8, seed=4)
     assert vendi(torch.cat([x[:1], -x[:1]])) == pytest.approx(1, abs=1e-9)
     assert vendi(torch.cat([x, -x])) == pytest.approx(vendi(x), rel=1e-9)

@@ -149,7 +149,7 @@ def test_rows_with_one_seed_are_compared_by_their_sampling_errors():
     found = contrast(first, second, FIGURE)
     assert found.uncertainty.stderr == pytest.approx(0.5)
     assert found.uncertainty.dof == pytest.approx(0.25**2 / (0.09**2 / 19 + 0.16**2 / 19))
-    assert contrast(first, row("c", [2.0]), FIGURE) is None  # whose error nobody knows
+    assert contrast(first, row("c", [2.0]), FIGURE) is None  # without an error
 
 
 def test_pairs_are_compared_on_the_seeds_that_both_have():

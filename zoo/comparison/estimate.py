@@ -15,19 +15,19 @@ Run = Callable[[list[ScheduledJob]], list[Outcome]]
 def estimated(grid: Grid, run: Run, slots: int) -> tuple[float, list[PlannedCell], list[tuple[PlannedCell, Outcome]]]:
     """Estimate the time of each cell from trials.
 
-    The cell of the real images runs ahead, twice: the first run fills the caches, the second times the metrics.
+    The cell of the real images runs ahead: it fills the caches and times the metrics, caches included.
 
     Returns:
         The seconds that everything will take; the cells that are left, longest first; and the cell that ran ahead.
     """
     real = grid.real_cell()
-    run([real.job])
+    (ahead,) = run([real.job])
     trials = []
     for training in grid.trainings:
         trial = Trial(tuple(training.contestants), grid.budget, grid.device, str(grid.file))
         inline = is_registered(grid.registry, training.contestants[0])
         trials.append(grid.scheduled(f"trial of {training.folder}", trial, grid.folder / "estimate.log", inline=inline))
-    second, *outcomes = run([real.job, *trials])
+    outcomes = run(trials)
     training_seconds = {
         training.folder: 0.0 if outcome.failed else float(outcome.result)
         for training, outcome in zip(grid.trainings, outcomes, strict=True)
@@ -35,7 +35,7 @@ def estimated(grid: Grid, run: Run, slots: int) -> tuple[float, list[PlannedCell
 
     def seconds_of(cell: PlannedCell) -> float:
         own = (training_seconds[each.folder] for each in grid.trainings if each.contestants[0].text in cell.texts)
-        return next(own, 0.0) + second.seconds * len(cell.texts)
+        return next(own, 0.0) + ahead.seconds * len(cell.texts)
 
     left = grid.cells()
     for_variations = sum(
@@ -44,4 +44,4 @@ def estimated(grid: Grid, run: Run, slots: int) -> tuple[float, list[PlannedCell
         for _, values in varied(grid, training)
     )
     seconds = (sum(map(seconds_of, left)) + for_variations) / slots
-    return seconds, sorted(left, key=seconds_of, reverse=True), [(real, second)]
+    return seconds, sorted(left, key=seconds_of, reverse=True), [(real, ahead)]

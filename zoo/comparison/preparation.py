@@ -129,20 +129,7 @@ class PrepareData:
                     device=device,
                     threads_per_process=1,
                 ),
-                metrics=[
-                    Metric(
-                        name=card.name,
-                        title=card.title,
-                        summary=card.summary,
-                        direction=card.direction,
-                        level=card.level,
-                        paper=card.paper,
-                        ideal=card.ideal,
-                        two_sided=card.two_sided,
-                    )
-                    for card in cards
-                    if self.full or card.level != "full"
-                ],
+                metrics=[Metric.of(card) for card in cards if self.full or card.level != "full"],
             )
 
 

@@ -9,6 +9,7 @@ Reference: Heusel et al. (2017), arXiv:1706.08500, who use an Inception network;
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,13 +76,11 @@ def feature_space(data: Data, folder: Path, name: str = "", registry: PluginRegi
         ZooError: if the file cannot be written.
     """
     registry = registry or PluginRegistry()
-    for number, each in enumerate([name] if name else DEFAULT, 1):
-        try:
+    *others, last = [name] if name else DEFAULT
+    for each in others:
+        with contextlib.suppress(Unsupported):
             return _space(data, folder, registry.plugin(each, GROUP))
-        except Unsupported:
-            if name or number == len(DEFAULT):
-                raise
-    raise AssertionError
+    return _space(data, folder, registry.plugin(last, GROUP))
 
 
 def _space(data: Data, folder: Path, plugin: Plugin) -> FeatureSpace:

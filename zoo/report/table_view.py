@@ -199,17 +199,16 @@ def scope(results: Results) -> str:
     """Return what the intervals and standings are about."""
     rows = [row for row in results.rows if row.role == "contestant" and not _all_failed(row)]
     single = [row.contestant for row in rows if len(row.cells) == 1]
-    about = "± combines the training seeds and the choice of the test examples; standings are corrected for all pairs "
-    about += "and columns of a table (Holm's method, 5 %)."
-    if not single:
-        return about
-    if len(single) == len(rows):
+    corrected = "standings are corrected for all pairs and columns of a table (Holm's method, 5 %)."
+    if single and len(single) == len(rows):
         return (
             "One training or file of samples each: intervals and standings are about these samples and the choice of "
-            "the test examples, not about retraining; standings are corrected for all pairs and columns of a table "
-            "(Holm's method, 5 %)."
+            f"the test examples, not about retraining; {corrected}"
         )
-    return f"{about} With one seed, {', '.join(single)}: about these samples, not about retraining."
+    about = f"± combines the training seeds and the choice of the test examples; {corrected}"
+    return (
+        f"{about} With one seed, {', '.join(single)}: about these samples, not about retraining." if single else about
+    )
 
 
 def _column(metric: Metric) -> Column:

@@ -34,7 +34,7 @@ class Contrast(NamedTuple):
         n: number of common seeds; 0 if the rows are not compared in pairs.
         better, worse: one-sided p-values of the first row being better, and worse, than the second; 1 if a bound
             leaves it open.
-        decidable: whether neither figure is a bound.
+        is_exact: whether neither figure is a bound.
     """
 
     mean: float
@@ -42,7 +42,7 @@ class Contrast(NamedTuple):
     n: int
     better: float
     worse: float
-    decidable: bool
+    is_exact: bool
 
     @property
     def uncertainty(self) -> Uncertainty:
@@ -55,7 +55,7 @@ class Contrast(NamedTuple):
         return min(1.0, 2 * min(self.better, self.worse))
 
     @property
-    def can_be_decided(self) -> bool:
+    def is_testable(self) -> bool:
         """Whether some data could decide it: not if bounds leave both orders open."""
         return self.better < 1 or self.worse < 1
 
@@ -97,11 +97,11 @@ def contrast(row: Row, other: Row, metric: Metric) -> Contrast | None:
         parts["test"] = jackknife_part([x - y for x, y in zip(left, right, strict=True)])
     uncertainty = Uncertainty(list(parts.values()))
     low_a, high_a, low_b, high_b = *_ends(mine, metric), *_ends(its, metric)
-    decidable = low_a == high_a and low_b == high_b
+    is_exact = low_a == high_a and low_b == high_b
     better = uncertainty.p_value(low_a - high_b) if math.isfinite(low_a - high_b) else 1.0
-    worse = uncertainty.p_value(low_b - high_a) if math.isfinite(low_b - high_a) and not decidable else 1.0
+    worse = uncertainty.p_value(low_b - high_a) if math.isfinite(low_b - high_a) and not is_exact else 1.0
     n = len(common) if paired else 0
-    return Contrast(fmean(a) - fmean(b), parts, n, better, 1 - better if decidable else worse, decidable)
+    return Contrast(fmean(a) - fmean(b), parts, n, better, 1 - better if is_exact else worse, is_exact)
 
 
 def ends(row: Row, metric: Metric) -> tuple[float, float]:

@@ -90,11 +90,11 @@ def _pairs(rows: Sequence[Row], columns: Sequence[Metric]) -> list[dict[tuple[in
         places = [place for place, row in enumerate(rows) if _is_ranked(row, metric)]
         found = {(a, b): contrast(rows[a], rows[b], metric) for a, b in combinations(places, 2)}
         contrasts.append({pair: each for pair, each in found.items() if each is not None})
-    adjusted = iter(holm([each.p_value for column in contrasts for each in column.values() if each.can_be_decided]))
-    family = sum(each.can_be_decided for column in contrasts for each in column.values())
+    adjusted = iter(holm([each.p_value for column in contrasts for each in column.values() if each.is_testable]))
+    family = sum(each.is_testable for column in contrasts for each in column.values())
     return [
         {
-            pair: _Pair(each, next(adjusted) if each.can_be_decided else 1.0, max(family, 1))
+            pair: _Pair(each, next(adjusted) if each.is_testable else 1.0, max(family, 1))
             for pair, each in column.items()
         }
         for column in contrasts
@@ -140,7 +140,7 @@ def _standings(
         facts = to_best.difference()
         if (first, place) in pairs:
             facts["mean"] = -to_best.contrast.mean
-        undecided: Standing = "indistinguishable" if to_best.contrast.decidable else "open"
+        undecided: Standing = "indistinguishable" if to_best.contrast.is_exact else "open"
         found[place, metric.name] = {
             "standing": "behind" if behind else undecided,
             "difference": Difference(**facts),
@@ -150,8 +150,8 @@ def _standings(
 
 def _is_behind(place: int, pair: tuple[int, int], found: _Pair) -> bool:
     """Whether this pair shows that the row is worse than the other one."""
-    contrast, worse = found.contrast, found.contrast.worse < found.contrast.better
-    return place == (pair[0] if worse else pair[1]) and found.adjusted < LEVEL and contrast.can_be_decided
+    worse = pair[0] if found.contrast.worse < found.contrast.better else pair[1]
+    return place == worse and found.adjusted < LEVEL
 
 
 def _updated(row: Row, place: int, standings: Mapping[tuple[int, str], Mapping[str, Any]]) -> Row:

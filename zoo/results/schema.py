@@ -7,7 +7,7 @@ kept. Objects are frozen: change one with `model_copy(update=...)`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,9 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+
+if TYPE_CHECKING:
+    from zoo.contract.card import MetricCard
 
 Role = Literal["contestant", "control", "real"]
 Standing = Literal["best", "indistinguishable", "behind", "open", "tied"]  # tied: before genzoo 0.2
@@ -177,6 +180,11 @@ class Metric(_Part):
     paper: str
     ideal: Number | None = None
     two_sided: bool = False
+
+    @classmethod
+    def of(cls, card: MetricCard) -> Metric:
+        """Return what the file has of a metric's card."""
+        return cls(**{name: getattr(card, name) for name in cls.model_fields})
 
     @property
     def sign(self) -> int:

@@ -1,4 +1,4 @@
-"""The feature space `projection`: φ(x) = A x, with independent A_ij ~ N(0, 1/d), a network that nobody trained.
+"""The feature space `projection`: φ(x) = A x, with independent A_ij ~ N(0, 1/d), an untrained network.
 
 Distances are kept in expectation, E‖φ(x) − φ(y)‖² = ‖x − y‖², so an order of models that holds here does not depend on
 what a classifier learned.

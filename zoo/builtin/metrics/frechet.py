@@ -35,6 +35,12 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     return frechet_from_moments(x.mean(0), _covariance(x), y.mean(0), _covariance(y))
 
 
+def corrected_frechet_distance(x: Tensor, y: Tensor) -> float:
+    """Bias-corrected FD; FD itself with fewer than 40 rows in either set."""
+    corrected = bias_corrected(frechet_distance, x, y)
+    return frechet_distance(x, y) if corrected is None else corrected
+
+
 def frechet_from_moments(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> float:
     """|m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½) for means of shape (d,) and covariances of shape (d, d).
 
@@ -113,8 +119,7 @@ class FrechetGrey:
         if ((x == 0) | (x == 1)).all():
             raise zoo.Unsupported("samples are bits, not means to compare with grayscale images")
         fake, real = evaluation.features(x), evaluation.features(evaluation.reference)
-        corrected = bias_corrected(frechet_distance, fake, real)
-        return frechet_distance(fake, real) if corrected is None else corrected
+        return corrected_frechet_distance(fake, real)
 
 
 class _Elsewhere:
@@ -128,8 +133,7 @@ class _Elsewhere:
         refuse_enumerated(evaluation.data)
         φ = evaluation.features_in(self.space)
         fake, real = φ(evaluation.sample_bits), φ(evaluation.reference_bits)
-        corrected = bias_corrected(frechet_distance, fake, real)
-        return frechet_distance(fake, real) if corrected is None else corrected
+        return corrected_frechet_distance(fake, real)
 
 
 class FrechetSecond(_Elsewhere):

@@ -21,6 +21,7 @@ from zoo.builtin.metrics.frechet import Frechet, frechet_distance
 from zoo.builtin.metrics.jackknife import bias_corrected
 from zoo.builtin.metrics.kernel import Kernel, kernel_distance
 from zoo.builtin.metrics.manifold import Coverage, Density, Precision, Recall, density_coverage, precision_recall
+from zoo.builtin.metrics.sliced import SlicedWasserstein, sliced_wasserstein
 from zoo.builtin.metrics.two_sample import C2ST, c2st
 from zoo.evaluation.features import feature_space
 
@@ -41,6 +42,7 @@ class Subject(NamedTuple):
 SUBJECTS = [
     Subject(Frechet.card, lambda r, f: bias_corrected(frechet_distance, f, r) or 0.0, 0.0, "both"),
     Subject(Kernel.card, lambda r, f: kernel_distance(f, r), 0.0, "both"),
+    Subject(SlicedWasserstein.card, lambda r, f: sliced_wasserstein(r, f[: len(r)]), 0.0, "both"),
     Subject(C2ST.card, lambda r, f: c2st(r, f[: len(r)]).accuracy, 0.5, "both"),
     Subject(ClippedCoverage.card, lambda r, f: clipped_coverage(r, f[: len(r)]), 1.0, "diversity"),
     Subject(ClippedDensity.card, clipped_density, 1.0, "fidelity"),
@@ -328,7 +330,8 @@ _HEAD = f"""<!-- Written by: python docs/trust.py > docs/trust.md -->
 
 Sanity checks with known answers, after Räisä et al. (2025), [arXiv:2505.22450](https://arxiv.org/abs/2505.22450), on
 {N} real examples and {N} samples with {D} columns unless a check says otherwise. `zoo info METRIC` names the checks
-that a metric fails.
+that a metric fails. The checks are about the distance between two sets; near-copies, which are nearer to the training
+split than new images are, are calibrated [below](#the-others-memorised), and the Vendi score has no second set.
 
 The headline of a comparison has only metrics that no control fools. A repeated mean image has the fidelity of real
 images, so clipped density stands in the second table, and density in that of `--full`.

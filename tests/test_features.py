@@ -251,6 +251,14 @@ def test_a_comparison_in_a_plugin_s_features_says_so(tmp_path, compare, monkeypa
         compare(zoo, contestant, seeds=1, steps=2, out=tmp_path, features="component")
 
 
+def test_samples_are_evaluated_in_a_plugin_s_features(digits, tmp_path, executor):
+    np.save(tmp_path / "mine.npy", digits.train[:718].numpy())
+    found = zoo.evaluate(
+        f"samples:{tmp_path}/mine.npy", "digits", features="components", out=tmp_path, executor=executor, progress=False
+    )
+    assert found.typed.protocol.features.description == "32 leading principal components of the training split"
+
+
 def test_the_second_classifier_is_another_one_and_tables_have_none(phi, digits, unlabelled, folder):
     second = feature_space(digits, folder, "classifier-2")
     assert second.sha256 != phi.sha256

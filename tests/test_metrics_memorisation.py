@@ -12,7 +12,7 @@ from zoo.builtin.metrics import neighbours as neighbours_module
 from zoo.builtin.metrics.adversarial import Adversarial, PrivacyLoss, adversarial_accuracy
 from zoo.builtin.metrics.authenticity import Authenticity, authenticity
 from zoo.builtin.metrics.distances import neighbour_distances
-from zoo.builtin.metrics.neighbours import train_neighbours
+from zoo.builtin.metrics.neighbours import held_out_neighbours, train_neighbours
 from zoo.evaluation.evaluation import Evaluation
 from zoo.evaluation.features import FeatureSpace
 from zoo.evaluation.reference import reference_split
@@ -158,6 +158,18 @@ def test_neighbours_are_kept_for_each_form_feature_space_and_data_set(digits, ca
     for count, evaluation in enumerate(evaluations, 1):
         assert torch.equal(train_neighbours(evaluation), neighbour_distances(evaluation.train_features))
         assert len(list((cache / "neighbours").iterdir())) == count
+
+
+def test_neighbours_of_held_out_images_are_kept_for_each_set_of_reference_images(digits, cache, monkeypatch):
+    train, sets = digits.train.flatten(1).double(), (digits.test, digits.test[:50], digits.valid[:50])
+    expected = [torch.cdist(some.flatten(1).double(), train).min(1).values for some in sets]
+    evaluations = [Evaluation(None, digits, digits.valid, PIXELS, some) for some in sets]
+    for count, (evaluation, distance) in enumerate(zip(evaluations, expected, strict=True), 1):
+        torch.testing.assert_close(held_out_neighbours(evaluation), distance)
+        assert len(list((cache / "neighbours").iterdir())) == count
+    monkeypatch.setattr(neighbours_module, "nearest", None)  # nothing is computed
+    for evaluation, distance in zip(evaluations, expected, strict=True):
+        torch.testing.assert_close(held_out_neighbours(evaluation), distance)
 
 
 # the plugins

@@ -304,6 +304,7 @@ class Registry(PluginRegistry):
         steps: int | None = None,
         seconds: float | None = None,
         full: bool = False,
+        features: str = "",
         device: str = "cpu",
         out: str | Path = "runs",
         jobs: int | None = None,
@@ -323,7 +324,8 @@ class Registry(PluginRegistry):
             seeds: as for `zoo.compare`; a run is sampled and measured once per seed.
             full: add all metrics and the catalogue's control rows, which are trained.
             epochs, steps, seconds: the training budget of the control rows.
-            device, out, jobs, method, timeout, executor, save_every, progress, on_event: as for `zoo.compare`.
+            features, device, out, jobs, method, timeout, executor, save_every, progress, on_event: as for
+                `zoo.compare`.
 
         Raises:
             ConfigError: for samples without `data`, and for invalid arguments.
@@ -342,6 +344,7 @@ class Registry(PluginRegistry):
                 steps=steps,
                 seconds=seconds,
                 full=full,
+                features=features,
                 device=device,
                 out=out,
                 jobs=jobs,

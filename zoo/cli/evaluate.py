@@ -16,6 +16,7 @@ from zoo.cli.output import as_json, print_comparison
     "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: the run's training data]"
 )
 @click.option("--full", is_flag=True, help="Compute all metrics, and add control rows; takes longer.")
+@click.option("--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -31,6 +32,7 @@ def command(
     source: str,
     data: str | None,
     full: bool,
+    features: str,
     out: Path,
     jobs: int | None,
     timeout: float | None,
@@ -52,6 +54,7 @@ def command(
         source,
         data,
         full=full,
+        features=features,
         device=device,
         out=out,
         jobs=jobs,

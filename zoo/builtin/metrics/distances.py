@@ -31,13 +31,17 @@ def blocks(n: int, m: int) -> Iterator[slice]:
 
 def distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Yield |xᵢ - yⱼ| for x, y of shapes (N, d), (M, d), float64: slices of B rows i, each with a block (B, M)."""
+    for rows, squared, x2, y2 in _squared(x, y):
+        yield rows, torch.where(squared > _ROUNDING * (x2 + y2), squared, 0.0).sqrt_()
+
+
+def _squared(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    """Yield slices of B rows i, |xᵢ - yⱼ|² with its rounding error, |xᵢ|² and |yⱼ|²: (B, M), (B, 1) and (M,)."""
     origin = y.mean(0).round()  # avoids cancellation far from 0; whole numbers keep bits exact
     x, y = x - origin, y - origin
     x2, y2 = x.square().sum(1, keepdim=True), y.square().sum(1)
     for rows in blocks(len(x), len(y)):
-        norms = x2[rows] + y2
-        squared = torch.addmm(norms, x[rows], y.T, alpha=-2)
-        yield rows, torch.where(squared > _ROUNDING * norms, squared, 0.0).sqrt_()
+        yield rows, (x2[rows] + y2).addmm_(x[rows], y.T, alpha=-2), x2[rows], y2
 
 
 def neighbour_distances(x: Tensor, k: int = 1) -> Tensor:
@@ -59,6 +63,7 @@ def neighbour_distances(x: Tensor, k: int = 1) -> Tensor:
 def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the distance from each row of x to the nearest row of y, and the index of that row, both of shape (N,)."""
     found, which = x.new_empty(len(x)), torch.empty(len(x), dtype=torch.int64)
-    for rows, apart in distances(x, y):
-        found[rows], which[rows] = apart.min(1)
+    for rows, squared, x2, y2 in _squared(x, y):
+        least, which[rows] = squared.min(1)  # one pass over the block; the rounding error matters at the minimum only
+        found[rows] = torch.where(least > _ROUNDING * (x2[:, 0] + y2[which[rows]]), least, 0.0).sqrt_()
     return found, which

@@ -1,8 +1,10 @@
-"""Nearest-neighbour distances within the training split, cached in a file because all contestants share them."""
+"""Distances of real images to their nearest training images, cached in files because all contestants share them."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +12,41 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.distances import neighbour_distances
+from zoo.builtin.metrics.distances import nearest, neighbour_distances
 
 _VERSION = 1  # of this file; cache files of other versions are ignored
 
 
 def train_neighbours(evaluation: zoo.Evaluation) -> Tensor:
-    """Return distances in the feature space, float64, shape (N,), for `evaluation.train_features`.
+    """Return the distance of each training image to its nearest other one, for `evaluation.train_features`.
 
-    They are read from `ZOO_CACHE`, or computed and written there; a damaged file is replaced.
+    Distances are in the feature space, float64, shape (N,). They are read from `ZOO_CACHE`, or computed and written
+    there; a damaged file is replaced.
 
     Raises:
         ZooError: if the file cannot be written.
     """
+    return _cached(
+        "train", evaluation, len(evaluation.data.train), lambda: neighbour_distances(evaluation.train_features)
+    )
+
+
+def held_out_neighbours(evaluation: zoo.Evaluation) -> Tensor:
+    """Return the distance of each reference image to its nearest training image, cached as in `train_neighbours`."""
+    reference = evaluation.reference.contiguous()
+    name = f"held-out-{hashlib.sha256(reference.numpy().tobytes()).hexdigest()[:16]}"
+    return _cached(
+        name, evaluation, len(reference), lambda: nearest(evaluation.held_out_features, evaluation.train_features)[0]
+    )
+
+
+def _cached(name: str, evaluation: zoo.Evaluation, count: int, compute: Callable[[], Tensor]) -> Tensor:
     data, space = evaluation.data.sha256[:16], evaluation.features.sha256[:16]
     form = "bits" if evaluation.returns_bits else "as-they-are"
-    path = zoo.cache_folder("neighbours") / f"neighbours-v{_VERSION}-{data}-{space}-{form}.npy"
-    found = _read(path, len(evaluation.data.train))
+    path = zoo.cache_folder("neighbours") / f"{name}-v{_VERSION}-{data}-{space}-{form}.npy"
+    found = _read(path, count)
     if found is None:
-        found = neighbour_distances(evaluation.train_features)
+        found = compute()
         file = io.BytesIO()
         np.save(file, found.numpy())
         zoo.write_atomically(path, file.getvalue())

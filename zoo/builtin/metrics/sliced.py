@@ -84,6 +84,7 @@ class SlicedWasserstein:
         limits=(
             "It is above 0 for real images, more so for fewer of them; compare it with the row real.",
             "Projections of many features are nearly Gaussian: differences in their dependence hardly show.",
+            "Fails the sanity checks 'sphere' and 'more samples' (docs/trust.md).",
         ),
     )
 

@@ -20,7 +20,7 @@ class Projection:
 
     card = zoo.FeaturesCard(
         name="projection",
-        summary="random projection of the values on 32 dimensions: --features projection",
+        summary="random projection of the values onto 32 dimensions: --features projection",
         paper="doi:10.1090/conm/026/737400",
     )
 

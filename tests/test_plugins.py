@@ -39,12 +39,12 @@ def test_a_whole_plugin_loads_and_answers_through_its_hooks(distribution):
     plugin = _candidate().load()
     train = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
     model = plugin.hooks.build(config=plugin.card.config(), data=zoo.DataSpec((2,), "bits"))
-    plugin.hooks.fit(model=model, train=train, valid=train, generator=None, budget=None)
+    plugin.hooks.fit(model=model, train=train, valid=train, generator=None, budget=None, y=None, valid_y=None)
     assert model.p.tolist() == [0.75, 0.5]
-    (answer,) = plugin.hooks.log_prob(model=model, x=train, generator=None, options=None, prior=None)
+    (answer,) = plugin.hooks.log_prob(model=model, x=train, generator=None, options=None, prior=None, y=None)
     assert answer.nats.exp().tolist() == pytest.approx([0.375, 0.375])
     with pytest.raises(zoo.Unsupported, match="no code"):
-        plugin.hooks.encode(model=model, x=train, generator=None)
+        plugin.hooks.encode(model=model, x=train, generator=None, y=None)
 
 
 def test_discovery_reads_name_version_and_summary_and_imports_nothing(distribution):
@@ -102,7 +102,7 @@ def test_no_plugin_answers_for_another(distribution):
     silent, coins = _candidate("silent").load(), _candidate().load()
     assert coins.implements("log_prob")
     assert not silent.implements("log_prob")
-    assert silent.hooks.log_prob(model=None, x=None, generator=None, options=None, prior=None) is None
+    assert silent.hooks.log_prob(model=None, x=None, generator=None, options=None, prior=None, y=None) is None
 
 
 # Import
@@ -289,7 +289,7 @@ def test_a_model_with_loss_instead_of_fit_is_taken(distribution):
 def test_every_ordinary_way_to_write_a_method_is_called_with_what_it_names(distribution, hook):
     indented = hook.replace("\n", "\n    ")
     distribution(then=f"class Other(IndependentPixels):\n    {indented}", target="Other")
-    assert _candidate().load().hooks.encode(model=None, x=1, generator=None) == 2
+    assert _candidate().load().hooks.encode(model=None, x=1, generator=None, y=None) == 2
 
 
 def test_none_takes_an_inherited_hook_away(distribution):

@@ -70,8 +70,7 @@ class Registry(PluginRegistry):
         from zoo.training.train import create
 
         parsed = _contestant(contestant, config)
-        spec = data if isinstance(data, DataSpec) else load_data(data, self).spec
-        return create(self, parsed, spec, seed)
+        return create(self, parsed, data if isinstance(data, DataSpec) else load_data(data, self), seed)
 
     def train(
         self,

@@ -132,13 +132,13 @@ def random_states() -> dict[str, Any]:
 def _training_hooks(case: Case, module: torch.nn.Module) -> dict[str, Callable[[], Any]]:
     """Return the hooks that run during training, each called as in training."""
     hooks, train = case.plugin.hooks, case.data.standardise(case.data.train)
-    calls: dict[str, Callable[[], Any]] = {"build": lambda: hooks.build(config=case.config, data=case.data.spec)}
+    calls: dict[str, Callable[[], Any]] = {"build": lambda: hooks.build(config=case.config, data=case.spec)}
     if case.plugin.implements("initialise"):
-        calls["initialise"] = lambda: hooks.initialise(model=module, train=train)
+        calls["initialise"] = lambda: hooks.initialise(model=module, train=train, y=case.y)
     if case.plugin.implements("loss"):
         module.train()
         calls["loss"] = lambda: hooks.loss(
-            model=module, x=case.training_split, generator=generator(0, "loss"), step=Step()
+            model=module, x=case.training_split, generator=generator(0, "loss"), step=Step(), y=case.y
         )
     else:
         calls["fit"] = lambda: fit(case, module)
@@ -149,7 +149,15 @@ def fit(case: Case, module: torch.nn.Module) -> None:
     """Call `fit` as the core does, but without scoping the global random state."""
     train, valid = (case.data.standardise(x) for x in (case.data.train, case.data.valid))
     budget = Meter(TrainingBudget(FEW, "steps"), FEW)
-    case.plugin.hooks.fit(model=module, train=train, valid=valid, generator=generator(0, "fit"), budget=budget)
+    case.plugin.hooks.fit(
+        model=module,
+        train=train,
+        valid=valid,
+        generator=generator(0, "fit"),
+        budget=budget,
+        y=case.y,
+        valid_y=None if case.y is None else case.data.valid_labels,
+    )
 
 
 def _noise(case: Case, seed: int) -> int | None:

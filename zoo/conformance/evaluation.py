@@ -52,7 +52,9 @@ def a_loss_in_evaluation_leaves_the_model_as_it_is(case: Case) -> None:
     module = case.train(0, FEW).module.eval()
     before = _everything(module)
     with torch.no_grad():
-        case.plugin.hooks.loss(model=module, x=case.training_split, generator=generator(0, "loss"), step=Step())
+        case.plugin.hooks.loss(
+            model=module, x=case.training_split, generator=generator(0, "loss"), step=Step(), y=case.y
+        )
     _must_be_unchanged(module, before, "loss in evaluation mode")
 
 

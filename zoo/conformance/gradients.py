@@ -41,7 +41,9 @@ def gradients_are_those_of_the_loss(case: Case) -> None:
 def every_parameter_is_trained(case: Case) -> None:
     """The loss depends on every parameter that requires a gradient; tensors that are not trained are buffers."""
     module = case.build().train()
-    losses = case.plugin.hooks.loss(model=module, x=case.training_split, generator=generator(0, "loss"), step=_step())
+    losses = case.plugin.hooks.loss(
+        model=module, x=case.training_split, generator=generator(0, "loss"), step=_step(), y=case.y
+    )
     losses["loss"].backward()
     idle = [name for name, parameter in module.named_parameters() if parameter.requires_grad and parameter.grad is None]
     if idle:
@@ -72,7 +74,7 @@ def _loss(case: Case, module: nn.Module) -> Tensor:
     """Return the loss on the training split, with the same draws on every call; it may change the module's buffers."""
     draws, x = generator(0, "loss"), case.training_split.double()
     with scoped_randomness(0):
-        losses = case.plugin.hooks.loss(model=module, x=x, generator=draws, step=_step())
+        losses = case.plugin.hooks.loss(model=module, x=x, generator=draws, step=_step(), y=case.y)
     value: Tensor = losses["loss"]
     return value
 

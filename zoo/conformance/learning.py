@@ -97,7 +97,7 @@ def _must_fall(
 def _loss(case: Case, model: Model, seed: int) -> float:
     with torch.no_grad():
         losses = case.plugin.hooks.loss(
-            model=model.module, x=case.training_split, generator=generator(seed, "loss"), step=Step()
+            model=model.module, x=case.training_split, generator=generator(seed, "loss"), step=Step(), y=case.y
         )
     return float(losses["loss"])
 
@@ -106,9 +106,10 @@ def _distance_of_samples(case: Case, model: Model, seed: int) -> float:
     """Return the energy distance between standardised samples (bits for [0, 1] data) and the training split."""
     samples = case.samples if model is case.trained else case.first_samples
     x = samples.tensor_split(DRAWS)[seed]
+    own = slice(None) if case.y is None else case.y == 0  # the class of the samples
     if case.data.spec.support == "real":
-        return energy_distance(case.data.standardise(x), case.data.standardise(case.data.train))
-    return energy_distance(bernoulli(x, generator(seed, "bits of samples")), case.bits)
+        return energy_distance(case.data.standardise(x), case.data.standardise(case.data.train[own]))
+    return energy_distance(bernoulli(x, generator(seed, "bits of samples")), case.bits[own])
 
 
 def _spread_of_distances(case: Case) -> float:
@@ -119,7 +120,7 @@ def _spread_of_distances(case: Case) -> float:
 
 def _reconstruction_error(case: Case, model: Model, seed: int) -> float:
     x = case.data.train
-    gap = case.data.standardise(model.reconstruct(x)) - case.data.standardise(x)
+    gap = case.data.standardise(model.reconstruct(x, case.y)) - case.data.standardise(x)
     error = gap.square().flatten(1).sum(1).mean().item()
     if model is case.untrained and error < EXACT * case.data.standardise(x).var(0).sum().item():
         raise DoesNotApply("its reconstructions are already exact before training")
@@ -128,4 +129,5 @@ def _reconstruction_error(case: Case, model: Model, seed: int) -> float:
 
 def _log_likelihood(case: Case, model: Model, seed: int) -> float:
     """Return the lowest of the answers, for the first examples only, because bounds may take many draws per example."""
-    return min(bound.nats.mean().item() for bound in model.log_prob(case.bits[:EXAMPLES], seed=seed))
+    y = None if case.y is None else case.y[:EXAMPLES]
+    return min(bound.nats.mean().item() for bound in model.log_prob(case.bits[:EXAMPLES], y, seed=seed))

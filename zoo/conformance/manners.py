@@ -76,9 +76,9 @@ def what_a_model_learns_from_is_left_as_it_is(case: Case) -> None:
     before = {hook: x.clone() for hook, x in examples.items()}
     whole = case.data.train.clone()
     if case.plugin.implements("initialise"):
-        hooks.initialise(model=module, train=train)
+        hooks.initialise(model=module, train=train, y=case.y)
     if case.plugin.implements("loss"):
-        hooks.loss(model=module, x=examples["loss"], generator=generator(0, "loss"), step=Step())
+        hooks.loss(model=module, x=examples["loss"], generator=generator(0, "loss"), step=Step(), y=case.y)
     else:
         fit(case, module)
     for hook, x in examples.items():
@@ -119,7 +119,9 @@ def _live(case: Case) -> None:
     if case.plugin.implements("fit"):
         fit(case, module)
     else:
-        case.plugin.hooks.loss(model=module, x=case.training_split, generator=generator(0, "loss"), step=Step())
+        case.plugin.hooks.loss(
+            model=module, x=case.training_split, generator=generator(0, "loss"), step=Step(), y=case.y
+        )
         case.train(0, FEW)
     for call in draws_of(case).values():
         with contextlib.suppress(Unsupported):

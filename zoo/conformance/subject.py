@@ -2,13 +2,13 @@
 
 The data sets are bits of 2×4 and grayscale images of 3×3, whose patterns can be enumerated, and a table of 2
 real-valued columns, over which a density can be integrated. Values are not independent, and the means differ from
-those of an untrained model.
+those of an untrained model. All have classes, for conditional models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_ran
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.job import TrainingJob
-from zoo.training.module import train_module
+from zoo.training.module import spec_for, train_module
 from zoo.training.resolved import Resolved
 
 N = 240  # examples of each data set, half of them for training
@@ -60,6 +60,22 @@ class Case:
     def name(self) -> str:
         """The name of the data set: "bits of 2×4"."""
         return self.data.name
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the model is one of p(x|y). Claims that give no classes are then about p(x|y = 0)."""
+        found: bool = self.plugin.card.is_conditional_with(self.config)
+        return found
+
+    @property
+    def y(self) -> Tensor | None:
+        """The classes of the training split, for a conditional model."""
+        return self.data.train_labels if self.is_conditional else None
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """The spec from which the model is built."""
+        return spec_for(self.plugin, self.config, self.data.spec, self.data)
 
     @cached_property
     def untrained(self) -> Model:
@@ -95,10 +111,10 @@ class Case:
     def build(self, seed: int = 0) -> nn.Module:
         """Return a module that is built and initialised, as at the start of training."""
         with scoped_randomness(derive_seed(seed, "build")):
-            module: nn.Module = self.plugin.hooks.build(config=self.config, data=self.data.spec)
+            module: nn.Module = self.plugin.hooks.build(config=self.config, data=self.spec)
             if self.plugin.implements("initialise"):
                 train = self.data.standardise(self.data.train)
-                self.plugin.hooks.initialise(model=module, train=train.to(torch.get_default_dtype()))
+                self.plugin.hooks.initialise(model=module, train=train.to(torch.get_default_dtype()), y=self.y)
         return module
 
     def train(
@@ -114,7 +130,11 @@ class Case:
         options = card.options.parse(self.options, f"the sampling of {card.name}")
         resolved = Resolved(self.plugin, None, self.config, card.training, options)
         budget = TrainingBudget(steps, "steps")
-        return train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device))
+        return self.of_one_class(train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device)))
+
+    def of_one_class(self, model: Model) -> Model:
+        """Return a conditional model as one of p(x|y = 0), and any other as it is."""
+        return replace(model, label=0) if self.is_conditional else model
 
     @property
     def _trains_on_bits(self) -> bool:
@@ -126,7 +146,8 @@ class Case:
             self.plugin,
             module.eval(),
             self.config,
-            self.data.spec,
+            self.spec,
+            label=0 if self.is_conditional else None,
             options=self.options,
             standardisation=self.data.standardisation,
         )
@@ -196,7 +217,7 @@ def bits() -> Data:
     chosen = torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), N, replacement=True, generator=draws)
     flips = bernoulli(torch.full((N, 8), 0.05), draws)
     x = (patterns[chosen] - flips).abs().reshape(N, 2, 4)
-    return Data.from_arrays(x, name="bits of 2×4", support="bits")
+    return Data.from_arrays(x, chosen, name="bits of 2×4", support="bits")
 
 
 def grey_images() -> Data:
@@ -205,19 +226,22 @@ def grey_images() -> Data:
     centre = 0.8 * torch.randn(N, 2, 1, 1, generator=draws).abs()
     row, column = torch.meshgrid(torch.arange(3.0), torch.arange(3.0), indexing="ij")
     distance = (row - centre[:, 0]).square() + (column - centre[:, 1]).square()
-    return Data.from_arrays(0.02 + 0.96 * (-distance).exp(), name="grayscale images of 3×3", support="unit")
+    below = (centre[:, 0] > centre[:, 1]).flatten().long()
+    return Data.from_arrays(0.02 + 0.96 * (-distance).exp(), below, name="grayscale images of 3×3", support="unit")
 
 
 def table() -> Data:
     """Two correlated columns, (10 + 3u, −5 + 2u + v) with u and v standard normal."""
     u, v = torch.randn(2, N, generator=generator(0, "table of 2 columns"))
     x = torch.stack([10 + 3 * u, -5 + 2 * u + v], dim=1)
-    return Data.from_arrays(x, name="a table of 2 columns", support="real")
+    return Data.from_arrays(x, (u > 0).long(), name="a table of 2 columns", support="real")
 
 
 def untrained(plugin: Plugin, spec: DataSpec, options: Mapping[str, Any]) -> Model:
     """Return an untrained model with the plugin's default settings, built from a data spec alone."""
     config = plugin.card.config()
+    conditional = plugin.card.is_conditional_with(config)
+    spec = replace(spec, class_shares=(0.5, 0.5) if conditional else ())
     with scoped_randomness(derive_seed(0, "build")):
         module: nn.Module = plugin.hooks.build(config=config, data=spec)
-    return Model(plugin, module.eval(), config, spec, options=options)
+    return Model(plugin, module.eval(), config, spec, options=options, label=0 if conditional else None)

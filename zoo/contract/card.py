@@ -14,6 +14,7 @@ from zoo.contract.names import PLUGIN_NAME
 TrainsOn = Literal["grey", "bits", "real"]
 Latent = Literal["real", "bits", "index"]
 Samples = Literal["means", "draws"]
+Conditional = Literal["class"]
 Direction = Literal["lower", "higher", "none"]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 Level = Literal["headline", "detail", "full"]
@@ -54,6 +55,9 @@ class Training(Config):
 TRAINING_KEYS_USED_BY_FIT = ("batch_size",)  # the training settings that apply to a model with `fit`
 
 
+_CONDITIONAL = "conditional (or what the function of the config returns)"
+
+
 class NoOptions(Config):
     """No options; the default of `zoo.Card`."""
 
@@ -81,6 +85,8 @@ class Card:
             Bits and real-valued data are always unchanged.
         latent: kind of code: `real`, `bits`, `index`, or None for a model without a code.
         samples: kind of values that `sample` returns for [0, 1] data: `means` or `draws`.
+        conditional: `class` for a model of p(x|y), whose hooks name the class labels `y`; None for a model of p(x); or
+            a function of the config that returns one of these.
         options: class of the sampling and likelihood settings, a `zoo.Config`; they can change without retraining.
         training: default settings of the optimiser.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
@@ -95,6 +101,7 @@ class Card:
     trains_on: TrainsOn | Callable[[Config], TrainsOn]
     latent: Latent | None
     samples: Samples
+    conditional: Conditional | Callable[[Config], Conditional | None] | None = None
     options: type[Config] = NoOptions
     training: Training = field(default_factory=Training)
     sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -107,6 +114,8 @@ class Card:
         _check_choice("samples", self.samples, get_args(Samples))
         if not callable(self.trains_on):
             _check_choice("trains_on (or what the function of the config returns)", self.trains_on, get_args(TrainsOn))
+        if not callable(self.conditional):
+            _check_choice(_CONDITIONAL, self.conditional, (*get_args(Conditional), None))
         for key in ("config", "options"):
             value = getattr(self, key)
             if not (isinstance(value, type) and issubclass(value, Config)):
@@ -129,6 +138,16 @@ class Card:
     def trains_on_bits(self, config: Config, support: str) -> bool:
         """Return whether a model with this config trains on bits drawn from data of this support."""
         return support == "unit" and self.trains_on_with(config) == "bits"
+
+    def is_conditional_with(self, config: Config) -> bool:
+        """Return whether a model with this config is one of p(x|y), y the class of x.
+
+        Raises:
+            ValueError: if the card's function of the config returns an invalid value.
+        """
+        found = self.conditional(config) if callable(self.conditional) else self.conditional
+        _check_choice(_CONDITIONAL, found, (*get_args(Conditional), None))
+        return found == "class"
 
     def _check_sensitivity(self) -> None:
         """Check every value of the sensitivity, because a comparison would use it only after hours."""

@@ -11,6 +11,9 @@ example (without the batch) and `latent` the shape of one code.
 All tensors and generators that a model's hook receives are on the model's device (CPU or GPU), and the
 tensors that it returns must be on that device too; `build` and `initialise` always run on the CPU.
 
+For a model that is conditional (`card.conditional`), `y` are the classes 0, 1, … of the examples, int64, one
+per example; for any other model, `y` is None.
+
 This module is imported at start-up and imports only pluggy.
 """
 
@@ -56,6 +59,7 @@ class ModelHooks(Hooks):
     def build(self, config: Config, data: DataSpec) -> nn.Module:
         """Return the untrained model for examples of `data.shape` and `data.support`.
 
+        For a conditional model, `data.n_classes` is the number of classes.
         The hook defines the structure only: it is also called when a model file is loaded, without a data
         set. The global random state is seeded before the call. Raise `zoo.Unsupported` for a support that
         the model does not handle.
@@ -63,38 +67,51 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def initialise(self, model: nn.Module, train: Tensor) -> None:
+    def initialise(self, model: nn.Module, train: Tensor, y: Tensor | None) -> None:
         """Optional: initialise parameters from statistics of the training split, before the first step.
 
         `train` has shape (N, *data.shape): grayscale values for [0, 1] data, standardised values for real data.
+        `y` are its classes, shape (N,).
         """
         raise NotImplementedError
 
     @_one
-    def loss(self, model: nn.Module, x: Tensor, generator: Generator, step: Step) -> dict[str, Tensor]:
+    def loss(
+        self, model: nn.Module, x: Tensor, generator: Generator, step: Step, y: Tensor | None
+    ) -> dict[str, Tensor]:
         """Return `{"loss": scalar to minimise, …}`; the core differentiates the loss and logs every entry.
 
-        `x` is a batch of shape (B, *data.shape), prepared as `card.trains_on` says. `step` has `index`
-        (number of updates so far), `epoch` and `progress` (used share of the budget, in [0, 1]). In
+        `x` is a batch of shape (B, *data.shape), prepared as `card.trains_on` says, and `y` its classes, shape (B,).
+        `step` has `index` (number of updates so far), `epoch` and `progress` (used share of the budget, in [0, 1]). In
         evaluation mode (`model.training` is False) the hook must not change the model, and a lower loss
         must mean a better model, because early stopping uses it.
         """
         raise NotImplementedError
 
     @_one
-    def fit(self, model: nn.Module, train: Tensor, valid: Tensor, generator: Generator, budget: Meter) -> None:
+    def fit(
+        self,
+        model: nn.Module,
+        train: Tensor,
+        valid: Tensor,
+        generator: Generator,
+        budget: Meter,
+        y: Tensor | None,
+        valid_y: Tensor | None,
+    ) -> None:
         """Train the model in closed form or in custom phases; replaces `loss`.
 
         `train` and `valid` have shape (N, *data.shape) and contain grayscale or real values; draw bits with
-        `zoo.bernoulli(p, generator)`. Call `budget.step(model, **losses)` after each step and stop when
-        `budget.exhausted` is true: `step` counts and logs the steps, and refuses a step beyond the budget.
+        `zoo.bernoulli(p, generator)`. `y` and `valid_y` are their classes, shape (N,).
+        Call `budget.step(model, **losses)` after each step and stop when `budget.exhausted` is true: `step`
+        counts and logs the steps, and refuses a step beyond the budget.
         No checkpoints are saved during `fit`: after an interruption it starts again.
         """
         raise NotImplementedError
 
     @_one
-    def encode(self, model: nn.Module, x: Tensor, generator: Generator | None) -> Tensor:
-        """Return the codes of x, shape (B, *latent).
+    def encode(self, model: nn.Module, x: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
+        """Return the codes of x, shape (B, *latent), given its classes `y`, shape (B,).
 
         Without a generator: the mean of q(z|x), the probabilities p(h=1|v), or the code of a deterministic
         encoder; for codes that are indices, the most likely index. With a generator: a draw. `latent` may
@@ -103,16 +120,16 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def decode(self, model: nn.Module, z: Tensor, generator: Generator | None) -> Tensor:
-        """Return E[x|z] in the data's range, shape (B, *data.shape).
+    def decode(self, model: nn.Module, z: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
+        """Return E[x|z] in the data's range, shape (B, *data.shape); E[x|z, y] given the classes `y`, shape (B,).
 
         With a generator (real-valued data only): a draw from p(x|z), if the model has observation noise.
         """
         raise NotImplementedError
 
     @_one
-    def sample(self, model: nn.Module, n: int, generator: Generator, options: Config) -> Tensor:
-        """Return n samples from the model's distribution, shape (n, *data.shape).
+    def sample(self, model: nn.Module, n: int, generator: Generator, options: Config, y: Tensor | None) -> Tensor:
+        """Return n samples from the model's distribution, shape (n, *data.shape), of the classes `y`, shape (n,).
 
         For [0, 1] data, samples are means or draws, as `card.samples` says; for real data they are draws,
         observation noise included. `options` is an instance of `card.options`.
@@ -121,10 +138,17 @@ class ModelHooks(Hooks):
 
     @_one
     def log_prob(
-        self, model: nn.Module, x: Tensor, generator: Generator, options: Config, prior: LatentDensity | None
+        self,
+        model: nn.Module,
+        x: Tensor,
+        generator: Generator,
+        options: Config,
+        prior: LatentDensity | None,
+        y: Tensor | None,
     ) -> tuple[LogProb, ...]:
         """Optional: return log p(x) in nats for each of the N examples; called once with the whole set.
 
+        For a conditional model: log p(x|y) given the classes `y`, shape (N,).
         Several results form a bracket (a lower and an upper bound). `prior` is the latent density attached
         to the model, or None for the model's own prior. If a density is attached and the hook does not name
         `prior`, the model has no likelihood.
@@ -132,8 +156,8 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def sample_codes(self, model: nn.Module, n: int, generator: Generator, options: Config) -> Tensor:
-        """Optional: return n draws of the codes that `sample` decodes, shape (n, *latent).
+    def sample_codes(self, model: nn.Module, n: int, generator: Generator, options: Config, y: Tensor | None) -> Tensor:
+        """Optional: return n draws of the codes that `sample` decodes for classes `y`, shape (n, *latent).
 
         They are z ~ p(z), or h at the end of a Markov chain. The comparison then measures how far these codes
         are from the codes of real data.
@@ -150,12 +174,18 @@ class ModelHooks(Hooks):
 
     @_one
     def diagnose(
-        self, model: nn.Module, train: Tensor, valid: Tensor, generator: Generator
+        self,
+        model: nn.Module,
+        train: Tensor,
+        valid: Tensor,
+        generator: Generator,
+        y: Tensor | None,
+        valid_y: Tensor | None,
     ) -> dict[str, float | str | list[float]]:
         """Optional: return diagnostics specific to this kind of model, by name ("active units": 14.0).
 
         The report shows them. `train` and `valid` have shape (N, *data.shape) and are what training uses: bits,
-        grayscale or real values.
+        grayscale or real values. `y` and `valid_y` are their classes, shape (N,).
         """
         raise NotImplementedError
 

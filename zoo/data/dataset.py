@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ from zoo.runtime.seeds import SPLIT_SEED
 SPLITS = ("train", "valid", "test")
 
 _MOST = 2**32  # values of a data set: 16 GiB as float32
+_MOST_CLASSES = 10_000  # of a conditional model
 _SHARES = (0.5, 0.1)  # train and valid; the test split is the rest, because comparing samples needs a large one
 
 
@@ -146,6 +147,25 @@ class Data:
             return None
         offset, scale = self.train.double().mean(0), self.train.double().std(0, correction=0)
         return offset.float(), torch.where(scale > 1e-12 * (1 + offset.abs()), scale, 1.0).float()
+
+    @cached_property
+    def class_shares(self) -> tuple[float, ...]:
+        """Share of each class 0, 1, … in the training split, up to the largest label of any split.
+
+        It is () without labels in all splits, and for labels that are not class indices: below 0, or 10,000 and more.
+        """
+        labels = [getattr(self, f"{split}_labels") for split in SPLITS]
+        if any(each is None for each in labels):
+            return ()
+        largest = max(int(each.max()) for each in labels)
+        if min(int(each.min()) for each in labels) < 0 or largest >= _MOST_CLASSES:
+            return ()
+        counts = torch.bincount(labels[0], minlength=largest + 1)
+        return tuple(count / len(self.train) for count in counts.tolist())
+
+    def without_labels(self) -> Self:
+        """Return the same examples without labels."""
+        return replace(self, train_labels=None, valid_labels=None, test_labels=None)
 
     def standardise(self, x: Tensor) -> Tensor:
         """Return (x - offset) / scale for real-valued data; bits and [0, 1] values are returned unchanged."""

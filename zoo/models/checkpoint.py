@@ -41,11 +41,12 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
         raise CheckpointError(
             f"{file} is a training checkpoint, not a model; finish the run: zoo train --resume {file.parent}."
         )
-    check_model_facts(facts, file)
+    spec = check_model_facts(facts, file).spec.to_spec()
     group = _group(facts["plugin"], registry)
     plugin = registry.plugin(_name(facts["plugin"], registry, group), group)
     config = plugin.card.config.parse(facts["config"], f"{plugin.card.name} in {file}")
-    spec = DataSpec(tuple(facts["spec"]["shape"]), facts["spec"]["support"])
+    if plugin.card.is_conditional_with(config) != bool(spec.class_shares):
+        raise CheckpointError(f"{file} is not a valid model file: only a conditional model has spec.class_shares.")
     module = _restored(plugin, config, spec, part(tensors, "model."), file)
     density = None
     if facts["density"]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from zoo.contract.data_spec import DataSpec
 from zoo.errors import CheckpointError
 
 Side = Annotated[int, Field(gt=0)]
@@ -30,10 +31,20 @@ class Fitted(Origin):
 
 
 class Spec(_Part):
-    """Shape and support of one example."""
+    """Shape and support of one example, and the shares of the classes for a conditional model."""
 
     shape: Annotated[list[Side], Field(min_length=1)]
     support: Literal["bits", "unit", "real"]
+    class_shares: list[float] = []
+
+    @model_validator(mode="after")
+    def _is_a_spec(self) -> Self:
+        self.to_spec()
+        return self
+
+    def to_spec(self) -> DataSpec:
+        """Return the `DataSpec`."""
+        return DataSpec(tuple(self.shape), self.support, tuple(self.class_shares))
 
 
 class Facts(_Part):
@@ -48,14 +59,14 @@ class Facts(_Part):
     protocol: dict[str, Any]
 
 
-def check_model_facts(facts: Any, file: object) -> None:
-    """Check the metadata of a model file.
+def check_model_facts(facts: Any, file: object) -> Facts:
+    """Return the metadata of a model file after checking them.
 
     Raises:
         CheckpointError: with the first invalid field.
     """
     try:
-        Facts.model_validate(facts)
+        return Facts.model_validate(facts)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))

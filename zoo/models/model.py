@@ -7,7 +7,7 @@ Every value that a plugin returns is checked here, so that the error can name th
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from zoo.files.storage import writing
 from zoo.files.tensor_file import write
 from zoo.models.arrays import Array, as_tensor
 from zoo.models.density import FittedDensity
+from zoo.models.labels import Labels, as_labels, draw_labels
 from zoo.plugins.hook_checks import checked, guarded
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import CPU, device_of, find_device
@@ -45,12 +46,16 @@ class Model:
 
     Arrays of any real or boolean type are converted to float32; tensors are passed on as they are.
 
+    A conditional model is one of p(x|y). The classes y are whole numbers from 0 on: one number for all examples, or a
+    sequence, array or tensor with one for each.
+
     Attributes:
         plugin: the model's plugin, of group `zoo.models`; every hook is called through it.
         module: the torch module that the plugin built.
         config: the settings that the module was built from.
         spec: shape and support of one example.
         density: the attached latent density, or None for the model's own distribution.
+        label: class that a conditional model uses where no class is given; it is not saved.
         standardisation: (offset, scale) of real-valued data, each of shape `spec.shape`, or None.
         options: settings of sampling and likelihood that differ from the card's defaults.
         columns: names of a table's columns, in order; () if they have no names.
@@ -62,6 +67,7 @@ class Model:
     config: Config
     spec: DataSpec
     density: FittedDensity | None = None
+    label: int | None = None
     standardisation: tuple[Tensor, Tensor] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
@@ -111,33 +117,48 @@ class Model:
         sees: bool = self.plugin.card.trains_on_bits(self.config, self.spec.support)
         return sees
 
-    def encode(self, x: Array, *, seed: int | None = None) -> Tensor:
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it is a model of p(x|y), y the class of x."""
+        found: bool = self.plugin.card.is_conditional_with(self.config)
+        return found
+
+    @property
+    def class_shares(self) -> tuple[float, ...]:
+        """Shares of the classes of which samples are drawn; () for a model without classes."""
+        return self.spec.class_shares
+
+    def encode(self, x: Array, y: Labels | None = None, *, seed: int | None = None) -> Tensor:
         """Return the codes of x, shape (B, *latent): the mean code, or one draw per example if a seed is given.
 
         Args:
             x: examples in the data's units, a tensor or array of shape (B, *spec.shape), B at least 1.
+            y: their classes, for a conditional model.
             seed: seed of the draws; None returns means.
 
         Raises:
             TypeError: if x is not a tensor or an array of numbers.
             ValueError: for another shape, or values outside [0, 1] if the data are in [0, 1].
+            ConfigError: if a conditional model gets no classes or invalid ones, or another model gets any.
             Unsupported: if the model has no code.
         """
         examples = self._examples(x)
+        labels = self._blocks(self._labels(y, len(examples)), len(examples))
         draws = None if seed is None else generator(seed, "encode", self.device)
-        blocks = examples.split(BLOCK)
-        return torch.cat([self._encode(self._standardise(block), draws).to(examples.device) for block in blocks])
+        blocks = zip(examples.split(BLOCK), labels, strict=True)
+        return torch.cat([self._encode(self._standardise(x), y, draws).to(examples.device) for x, y in blocks])
 
-    def decode(self, z: Array, *, seed: int | None = None) -> Tensor:
-        """Return E[x|z] in the data's units, shape (B, *spec.shape).
+    def decode(self, z: Array, y: Labels | None = None, *, seed: int | None = None) -> Tensor:
+        """Return E[x|z] in the data's units, shape (B, *spec.shape); E[x|z, y] for a conditional model.
 
         Args:
             z: codes, a tensor or array of shape (B, *latent).
+            y: classes, for a conditional model.
             seed: seed of draws from p(x|z), for real-valued data only; None returns means.
 
         Raises:
             TypeError: if z is not a tensor or an array of numbers.
-            ConfigError: for a seed if the data are not real-valued.
+            ConfigError: for a seed if the data are not real-valued; for classes, as for `encode`.
             Unsupported: if the model has no decoder.
         """
         codes = as_tensor(z, "z")
@@ -145,14 +166,19 @@ class Model:
             raise ConfigError(
                 "Only real-valued data have draws from p(x|z); draw bits from the means with zoo.bernoulli."
             )
+        labels = self._blocks(self._labels(y, len(codes)), len(codes))
         draws = None if seed is None else generator(seed, "decode", self.device)
-        return torch.cat([self._restore(self._decode(block, draws), codes.device) for block in codes.split(BLOCK)])
+        blocks = zip(codes.split(BLOCK), labels, strict=True)
+        return torch.cat([self._restore(self._decode(z, y, draws), codes.device) for z, y in blocks])
 
-    def reconstruct(self, x: Array) -> Tensor:
-        """Return decode(encode(x)), computed with mean codes, shape (B, *spec.shape); x and errors as for `encode`."""
-        return self.decode(self.encode(x))
+    def reconstruct(self, x: Array, y: Labels | None = None) -> Tensor:
+        """Return decode(encode(x)), computed with mean codes, shape (B, *spec.shape).
 
-    def sample(self, n: int, *, seed: int | None = None, **options: Any) -> Tensor:
+        Arguments and errors are those of `encode`.
+        """
+        return self.decode(self.encode(x, y), y)
+
+    def sample(self, n: int, y: Labels | None = None, *, seed: int | None = None, **options: Any) -> Tensor:
         """Generate n examples in the data's units, shape (n, *spec.shape), on the CPU.
 
         For [0, 1] data, samples are means or draws, as the model's card states; with a latent density, they are the
@@ -160,11 +186,13 @@ class Model:
 
         Args:
             n: number of samples, 1 or more.
+            y: their classes, for a conditional model; None draws them as `draw_labels` does.
             seed: the same seed gives the same samples; None takes a fresh one.
             **options: sampling options of the model's card, for this call.
 
         Raises:
-            ConfigError: if n is out of range, or for an unknown option.
+            ConfigError: if n is out of range, for an unknown option, for invalid classes, and for classes if the model
+                is not conditional.
             Unsupported: if the model cannot generate; the message gives the reason.
         """
         if n < 1:
@@ -174,13 +202,27 @@ class Model:
                 f"At most {most:,} samples of {self.spec.size:,} values are drawn at once, got {n:,}; draw the rest "
                 "in further calls with other seeds."
             )
-        draws = generator(secrets.randbits(62) if seed is None else seed, "sample", self.device)
+        seed = secrets.randbits(62) if seed is None else seed
+        draws, labels = generator(seed, "sample", self.device), self._sampled(y, n, seed)
         chosen = self._options(options)
         sizes = [BLOCK] * (n // BLOCK) + ([n % BLOCK] if n % BLOCK else [])
-        return torch.cat([self._restore(self._sample(size, draws, chosen), CPU) for size in sizes])
+        blocks = zip(sizes, self._blocks(labels, n), strict=True)
+        return torch.cat([self._restore(self._sample(size, y, draws, chosen), CPU) for size, y in blocks])
 
-    def log_prob(self, x: Array, *, seed: int = 0, **options: Any) -> tuple[LogProb, ...]:
-        """Return log p(x) in nats per example: a tuple of `zoo.LogProb`, each with its kind.
+    def draw_labels(self, n: int, *, seed: int) -> Tensor:
+        """Draw n classes with the shares of the training split, int64, shape (n,): those of `sample` with this seed.
+
+        Raises:
+            ConfigError: if the model is not conditional.
+        """
+        if not self.class_shares:
+            raise ConfigError(f"{self.name} is not conditional, so it has no classes to draw.")
+        if self.label is not None:
+            return torch.full((n,), self.label)
+        return draw_labels(self.class_shares, n, generator(seed, "labels"))
+
+    def log_prob(self, x: Array, y: Labels | None = None, *, seed: int = 0, **options: Any) -> tuple[LogProb, ...]:
+        """Return log p(x) in nats per example, or log p(x|y): a tuple of `zoo.LogProb`, each with its kind.
 
         Most models return one answer, `(answer,) = model.log_prob(x)`; a lower and an upper bound form a bracket.
         For real-valued data, the density is that of the standardized values.
@@ -188,12 +230,14 @@ class Model:
         Args:
             x: examples, a tensor or array of shape (N, *spec.shape), N at least 1. For [0, 1] data they must be bits,
                 because values between 0 and 1 have no likelihood under a distribution over bits.
+            y: their classes, for a conditional model.
             seed: seed of the method's draws.
             **options: options of the model's card, for this call.
 
         Raises:
             TypeError, ValueError: as for `encode`.
-            ConfigError: for values other than 0 and 1 if the data are in [0, 1], or for an unknown option.
+            ConfigError: for values other than 0 and 1 if the data are in [0, 1], for an unknown option, and for
+                classes, as for `encode`.
             Unsupported: if the model has no likelihood; the message gives the reason.
         """
         if not self.plugin.implements("log_prob"):
@@ -207,6 +251,7 @@ class Model:
             raise ConfigError(
                 "log_prob takes bits for [0, 1] data, got grayscale values; draw bits with zoo.bernoulli(x)."
             )
+        labels = self._labels(y, len(examples))
         seen = self._standardise(examples)
         with guarded(self.plugin, "log_prob", seen):
             answer = self.plugin.hooks.log_prob(
@@ -215,6 +260,7 @@ class Model:
                 generator=generator(seed, "log_prob", self.device),
                 options=self._options(options),
                 prior=self.density,
+                y=labels,
             )
         if not isinstance(answer, tuple | list) or not all(isinstance(bound, LogProb) for bound in answer):
             raise PluginError(
@@ -225,13 +271,17 @@ class Model:
             for bound in answer
         )
 
-    def sample_codes(self, n: int, *, seed: int, **options: Any) -> Tensor:
+    def sample_codes(self, n: int, y: Labels | None = None, *, seed: int, **options: Any) -> Tensor:
         """Draw n codes from the distribution that `sample` decodes, shape (n, *latent), on the CPU.
 
+        Args:
+            n, y, seed, **options: as for `sample`.
+
         Raises:
+            ConfigError: for invalid classes, and for classes if the model is not conditional.
             Unsupported: if the model does not define a distribution of its codes.
         """
-        draws = generator(seed, "sample codes", self.device)
+        draws, labels = generator(seed, "sample codes", self.device), self._sampled(y, n, seed)
         if self.density is not None:
             return self.density.sample(n, draws).cpu().reshape(n, *self.density.latent)
         if not self.plugin.implements("sample_codes"):
@@ -239,7 +289,9 @@ class Model:
                 f"{self.name} has no distribution of codes to draw from: its plugin does not implement sample_codes."
             )
         with guarded(self.plugin, "sample_codes"):
-            z = self.plugin.hooks.sample_codes(model=self.module, n=n, generator=draws, options=self._options(options))
+            z = self.plugin.hooks.sample_codes(
+                model=self.module, n=n, generator=draws, options=self._options(options), y=labels
+            )
         return checked(z, self.plugin, "sample_codes", (n, ...)).cpu()
 
     def log_prob_codes(self, z: Array) -> Tensor:
@@ -262,20 +314,26 @@ class Model:
             nats = self.plugin.hooks.log_prob_codes(model=self.module, z=seen)
         return checked(nats, self.plugin, "log_prob_codes", (len(codes),)).to(codes.device)
 
-    def diagnose(self, train: Array, valid: Array, *, seed: int = 0) -> dict[str, Any]:
+    def diagnose(
+        self, train: Array, valid: Array, y: Labels | None = None, valid_y: Labels | None = None, *, seed: int = 0
+    ) -> dict[str, Any]:
         """Return the model's own diagnostics, by name; {} if its plugin does not implement any.
 
         Args:
             train, valid: examples of both splits in the data's units and in the form used for training (bits,
                 grayscale or real values), tensors or arrays of shape (N, *spec.shape).
+            y, valid_y: their classes, for a conditional model.
             seed: seed of the plugin's draws.
         """
         if not self.plugin.implements("diagnose"):
             return {}
         seen = [self._standardise(as_tensor(x, name)) for name, x in (("train", train), ("valid", valid))]
+        labels = [self._labels(each, len(x)) for each, x in zip((y, valid_y), seen, strict=True)]
         draws = generator(seed, "diagnose", self.device)
         with guarded(self.plugin, "diagnose", *seen):
-            found = self.plugin.hooks.diagnose(model=self.module, train=seen[0], valid=seen[1], generator=draws)
+            found = self.plugin.hooks.diagnose(
+                model=self.module, train=seen[0], valid=seen[1], generator=draws, y=labels[0], valid_y=labels[1]
+            )
         if not isinstance(found, dict) or not all(
             isinstance(each, float | int | str | list) for each in found.values()
         ):
@@ -326,7 +384,7 @@ class Model:
             "plugin": _origin(self.plugin),
             "config": self.config.model_dump(mode="json"),
             "options": dict(self.options),
-            "spec": {"shape": self.spec.shape, "support": self.spec.support},
+            "spec": {"shape": self.spec.shape, "support": self.spec.support} | self._classes(),
             "density": {**_origin(self.density.plugin), "latent": self.density.latent} if self.density else None,
             "columns": self.columns,
             "protocol": dict(self.protocol),
@@ -334,27 +392,52 @@ class Model:
         write(path, tensors, facts)
         return path
 
-    def _encode(self, x: Tensor, draws: Generator | None) -> Tensor:
+    def _encode(self, x: Tensor, y: Tensor | None, draws: Generator | None) -> Tensor:
         """Encode a block of standardized examples."""
         with guarded(self.plugin, "encode", x):
-            z = self.plugin.hooks.encode(model=self.module, x=x, generator=draws)
+            z = self.plugin.hooks.encode(model=self.module, x=x, generator=draws, y=y)
         return checked(z, self.plugin, "encode", (len(x), ...), given=x)
 
-    def _decode(self, z: Tensor, draws: Generator | None) -> Tensor:
+    def _decode(self, z: Tensor, y: Tensor | None, draws: Generator | None) -> Tensor:
         """Decode a block of codes to standardized examples."""
         z = z.to(self.device, torch.float32)
         with guarded(self.plugin, "decode", z):
-            x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws)
+            x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws, y=y)
         return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support, given=z)
 
-    def _sample(self, n: int, draws: Generator, options: Config) -> Tensor:
+    def _sample(self, n: int, y: Tensor | None, draws: Generator, options: Config) -> Tensor:
         """Draw a block of standardized samples."""
         if self.density is not None:
             z = self.density.sample(n, draws).reshape(n, *self.density.latent)
-            return self._decode(z, draws if self.spec.support == "real" else None)
+            return self._decode(z, y, draws if self.spec.support == "real" else None)
         with guarded(self.plugin, "sample"):
-            x = self.plugin.hooks.sample(model=self.module, n=n, generator=draws, options=options)
+            x = self.plugin.hooks.sample(model=self.module, n=n, generator=draws, options=options, y=y)
         return checked(x, self.plugin, "sample", (n, *self.spec.shape), self.spec.support)
+
+    def _labels(self, y: Labels | None, count: int) -> Tensor | None:
+        """Return the classes of `count` examples on the model's device; None if the model is not conditional."""
+        y = self.label if y is None else y
+        if not self.is_conditional:
+            if y is not None:
+                raise ConfigError(f"{self.name} is not conditional, so it takes no classes y; leave them out.")
+            return None
+        if y is None:
+            raise ConfigError(f"{self.name} is a model of p(x|y); give the classes y of the examples.")
+        return as_labels(y, count, self.spec.n_classes).to(self.device)
+
+    def _sampled(self, y: Labels | None, n: int, seed: int) -> Tensor | None:
+        """Return the classes of n samples, drawn if none are given; None if the model has no classes."""
+        if y is None and self.class_shares:
+            y = self.draw_labels(n, seed=seed)
+        return self._labels(y, n)
+
+    def _blocks(self, labels: Tensor | None, count: int) -> Sequence[Tensor | None]:
+        """Return the classes of each block of `count` examples."""
+        return [None] * max(1, -(-count // BLOCK)) if labels is None else labels.split(BLOCK)
+
+    def _classes(self) -> dict[str, Any]:
+        """Return the shares of the classes for the model's file; files of other models do not have the key."""
+        return {"class_shares": self.spec.class_shares} if self.is_conditional else {}
 
     def _options(self, changes: Mapping[str, Any]) -> Config:
         card = self.plugin.card

@@ -22,9 +22,21 @@ def verify(instance: object, group: str) -> Any:
         PluginError: for the first violation, as a clause that starts with "its" or "it".
     """
     card = _verified_card(instance, group)
-    for name in _verified_hooks(instance, group):
+    hooks = _verified_hooks(instance, group)
+    for name in hooks:
         _verified_signature(instance, group, name)
+    if group in MODELS:
+        _verify_labels(instance, card, hooks)
     return card
+
+
+def _verify_labels(instance: object, card: Any, hooks: list[str]) -> None:
+    """Refuse labels that a hook would never receive, or that samples could not depend on."""
+    naming = [name for name in hooks if "y" in inspect.signature(getattr(instance, name)).parameters]
+    if naming and card.conditional is None:
+        raise PluginError(f"its {naming[0]!r} asks for 'y', but its card is not conditional; add conditional='class'")
+    if card.conditional is not None and "sample" not in naming:
+        raise PluginError("its card is conditional, but its 'sample' does not ask for 'y', the classes of the samples")
 
 
 def _verified_card(instance: object, group: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def run(
         settings: optimiser settings.
         budget: the meter.
         seed: seed of the cell; the permutation is a pure function of (seed, epoch).
-        data: the training split, and the validation split for early stopping.
+        data: the training split, and the validation split for early stopping; with labels for a conditional model only.
         bits: whether the model is trained on bits, drawn anew each epoch with the examples as probabilities.
         states: writes checkpoints when due, and at the end.
         begin: training state to resume from; None starts at the first step.
@@ -55,6 +56,7 @@ def run(
     """
     device, count = device_of(module), len(data.train)
     train, valid = _examples(data, device), data.standardise(data.valid).to(device)
+    labels, valid_labels = (None if y is None else y.to(device) for y in (data.train_labels, data.valid_labels))
     draws = generator(seed, "training", device)
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimiser = _optimiser(settings, trained)
@@ -71,7 +73,8 @@ def run(
             step.index, step.epoch, step.progress = budget.index, budget.epoch, budget.progress
             budget.learning_rate = _set_rate(optimiser, settings, step.progress)
             x = train(index)
-            losses = loss(model=module, x=bernoulli(x, draws) if bits else x, generator=draws, step=step)
+            y = None if labels is None else labels.index_select(0, index)
+            losses = loss(model=module, x=bernoulli(x, draws) if bits else x, generator=draws, step=step, y=y)
             if step.index == 0:
                 _check_losses(losses, plugin)
             for parameter in trained:  # ten times as fast as the optimiser's zero_grad
@@ -89,7 +92,7 @@ def run(
                 _save(states, parts, module, budget)
         if stopping:
             with average.applied() if average else contextlib.nullcontext():
-                value = _validate(plugin, module, valid, step, seed, settings.batch_size, bits=bits)
+                value = _validate(plugin, module, valid, valid_labels, step, seed, settings.batch_size, bits=bits)
                 budget.stopped = stopping.update(value)
             budget.flush(valid_loss=value)
         if states and states.due and not budget.exhausted:
@@ -175,16 +178,25 @@ class _EarlyStopping:
 
 
 def _validate(
-    plugin: Plugin, module: nn.Module, valid: Tensor, step: Step, seed: int, size: int, *, bits: bool
+    plugin: Plugin,
+    module: nn.Module,
+    valid: Tensor,
+    labels: Tensor | None,
+    step: Step,
+    seed: int,
+    size: int,
+    *,
+    bits: bool,
 ) -> float:
     """Return the mean `loss` over the validation split in evaluation mode, with the same draws at every epoch."""
     draws: Generator = generator(seed, "validation", valid.device)
     total = 0.0
     module.eval()
     with torch.no_grad():
-        for x in valid.split(size):
+        for x, y in zip(valid.split(size), repeat(None) if labels is None else labels.split(size), strict=False):
             shown = bernoulli(x, draws) if bits else x
-            total += plugin.hooks.loss(model=module, x=shown, generator=draws, step=step)["loss"].item() * len(x)
+            losses = plugin.hooks.loss(model=module, x=shown, generator=draws, step=step, y=y)
+            total += losses["loss"].item() * len(x)
     module.train()
     return total / len(valid)
 

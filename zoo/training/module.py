@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import ceil
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import nn
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
-from zoo.errors import PluginError
+from zoo.errors import DataError, PluginError
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import describe_device, device_of
@@ -42,6 +42,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         interruption: the signals that the training obeys between two steps.
 
     Raises:
+        DataError: for a conditional model of data without classes.
         CheckpointError: if the checkpoint to start from does not fit.
         DivergedError: if a loss or weight is not finite.
         Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
@@ -49,6 +50,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     resolved, data, seed, folder, device = job.resolved, job.data, job.seed, job.folder, job.device
     plugin, settings = resolved.plugin, resolved.training
     bits = plugin.card.trains_on_bits(resolved.config, data.spec.support)
+    spec = spec_for(plugin, resolved.config, data.spec, data)
     interruption = interruption or Interruption()
     protocol = {
         "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
@@ -74,11 +76,13 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     start = StartPoint.of(depends_on, job.checkpoints, Log(folder))
     if start.changes:
         protocol["changes"] = start.changes
+    if not plugin.card.is_conditional_with(resolved.config):
+        data = data.without_labels()
     record = Record(folder, {**job.about, **chosen, "amount": asdict(job.budget), **start.history, **protocol})
     with scoped_randomness(derive_seed(seed, "build")):
-        module = built(plugin, resolved.config, data.spec)
+        module = built(plugin, resolved.config, spec)
         if plugin.implements("initialise"):
-            plugin.hooks.initialise(model=module, train=data.standardise(data.train))
+            plugin.hooks.initialise(model=module, train=data.standardise(data.train), y=data.train_labels)
     if job.weights and not start.state:
         job.weights.load_into(module)
     module.to(device)
@@ -99,12 +103,34 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         plugin,
         module.eval(),
         resolved.config,
-        data.spec,
+        spec,
         standardisation=data.standardisation,
         options=_changes(resolved.options),
         columns=data.columns,
         protocol=protocol,
     )
+
+
+def spec_for(plugin: Plugin, config: Config, spec: DataSpec, data: Data | None = None) -> DataSpec:
+    """Return the spec from which a model is built: that of the data, with the classes if the model is conditional.
+
+    Args:
+        plugin, config: the model.
+        spec: shape and support of one example.
+        data: the data set with the classes; None takes those of the spec.
+
+    Raises:
+        DataError: for a conditional model of data without classes.
+    """
+    shares = spec.class_shares if data is None else data.class_shares
+    if not plugin.card.is_conditional_with(config):
+        return replace(spec, class_shares=())
+    if not shares:
+        raise DataError(
+            f"{plugin.card.name} is conditional here, so all examples need labels 0, 1, …, which "
+            f"{data.name if data else 'this zoo.DataSpec'} does not have; choose other data or another setting."
+        )
+    return replace(spec, class_shares=shares)
 
 
 def built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:
@@ -129,9 +155,10 @@ def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, meter: Meter)
     """Let a plugin train its module with its `fit` hook."""
     device = device_of(module)
     train, valid = (data.standardise(split).to(device) for split in (data.train, data.valid))
+    y, valid_y = (None if labels is None else labels.to(device) for labels in (data.train_labels, data.valid_labels))
     draws = generator(seed, "training", device)
     module.train()
-    plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=meter)
+    plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=meter, y=y, valid_y=valid_y)
     meter.flush()
     check_weights(module, meter.index, meter.learning_rate)
 

@@ -32,12 +32,12 @@ from zoo.training.checkpoints import FILE, CheckpointPolicy
 from zoo.training.initial_weights import InitialWeights
 from zoo.training.job import TrainingJob
 from zoo.training.meter import Progress
-from zoo.training.module import built, train_module
+from zoo.training.module import built, spec_for, train_module
 from zoo.training.record import check_unused
 from zoo.training.resolved import resolve
 
 
-def create(registry: PluginRegistry, contestant: Contestant, spec: DataSpec, seed: int) -> Model:
+def create(registry: PluginRegistry, contestant: Contestant, data: Data | DataSpec, seed: int) -> Model:
     """Return an untrained model; a latent density is fitted to the codes of a trained one, so it is refused here."""
     resolved = resolve(registry, contestant)
     if resolved.density:
@@ -45,6 +45,8 @@ def create(registry: PluginRegistry, contestant: Contestant, spec: DataSpec, see
             f"{contestant.text}: a latent density is fitted after training; create {contestant.model}, or train "
             f"{contestant.text}."
         )
+    spec, labelled = (data, None) if isinstance(data, DataSpec) else (data.spec, data)
+    spec = spec_for(resolved.plugin, resolved.config, spec, labelled)
     with scoped_randomness(derive_seed(seed, "build")):
         module = built(resolved.plugin, resolved.config, spec)
     return Model(resolved.plugin, module.eval(), resolved.config, spec, options=contestant.options)
@@ -86,6 +88,7 @@ def plan(
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
         loaded = load_data(data, registry)
+    spec_for(resolved.plugin, resolved.config, loaded.spec, loaded)
     if isinstance(weights, Path):
         weights = InitialWeights.of(weights, registry, resolved, loaded.spec)
     if out is not None:
@@ -142,7 +145,7 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
     x = data.train
     if model.trains_on_bits:
         x = bernoulli(x, generator(seed, "bits of the codes"))
-    codes = model.encode(x, seed=derive_seed(seed, "codes"))
+    codes = model.encode(x, data.train_labels if model.is_conditional else None, seed=derive_seed(seed, "codes"))
     flat = codes.reshape(len(codes), -1).double()
     with scoped_randomness(derive_seed(seed, "density")):
         state = density.hooks.fit(codes=flat, generator=generator(seed, "density"))

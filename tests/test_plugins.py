@@ -201,7 +201,7 @@ BROKEN_HOOKS = {
     "hook of another group": ("@zoo.hookimpl\ndef measure(self, evaluation): ...", "'measure', which is not a hook of"),
     "unknown argument": (
         "@zoo.hookimpl\ndef sample(self, model, count): ...",
-        "'sample' asks for 'count', which the hook does not offer.*Offered: model, n, generator, options",
+        "'sample' asks for 'count', which the hook does not offer.*Offered: model, n, generator, options, y",
     ),
     "misspelt argument": (
         "@zoo.hookimpl\ndef sample(self, model, n, generater): ...",

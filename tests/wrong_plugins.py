@@ -100,7 +100,7 @@ WRONG_PLUGINS: dict[str, list[Wrong]] = {
         _hook(
             "an unknown argument",
             "@zoo.hookimpl\ndef sample(self, model, number): ...",
-            "its 'sample' asks for 'number', which the hook does not offer. Offered: model, n, generator, options",
+            "its 'sample' asks for 'number', which the hook does not offer. Offered: model, n, generator, options, y",
         ),
         _hook(
             "an argument with a default",

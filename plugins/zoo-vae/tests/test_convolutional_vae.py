@@ -36,7 +36,7 @@ def images(n: int, *shape: int) -> Tensor:
 
 
 def parts(model: VAE, x: Tensor, seed: int = 0) -> dict[str, Tensor]:
-    return PLUGIN.loss(model, x, seeded(seed), zoo.Step(progress=1.0))
+    return PLUGIN.loss(model, x, seeded(seed), zoo.Step(progress=1.0), y=None)
 
 
 def convolved(x: Tensor, W: Tensor) -> Tensor:
@@ -79,10 +79,10 @@ def test_what_is_decoded_and_sampled_has_the_shape_of_the_image_for_all_sides_an
     for height, width in [*sides, (28, 28), (13, 32)]:
         x = images(2, *leading, height, width)
         model = build(x.shape[1:])
-        z = PLUGIN.encode(model, x, None)
+        z = PLUGIN.encode(model, x, None, y=None)
         assert z.shape == (2, 2)
-        assert PLUGIN.decode(model, z, None).shape == x.shape
-        assert PLUGIN.sample(model, 3, seeded()).shape == (3, *x.shape[1:])
+        assert PLUGIN.decode(model, z, None, y=None).shape == x.shape
+        assert PLUGIN.sample(model, 3, seeded(), y=None).shape == (3, *x.shape[1:])
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (3, 7, 4)])
@@ -93,7 +93,7 @@ def test_the_decoder_undoes_the_encoders_layers_in_reverse(shape):
     h = (z @ affine.weight.T + affine.bias).tanh().reshape(4, 3, 2, 2 if shape[0] == 6 else 1)
     torch.testing.assert_close(unflatten(g(affine(z))), h)
     o = model.output(stage(h).tanh()).reshape(4, *shape)
-    torch.testing.assert_close(PLUGIN.decode(model, z, None), o.sigmoid())
+    torch.testing.assert_close(PLUGIN.decode(model, z, None, y=None), o.sigmoid())
 
 
 @pytest.mark.parametrize(("support", "likelihood"), [("bits", "auto"), ("unit", "gaussian"), ("real", "auto")])
@@ -101,7 +101,7 @@ def test_the_log_likelihood_of_several_draws_is_that_of_each_decoded_by_itself(s
     model, x = build((5, 4), support, likelihood=likelihood), images(7, 5, 4).round()
     z = torch.randn(3, 7, 2, generator=seeded(), dtype=torch.float64)
     for each, log_likelihood in zip(z, model.log_likelihood(x, z), strict=True):
-        mean = PLUGIN.decode(model, each, None)
+        mean = PLUGIN.decode(model, each, None, y=None)
         p = Bernoulli(mean) if likelihood == "auto" and support == "bits" else Normal(mean, model.sigma)
         torch.testing.assert_close(log_likelihood, p.log_prob(x).flatten(1).sum(1))
 
@@ -110,7 +110,13 @@ def test_the_loss_is_the_nll_plus_the_kl():
     model, x = build((3, 5, 4)), images(7, 3, 5, 4).round()
     mu, sigma_q = model.posterior(x)
     out = parts(model, x)
-    nll = -Bernoulli(PLUGIN.decode(model, PLUGIN.encode(model, x, seeded()), None)).log_prob(x).flatten(1).sum(1).mean()
+    nll = (
+        -Bernoulli(PLUGIN.decode(model, PLUGIN.encode(model, x, seeded(), y=None), None, y=None))
+        .log_prob(x)
+        .flatten(1)
+        .sum(1)
+        .mean()
+    )
     kl = kl_divergence(Normal(mu, sigma_q), Normal(0.0, 1.0)).sum(1).mean()
     torch.testing.assert_close([out["nll"], out["kl"], out["loss"]], [nll, kl, nll + kl])
 
@@ -147,7 +153,7 @@ def test_elbo_and_bound_stay_below_the_likelihood_by_quadrature_and_the_patterns
     assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-9)
 
     def bounds(k: int, repeats: int) -> tuple[Tensor, Tensor]:
-        (answer,) = PLUGIN.log_prob(model, x.repeat(repeats, 1, 1), seeded(k), VAEOptions(k=k), None)
+        (answer,) = PLUGIN.log_prob(model, x.repeat(repeats, 1, 1), seeded(k), VAEOptions(k=k), None, y=None)
         nats = answer.nats.view(repeats, 16)
         return nats.mean(0), nats.std(0) / math.sqrt(repeats)
 
@@ -194,7 +200,7 @@ def test_initialise_starts_every_value_of_the_output_at_its_own_mean(shape, supp
     PLUGIN.initialise(model, train)
     with torch.no_grad():
         model.output.W_star.weight.zero_()
-    x = PLUGIN.decode(model, torch.randn(2, 2, generator=seeded(), dtype=torch.float64), None)
+    x = PLUGIN.decode(model, torch.randn(2, 2, generator=seeded(), dtype=torch.float64), None, y=None)
     torch.testing.assert_close(x, train.mean(0).expand(2, *shape))
 
 
@@ -211,9 +217,9 @@ def test_a_few_epochs_of_the_defaults_explain_unseen_digits_better_than_independ
         bits = zoo.bernoulli(train, draws)
         for batch in torch.randperm(len(train), generator=draws).split(training.batch_size):
             optimiser.zero_grad()
-            PLUGIN.loss(model, bits[batch], draws, zoo.Step())["loss"].backward()
+            PLUGIN.loss(model, bits[batch], draws, zoo.Step(), y=None)["loss"].backward()
             optimiser.step()
-    (answer,) = PLUGIN.log_prob(model, test, seeded(3), VAEOptions(k=10), None)
+    (answer,) = PLUGIN.log_prob(model, test, seeded(3), VAEOptions(k=10), None, y=None)
     independent = Bernoulli(train.mean(0).clamp(1e-3, 1 - 1e-3)).log_prob(test).flatten(1).sum(1)
     gain = answer.nats - independent
     assert gain.mean() > 4 * gain.std() / math.sqrt(len(gain))
@@ -239,7 +245,7 @@ def test_as_many_convolutions_are_taken_as_there_is_something_to_halve(shape, mo
     if most:
         x = images(2, *shape)
         model = build(shape, channels=(2,) * most)
-        assert PLUGIN.decode(model, PLUGIN.encode(model, x, None), None).shape == x.shape
+        assert PLUGIN.decode(model, PLUGIN.encode(model, x, None, y=None), None, y=None).shape == x.shape
     with pytest.raises(zoo.ConfigError, match=rf"at most {most} convolutions for images of .*, got {most + 1}\."):
         build(shape, channels=(2,) * (most + 1))
 

@@ -39,7 +39,7 @@ def bits(n: int, seed: int = 0, p: float = 0.5) -> Tensor:
 
 
 def diagnosis(model: VAE, train: Tensor, valid: Tensor) -> dict:
-    return PLUGIN.diagnose(model, train, valid, seeded(3))
+    return PLUGIN.diagnose(model, train, valid, seeded(3), y=None, valid_y=None)
 
 
 def test_two_of_four_units_are_active_and_each_has_its_kl():
@@ -98,7 +98,9 @@ def test_sampled_codes_are_the_ones_that_sample_decodes():
     torch.manual_seed(0)
     model = PLUGIN.build(VAEConfig(hidden=(3,), latent_dim=D), zoo.DataSpec((V,), "unit"))
     z = PLUGIN.sample_codes(model, 6, seeded(1))
-    torch.testing.assert_close(PLUGIN.sample(model, 6, seeded(1)), PLUGIN.decode(model, z, None).detach())
+    torch.testing.assert_close(
+        PLUGIN.sample(model, 6, seeded(1), y=None), PLUGIN.decode(model, z, None, y=None).detach()
+    )
 
 
 def test_the_log_density_of_codes_is_that_of_a_standard_normal():

@@ -87,24 +87,24 @@ def test_every_weight_is_the_likelihood_where_q_is_the_posterior(k):
 
 def test_the_elbo_is_the_likelihood_where_q_is_the_posterior():
     x = data(1).expand(40_000, V)
-    out = PLUGIN.loss(ppca(), x, seeded(), zoo.Step(progress=1.0))
-    spread = ppca().log_likelihood(x, PLUGIN.encode(ppca(), x, seeded(1))).std().item()
+    out = PLUGIN.loss(ppca(), x, seeded(), zoo.Step(progress=1.0), y=None)
+    spread = ppca().log_likelihood(x, PLUGIN.encode(ppca(), x, seeded(1), y=None)).std().item()
     assert -out["loss"].item() == pytest.approx(evidence().log_prob(x[0]).item(), abs=4 * spread / math.sqrt(len(x)))
 
 
 def test_the_elbo_falls_short_of_the_likelihood_by_the_kl_from_the_posterior():
     model, x = ppca(shift=0.3, stretch=1.5), data(1).expand(40_000, V)
     expected = evidence().log_prob(x[0]) - gap(model, x[:1])[0]
-    out = PLUGIN.loss(model, x, seeded(), zoo.Step(progress=1.0))
-    spread = model.log_likelihood(x, PLUGIN.encode(model, x, seeded(1))).std().item()
+    out = PLUGIN.loss(model, x, seeded(), zoo.Step(progress=1.0), y=None)
+    spread = model.log_likelihood(x, PLUGIN.encode(model, x, seeded(1), y=None)).std().item()
     assert -out["loss"].item() == pytest.approx(expected.item(), abs=4 * spread / math.sqrt(len(x)))
 
 
 def test_the_diagnosis_has_the_elbo_of_either_split():
     model, train, valid = ppca(shift=0.3, stretch=1.5), data(1500) * 0.5, data(1200)
-    found = PLUGIN.diagnose(model, train, valid, seeded(4))
+    found = PLUGIN.diagnose(model, train, valid, seeded(4), y=None, valid_y=None)
     for key, x in [("ELBO (training)", train), ("ELBO (validation)", valid)]:
-        noise = model.log_likelihood(x, PLUGIN.encode(model, x, seeded(5))) - evidence().log_prob(x)
+        noise = model.log_likelihood(x, PLUGIN.encode(model, x, seeded(5), y=None)) - evidence().log_prob(x)
         expected = (evidence().log_prob(x) - gap(model, x)).mean().item()
         assert found[key] == pytest.approx(expected, abs=4 * noise.std().item() / math.sqrt(len(x)))
 
@@ -164,21 +164,21 @@ class LatentDensity:
 def test_an_attached_density_takes_the_place_of_the_prior():
     prior = Normal(torch.tensor([0.5, -1.0]).double(), torch.tensor([0.4, 2.0]).double())
     x = data(20)
-    (answer,) = PLUGIN.log_prob(ppca(prior=prior), x, seeded(), VAEOptions(k=5), LatentDensity(prior))
+    (answer,) = PLUGIN.log_prob(ppca(prior=prior), x, seeded(), VAEOptions(k=5), LatentDensity(prior), y=None)
     torch.testing.assert_close(answer.nats, evidence(prior).log_prob(x))
 
 
 def test_codes_reach_an_attached_density_in_double_precision_from_a_single_precision_model():
     prior = Normal(torch.tensor([0.5, -1.0]).double(), torch.tensor([0.4, 2.0]).double())
     x = data(20).float()
-    (answer,) = PLUGIN.log_prob(ppca(prior=prior).float(), x, seeded(), VAEOptions(k=5), LatentDensity(prior))
+    (answer,) = PLUGIN.log_prob(ppca(prior=prior).float(), x, seeded(), VAEOptions(k=5), LatentDensity(prior), y=None)
     assert answer.nats.dtype == torch.float64
     torch.testing.assert_close(answer.nats, evidence(prior).log_prob(x.double()), rtol=1e-4, atol=1e-4)
 
 
 def test_samples_have_the_mean_and_the_covariance_of_the_evidence():
     n, p = 100_000, evidence()
-    x = PLUGIN.sample(ppca(), n, seeded())
+    x = PLUGIN.sample(ppca(), n, seeded(), y=None)
     C = p.covariance_matrix
     assert ((x.mean(0) - p.mean).abs() < 4 * (C.diagonal() / n).sqrt()).all()
     stderr = ((C.square() + C.diagonal()[:, None] * C.diagonal()) / n).sqrt()
@@ -193,7 +193,7 @@ def test_training_finds_the_likelihood_of_probabilistic_pca():
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1, 0, 800)
     for _ in range(800):
         optimiser.zero_grad()
-        PLUGIN.loss(model, x, draws, zoo.Step())["loss"].backward()
+        PLUGIN.loss(model, x, draws, zoo.Step(), y=None)["loss"].backward()
         optimiser.step()
         schedule.step()
     eigenvalues = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)

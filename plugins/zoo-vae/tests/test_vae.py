@@ -36,7 +36,7 @@ def examples(support="bits", n=7, shape=(5,)) -> torch.Tensor:
 
 
 def parts(model: VAE, x: torch.Tensor, progress: float = 1.0, seed: int = 0) -> dict[str, torch.Tensor]:
-    return PLUGIN.loss(model, x, seeded(seed), zoo.Step(progress=progress))
+    return PLUGIN.loss(model, x, seeded(seed), zoo.Step(progress=progress), y=None)
 
 
 def test_the_kl_is_the_one_of_torch_distributions():
@@ -74,7 +74,7 @@ def test_the_gaussian_log_likelihood_is_that_of_a_normal_with_one_learned_sigma(
 def test_the_loss_is_the_nll_plus_beta_times_the_kl(beta):
     model, x = build(beta=beta), examples()
     mu, sigma_q = model.posterior(x)
-    z = PLUGIN.encode(model, x, seeded())
+    z = PLUGIN.encode(model, x, seeded(), y=None)
     out = parts(model, x)
     torch.testing.assert_close(out["kl"], kl_divergence(Normal(mu, sigma_q), Normal(0.0, 1.0)).sum(1).mean())
     torch.testing.assert_close(out["nll"], -Bernoulli(model.mean(z)).log_prob(x).sum(1).mean())
@@ -190,7 +190,7 @@ def test_the_likelihoods_of_all_patterns_sum_to_one():
 
 def test_the_bound_comes_up_to_the_likelihood_by_quadrature():
     model, x, log_p = one_code_for_three_bits()
-    (answer,) = PLUGIN.log_prob(model, x.repeat(50, 1), seeded(), VAEOptions(k=1000), None)
+    (answer,) = PLUGIN.log_prob(model, x.repeat(50, 1), seeded(), VAEOptions(k=1000), None, y=None)
     bounds = answer.nats.view(50, 8)
     stderr = bounds.std(0) / math.sqrt(50)
     assert stderr.max() < 0.005
@@ -199,7 +199,7 @@ def test_the_bound_comes_up_to_the_likelihood_by_quadrature():
 
 def test_log_prob_is_a_lower_bound_of_one_value_for_each_example_with_500_draws_by_default():
     model, x = build((2, 3)), examples(shape=(2, 3))
-    (answer,) = PLUGIN.log_prob(model, x, seeded(), VAEOptions(), None)
+    (answer,) = PLUGIN.log_prob(model, x, seeded(), VAEOptions(), None, y=None)
     assert (answer.kind, answer.method, answer.stderr) == ("lower", "importance-weighted bound, k = 500", 0.0)
     assert answer.nats.shape == (7,)
     assert answer.nats.dtype == torch.float64
@@ -208,7 +208,7 @@ def test_log_prob_is_a_lower_bound_of_one_value_for_each_example_with_500_draws_
 def test_bits_have_no_likelihood_under_a_density_of_grey_values():
     model = build(likelihood="gaussian")
     with pytest.raises(zoo.Unsupported, match="likelihoods of data in .0, 1. are those of bits"):
-        PLUGIN.log_prob(model, examples(), seeded(), VAEOptions(), None)
+        PLUGIN.log_prob(model, examples(), seeded(), VAEOptions(), None, y=None)
 
 
 def test_real_data_have_no_bernoulli_likelihood():
@@ -236,9 +236,9 @@ def test_the_card_asks_for_what_the_likelihood_is_one_of():
 def test_encode_is_the_mean_of_q_and_with_a_generator_a_draw_from_it():
     model, x = build(), examples()
     mu, sigma_q = model.posterior(x)
-    torch.testing.assert_close(PLUGIN.encode(model, x, None), mu)
+    torch.testing.assert_close(PLUGIN.encode(model, x, None, y=None), mu)
     n = 20_000
-    draws = PLUGIN.encode(model, x[:1].expand(n, 5), seeded())
+    draws = PLUGIN.encode(model, x[:1].expand(n, 5), seeded(), y=None)
     standardised = (draws - mu[0]) / sigma_q[0]
     assert standardised.mean(0).abs().max() < 4 / math.sqrt(n)
     assert (standardised.var(0) - 1).abs().max() < 4 * math.sqrt(2 / n)
@@ -248,16 +248,18 @@ def test_decode_of_data_in_the_unit_interval_is_the_mean_in_it_with_or_without_a
     z = 100 * torch.randn(50, 3, generator=seeded(), dtype=torch.float64)
     for likelihood in ("bernoulli", "gaussian"):
         model = build(likelihood=likelihood)
-        x = PLUGIN.decode(model, z, None)
+        x = PLUGIN.decode(model, z, None, y=None)
         assert x.min() >= 0
         assert x.max() <= 1
-        torch.testing.assert_close(PLUGIN.decode(model, z, seeded()), x, rtol=0, atol=0)
+        torch.testing.assert_close(PLUGIN.decode(model, z, seeded(), y=None), x, rtol=0, atol=0)
 
 
 def test_decode_of_real_data_with_a_generator_adds_noise_of_sd_sigma():
     model = build(support="real")
     z = torch.randn(20_000, 3, generator=seeded(), dtype=torch.float64)
-    noise = ((PLUGIN.decode(model, z, seeded(1)) - PLUGIN.decode(model, z, None)) / model.sigma).flatten()
+    noise = (
+        (PLUGIN.decode(model, z, seeded(1), y=None) - PLUGIN.decode(model, z, None, y=None)) / model.sigma
+    ).flatten()
     assert noise.mean().abs() < 4 / math.sqrt(len(noise))
     assert (noise.var() - 1).abs() < 4 * math.sqrt(2 / len(noise))
 
@@ -265,13 +267,13 @@ def test_decode_of_real_data_with_a_generator_adds_noise_of_sd_sigma():
 def test_samples_of_bits_are_the_means_of_decoded_draws_of_the_standard_normal():
     model = build()
     z = torch.randn(9, 3, generator=seeded(4), dtype=torch.float64)
-    torch.testing.assert_close(PLUGIN.sample(model, 9, seeded(4)), PLUGIN.decode(model, z, None))
+    torch.testing.assert_close(PLUGIN.sample(model, 9, seeded(4), y=None), PLUGIN.decode(model, z, None, y=None))
 
 
 @pytest.mark.parametrize("support", ["unit", "real"])
 def test_the_same_generator_gives_the_same_samples_and_another_one_others(support):
     model = build(support=support)
-    first, again, other = (PLUGIN.sample(model, 5, seeded(seed)) for seed in (1, 1, 2))
+    first, again, other = (PLUGIN.sample(model, 5, seeded(seed), y=None) for seed in (1, 1, 2))
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert not torch.equal(first, other)
 
@@ -280,10 +282,14 @@ def test_the_same_generator_gives_the_same_samples_and_another_one_others(suppor
 def test_images_are_the_same_examples_as_their_flat_values(support):
     images, flat = build((2, 3), support), build((6,), support)
     x = examples(support, shape=(2, 3))
-    z = PLUGIN.encode(images, x, None)
-    torch.testing.assert_close(z, PLUGIN.encode(flat, x.flatten(1), None))
-    torch.testing.assert_close(PLUGIN.decode(images, z, None), PLUGIN.decode(flat, z, None).reshape(7, 2, 3))
-    torch.testing.assert_close(PLUGIN.sample(images, 4, seeded()), PLUGIN.sample(flat, 4, seeded()).reshape(4, 2, 3))
+    z = PLUGIN.encode(images, x, None, y=None)
+    torch.testing.assert_close(z, PLUGIN.encode(flat, x.flatten(1), None, y=None))
+    torch.testing.assert_close(
+        PLUGIN.decode(images, z, None, y=None), PLUGIN.decode(flat, z, None, y=None).reshape(7, 2, 3)
+    )
+    torch.testing.assert_close(
+        PLUGIN.sample(images, 4, seeded(), y=None), PLUGIN.sample(flat, 4, seeded(), y=None).reshape(4, 2, 3)
+    )
     torch.testing.assert_close(parts(images, x)["loss"], parts(flat, x.flatten(1))["loss"])
 
 
@@ -334,9 +340,9 @@ def test_a_few_epochs_of_the_defaults_explain_unseen_digits_better_than_independ
         bits = zoo.bernoulli(train, draws)
         for batch in torch.randperm(len(train), generator=draws).split(training.batch_size):
             optimiser.zero_grad()
-            PLUGIN.loss(model, bits[batch], draws, zoo.Step())["loss"].backward()
+            PLUGIN.loss(model, bits[batch], draws, zoo.Step(), y=None)["loss"].backward()
             optimiser.step()
-    (answer,) = PLUGIN.log_prob(model, test, seeded(3), VAEOptions(k=20), None)
+    (answer,) = PLUGIN.log_prob(model, test, seeded(3), VAEOptions(k=20), None, y=None)
     independent = Bernoulli(train.mean(0).clamp(1e-3, 1 - 1e-3)).log_prob(test).flatten(1).sum(1)
     gain = answer.nats - independent
     assert gain.mean() > 4 * gain.std() / math.sqrt(len(gain))

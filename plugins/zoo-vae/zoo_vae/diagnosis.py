@@ -20,26 +20,41 @@ _ACTIVE = 0.01
 
 
 @torch.no_grad()
-def diagnose(model: VAE, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float | str | list[float]]:
+def diagnose(
+    model: VAE,
+    train: Tensor,
+    valid: Tensor,
+    generator: Generator,
+    y: Tensor | None = None,
+    valid_y: Tensor | None = None,
+) -> dict[str, float | str | list[float]]:
     """Return the figures by name, ELBO and KL in nats; means over at most 2,000 examples of a split.
 
     Args:
         model: the trained VAE.
         train, valid: examples in the form used in training, shape (N, *shape). All but the first figure are of `valid`.
         generator: the source of one draw of z per example, for the ELBO.
+        y, valid_y: their classes, for a conditional model.
     """
-    seen, unseen = train[:_EXAMPLES].split(_BLOCK), valid[:_EXAMPLES].split(_BLOCK)
-    mu, sigma_q = map(torch.cat, zip(*map(model.posterior, unseen), strict=True))
+    seen, unseen = _blocks(train, y), _blocks(valid, valid_y)
+    mu, sigma_q = map(torch.cat, zip(*(model.posterior(x, of) for x, of in unseen), strict=True))
     kl = kl_to_standard_normal(mu, sigma_q).mean(0)  # (D,)
     active = int((mu.var(0, correction=0) > _ACTIVE).sum())
     return {
-        "ELBO (training)": torch.cat([model.elbo(x, generator) for x in seen]).mean().item(),
-        "ELBO (validation)": torch.cat([model.elbo(x, generator) for x in unseen]).mean().item(),
+        "ELBO (training)": torch.cat([model.elbo(x, generator, of) for x, of in seen]).mean().item(),
+        "ELBO (validation)": torch.cat([model.elbo(x, generator, of) for x, of in unseen]).mean().item(),
         "KL": kl.sum().item(),
         "KL per dimension": kl.sort(descending=True).values.tolist(),
         "active units": float(active),
         "posterior collapse": _collapse(active, len(kl)),
     }
+
+
+def _blocks(x: Tensor, y: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+    """The first examples with their classes, in blocks."""
+    blocks = x[:_EXAMPLES].split(_BLOCK)
+    classes = [None] * len(blocks) if y is None else y[:_EXAMPLES].split(_BLOCK)
+    return list(zip(blocks, classes, strict=True))
 
 
 def _collapse(active: int, D: int) -> str:

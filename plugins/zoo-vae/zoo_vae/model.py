@@ -6,6 +6,10 @@
            = N(x; sigmoid(o(z)), σ² I)                data in [0, 1] with likelihood = "gaussian"
     q(z|x) = N(z; μ(x), diag σ_q²(x))                 the encoder
 
+With conditional = true, all but p(z) depend on the class y of x, p(x|z, y) and q(z|x, y), and the bounds are those on
+log p(x|y). A one-hot vector e(y) is joined to the input of both networks: o([z, e(y)]), μ([x, e(y)]), σ_q([x, e(y)]). A
+convolutional encoder instead adds a learned image of each class, μ(x + c_y), σ_q(x + c_y).
+
     ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))                     ≤ log p(x)
     L_k(x)  = E_q[log 1/k Σ_i w_i],  w_i = p(x, z_i) / q(z_i|x)       ≤ log p(x); L_1 = ELBO, nondecreasing in k
 
@@ -16,15 +20,16 @@ k = 1, `objective` maximises
 
     mean_B E_q[log p(x|z)] − β Σ_j max(λ, mean_B KL_j),   KL_j = KL(q(z_j|x) ‖ p(z_j)), λ the free bits, in nats.
 
-Kingma & Welling (2014), arXiv:1312.6114. β: Higgins et al. (2017), beta-VAE. Its warm-up: Bowman et al. (2016),
-arXiv:1511.06349. Free bits: Kingma et al. (2016), arXiv:1606.04934. L_k: Burda et al. (2016), arXiv:1509.00519.
-The learned σ: Rybkin et al. (2021), arXiv:2006.13202.
+Kingma & Welling (2014), arXiv:1312.6114. Classes: Kingma et al. (2014), arXiv:1406.5298, model M2. β: Higgins et al.
+(2017), beta-VAE. Its warm-up: Bowman et al. (2016), arXiv:1511.06349. Free bits: Kingma et al. (2016),
+arXiv:1606.04934. L_k: Burda et al. (2016), arXiv:1509.00519. The learned σ: Rybkin et al. (2021), arXiv:2006.13202.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import repeat
 from math import prod
 from typing import Annotated, Literal, Self
 
@@ -83,6 +88,7 @@ class VAEConfig(zoo.Config):
         bool,
         Field(description="k > 1: take the gradient through one of the k draws, chosen by its weight, instead of all"),
     ] = False
+    conditional: Annotated[bool, Field(description="model p(x|y), y the class of x, instead of p(x)")] = False
 
     @model_validator(mode="after")
     def _importance_weights_need_the_plain_bound(self) -> Self:
@@ -110,6 +116,8 @@ class VAEConfig(zoo.Config):
 class VAE(nn.Module):
     """p(z) p(x|z) and q(z|x), for examples of `data.shape`, flattened inside.
 
+    Methods take the classes y, int64, shape (B,), if the model is conditional, and otherwise None.
+
     Raises:
         zoo.Unsupported: for a Bernoulli likelihood of real data.
         zoo.ConfigError: if `network` is conv and the examples are not images, or are reduced to 1×1 before the last of
@@ -124,13 +132,16 @@ class VAE(nn.Module):
         self.gaussian = config.likelihood == "gaussian" or (config.likelihood == "auto" and self.real)
         if self.real and not self.gaussian:
             raise zoo.Unsupported("a Bernoulli likelihood is one of bits, not of real data; use likelihood=gaussian")
+        self.K = data.n_classes
         if config.network == "conv":
             maps = feature_maps(data.shape, config.channels)
-            networks = convolutions(maps, config.latent_dim, config.activation)
+            networks = convolutions(maps, config.latent_dim, config.activation, self.K)
             sizes = tuple(prod(each) for each in maps)
+            if self.K:
+                self.c = nn.Parameter(torch.zeros(self.K, data.size))
         else:
             sizes = (data.size, *config.hidden)
-            networks = perceptrons(sizes, config.latent_dim, config.activation)
+            networks = perceptrons(sizes, config.latent_dim, config.activation, self.K)
         self.encoder, self.decoder, self.output = networks
         if self.gaussian:
             self.s = nn.Parameter(torch.zeros(()))
@@ -154,51 +165,61 @@ class VAE(nn.Module):
                 sigma = (x - mean).square().mean().sqrt()
                 self.s.copy_(_softplus_inverse((sigma - _SIGMA_MIN).clamp(min=_SIGMA_MIN)))
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """μ and σ_q of q(z|x): (B, *shape) -> twice (B, D)."""
-        mu, raw = self.encoder(x.flatten(1)).chunk(2, dim=-1)
+        v = x.flatten(1)
+        if y is not None:
+            v = v + self.c[y] if self.config.network == "conv" else self.joined(v, y)
+        mu, raw = self.encoder(v).chunk(2, dim=-1)
         return mu, _SIGMA_Q_MIN + F.softplus(raw)
 
-    def o(self, z: Tensor) -> Tensor:
-        """The decoder, flat: (…, D) -> (…, V)."""
+    def joined(self, v: Tensor, y: Tensor) -> Tensor:
+        """[v, e(y)]: (…, B, D) and (B,) -> (…, B, D + K)."""
+        return torch.cat([v, F.one_hot(y, self.K).to(v.dtype).expand(*v.shape[:-1], -1)], dim=-1)
+
+    def o(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The decoder, flat: (…, B, D) -> (…, B, V)."""
+        seen = z if y is None else self.joined(z, y)
         # Convolutions take one batch dimension only.
-        o: Tensor = self.output(self.decoder(z.flatten(0, -2)))
+        o: Tensor = self.output(self.decoder(seen.flatten(0, -2)))
         return o.reshape(*z.shape[:-1], prod(self.shape))
 
-    def mean(self, z: Tensor) -> Tensor:
-        """E[x|z], flat: (…, D) -> (…, V), in [0, 1] unless the data are real."""
-        o = self.o(z)
+    def mean(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """E[x|z], flat: (…, B, D) -> (…, B, V), in [0, 1] unless the data are real."""
+        o = self.o(z, y)
         return o if self.real else o.sigmoid()
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def log_likelihood(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x|z): x (B, *shape), z (…, B, D) -> (…, B)."""
         if self.gaussian:
-            return log_normal(x.flatten(1), self.mean(z), self.sigma)
-        o = self.o(z)
+            return log_normal(x.flatten(1), self.mean(z, y), self.sigma)
+        o = self.o(z, y)
         return (x.flatten(1) * o - F.softplus(o)).sum(-1)
 
-    def objective(self, x: Tensor, beta: float, generator: Generator) -> dict[str, Tensor]:
+    def objective(self, x: Tensor, beta: float, generator: Generator, y: Tensor | None = None) -> dict[str, Tensor]:
         """Minus the objective for the batch x (B, *shape), and its parts: scalars, in nats.
 
         `kl` is Σ_j mean_B KL_j, in closed form; `nll` is the mean of −log p(x|z) over the batch and the k draws of z,
         or over the chosen draws with `resample`.
         """
         k = self.config.k
-        mu, sigma_q = self.posterior(x)
+        mu, sigma_q = self.posterior(x, y)
         kl = kl_to_standard_normal(mu, sigma_q).mean(0)  # (D,)
         if self.config.resample:
-            objective, log_likelihood = self.resampled_bound(x, mu, sigma_q, generator)
+            objective, log_likelihood = self.resampled_bound(x, mu, sigma_q, generator, y)
         else:
             z = draw(mu.expand(k, -1, -1), sigma_q, generator)  # (k, B, D)
             if k == 1:
-                log_likelihood = self.log_likelihood(x, z)  # (1, B)
+                log_likelihood = self.log_likelihood(x, z, y)  # (1, B)
                 objective = log_likelihood.mean() - beta * kl.clamp(min=self.config.free_bits).sum()
             else:
-                log_w, log_likelihood = self.log_weights(x, z, mu, sigma_q)  # twice (k, B)
+                log_w, log_likelihood = self.log_weights(x, z, mu, sigma_q, y)  # twice (k, B)
                 objective = (log_w.logsumexp(0) - math.log(k)).mean()
         return {"loss": -objective, "kl": kl.sum(), "nll": -log_likelihood.mean()}
 
-    def resampled_bound(self, x: Tensor, mu: Tensor, sigma_q: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    def resampled_bound(
+        self, x: Tensor, mu: Tensor, sigma_q: Tensor, generator: Generator, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """mean_B L_k(x), with the derivative of log w_i for one draw i ~ w_i / Σ_j w_j; and log p(x|z_i), (B,).
 
         ∇ L_k = E[Σ_i w_i / Σ_j w_j ∇ log w_i], so one draw by the weights has the same expectation: k evaluations of
@@ -209,29 +230,31 @@ class VAE(nn.Module):
             noise = torch.randn((k, *mu.shape), generator=generator, dtype=mu.dtype, device=mu.device)
             log_w = torch.cat(
                 [
-                    self.log_weights(x, mu + sigma_q * some, mu, sigma_q)[0]
+                    self.log_weights(x, mu + sigma_q * some, mu, sigma_q, y)[0]
                     for some in noise.split(max(1, _BLOCK // (len(x) * self.widest)))
                 ]
             )  # (k, B)
             chosen = log_w.T.softmax(-1).multinomial(1, generator=generator).T  # (1, B)
             bound = log_w.logsumexp(0) - math.log(k)
             epsilon = noise.take_along_dim(chosen[..., None], 0)[0]  # (B, D)
-        log_w_i, log_likelihood = self.log_weights(x, mu + sigma_q * epsilon, mu, sigma_q)
+        log_w_i, log_likelihood = self.log_weights(x, mu + sigma_q * epsilon, mu, sigma_q, y)
         return (bound + log_w_i - log_w_i.detach()).mean(), log_likelihood
 
-    def log_weights(self, x: Tensor, z: Tensor, mu: Tensor, sigma_q: Tensor) -> tuple[Tensor, Tensor]:
+    def log_weights(
+        self, x: Tensor, z: Tensor, mu: Tensor, sigma_q: Tensor, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """log w = log p(x, z) − log q(z|x), and log p(x|z): x (B, *shape), z (…, B, D) -> twice (…, B)."""
-        log_likelihood = self.log_likelihood(x, z)
+        log_likelihood = self.log_likelihood(x, z, y)
         return log_likelihood + log_standard_normal(z) - log_normal(z, mu, sigma_q), log_likelihood
 
-    def elbo(self, x: Tensor, generator: Generator) -> Tensor:
+    def elbo(self, x: Tensor, generator: Generator, y: Tensor | None = None) -> Tensor:
         """E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), one draw of z for each x: (B, *shape) -> (B,)."""
-        mu, sigma_q = self.posterior(x)
-        return self.log_likelihood(x, draw(mu, sigma_q, generator)) - kl_to_standard_normal(mu, sigma_q).sum(-1)
+        mu, sigma_q = self.posterior(x, y)
+        return self.log_likelihood(x, draw(mu, sigma_q, generator), y) - kl_to_standard_normal(mu, sigma_q).sum(-1)
 
-    def decode(self, z: Tensor, generator: Generator | None) -> Tensor:
+    def decode(self, z: Tensor, generator: Generator | None, y: Tensor | None = None) -> Tensor:
         """E[x|z], (B, D) -> (B, *shape); given a generator, for real data, a draw from p(x|z)."""
-        x = self.mean(z)
+        x = self.mean(z, y)
         if self.real and generator is not None:
             x = draw(x, self.sigma, generator)
         return x.reshape(-1, *self.shape)
@@ -242,13 +265,18 @@ class VAE(nn.Module):
         return draw(zeros, torch.ones_like(zeros), generator)
 
     @torch.no_grad()
-    def sample(self, n: int, generator: Generator) -> Tensor:
+    def sample(self, n: int, generator: Generator, y: Tensor | None = None) -> Tensor:
         """x for n draws of z ~ N(0, I): the mean of p(x|z) in [0, 1], a draw of it for real data; (n, *shape)."""
-        return self.decode(self.sample_codes(n, generator), generator)
+        return self.decode(self.sample_codes(n, generator), generator, y)
 
     @torch.no_grad()
     def importance_weighted_bound(
-        self, x: Tensor, k: int, generator: Generator, log_prior: Callable[[Tensor], Tensor]
+        self,
+        x: Tensor,
+        k: int,
+        generator: Generator,
+        log_prior: Callable[[Tensor], Tensor],
+        y: Tensor | None = None,
     ) -> Tensor:
         """log 1/k Σ_i p(x|z_i) p(z_i) / q(z_i|x), z_i ~ q(z|x), with k draws for each x; float64, shape (N,).
 
@@ -259,16 +287,18 @@ class VAE(nn.Module):
             k: draws of z per example.
             generator: the source of the draws.
             log_prior: log p(z) of codes (B, D), float64, shape (B,).
+            y: classes of x, shape (N,).
         """
         rows = max(1, _BLOCK // self.widest)
         draws = min(k, rows)
         bounds = []
-        for block in x.split(max(1, rows // draws)):
-            mu, sigma_q = self.posterior(block)
+        size = max(1, rows // draws)
+        for block, of in zip(x.split(size), repeat(None) if y is None else y.split(size), strict=False):
+            mu, sigma_q = self.posterior(block, of)
             total = torch.full((len(block),), -math.inf, dtype=torch.float64, device=x.device)
             for start in range(0, k, draws):
                 z = draw(mu.expand(min(draws, k - start), -1, -1), sigma_q, generator)
-                log_w = (self.log_likelihood(block, z) - log_normal(z, mu, sigma_q)).double()  # (≤ draws, B)
+                log_w = (self.log_likelihood(block, z, of) - log_normal(z, mu, sigma_q)).double()  # (≤ draws, B)
                 log_w += log_prior(z.double().flatten(0, 1)).view_as(log_w)
                 total = total.logaddexp(log_w.logsumexp(0))
             bounds.append(total - math.log(k))

@@ -52,20 +52,20 @@ class TransposedConvolution(nn.Module):
 Networks = tuple[nn.Sequential, nn.Sequential, nn.Linear | TransposedConvolution]
 
 
-def perceptrons(widths: tuple[int, ...], latent_dim: int, activation: str) -> Networks:
+def perceptrons(widths: tuple[int, ...], latent_dim: int, activation: str, K: int = 0) -> Networks:
     """Return affine layers from `widths[0]` values through the other widths to μ and raw σ_q, and from z back to o.
 
-    Encoder (B, V) -> (B, 2 D); output after decoder (…, D) -> (…, V).
+    Encoder (B, V + K) -> (B, 2 D); output after decoder (…, D + K) -> (…, V), K values for the class.
     """
-    down = (latent_dim, *reversed(widths[1:]))
-    encoder = nn.Sequential(*_layers(widths, activation), nn.Linear(widths[-1], 2 * latent_dim))
+    up, down = (widths[0] + K, *widths[1:]), (latent_dim + K, *reversed(widths[1:]))
+    encoder = nn.Sequential(*_layers(up, activation), nn.Linear(up[-1], 2 * latent_dim))
     return encoder, nn.Sequential(*_layers(down, activation)), nn.Linear(down[-1], widths[0])
 
 
-def convolutions(maps: tuple[Map, ...], latent_dim: int, activation: str) -> Networks:
+def convolutions(maps: tuple[Map, ...], latent_dim: int, activation: str, K: int = 0) -> Networks:
     """Return convolutions from the image `maps[0]` through the other maps and an affine layer to the code, and back.
 
-    Encoder (B, V) -> (B, 2 D); output after decoder (B, D) -> (B, C, H, W).
+    Encoder (B, V) -> (B, 2 D); output after decoder (B, D + K) -> (B, C, H, W), K values for the class.
     """
     g = _ACTIVATIONS[activation]
     image, *_, top = maps
@@ -73,7 +73,7 @@ def convolutions(maps: tuple[Map, ...], latent_dim: int, activation: str) -> Net
     for below, above in pairwise(maps):
         up += [Convolution(below, above), g()]
     encoder = nn.Sequential(*up, nn.Flatten(), nn.Linear(prod(top), 2 * latent_dim))
-    down: list[nn.Module] = [nn.Linear(latent_dim, prod(top)), g(), nn.Unflatten(1, top)]
+    down: list[nn.Module] = [nn.Linear(latent_dim + K, prod(top)), g(), nn.Unflatten(1, top)]
     for above, below in pairwise(reversed(maps[1:])):
         down += [TransposedConvolution(above, below), g()]
     return encoder, nn.Sequential(*down), TransposedConvolution(maps[1], image)

@@ -18,6 +18,12 @@ class VAEOptions(zoo.Config):
     k: Annotated[int, Field(gt=0, description="draws of z per example in the bound on log p(x)")] = 500
 
 
+def _conditional(config: zoo.Config) -> Literal["class"] | None:
+    """Return "class" for a model of p(x|y)."""
+    assert isinstance(config, VAEConfig)
+    return "class" if config.conditional else None
+
+
 def _trains_on(config: zoo.Config) -> Literal["grey", "bits"]:
     """Return "bits" for a likelihood of bits, "grey" for a density of grayscale values."""
     assert isinstance(config, VAEConfig)
@@ -35,6 +41,7 @@ class VAEPlugin:
         trains_on=_trains_on,
         latent="real",
         samples="means",
+        conditional=_conditional,
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
         sensitivity={"latent_dim": (4, 64), "beta": (0.5, 4.0)},
         paper="arXiv:1312.6114",
@@ -51,28 +58,28 @@ class VAEPlugin:
         model.initialise(train)
 
     @zoo.hookimpl
-    def loss(self, model: VAE, x: Tensor, generator: Generator, step: zoo.Step) -> dict[str, Tensor]:
+    def loss(self, model: VAE, x: Tensor, generator: Generator, step: zoo.Step, y: Tensor | None) -> dict[str, Tensor]:
         """Return minus the objective of a batch; the weight of the KL warms up in training, and is β in evaluation."""
         beta, warmup = model.config.beta, model.config.warmup
         if model.training and step.progress < warmup:
             beta *= step.progress / warmup
-        return model.objective(x, beta, generator)
+        return model.objective(x, beta, generator, y)
 
     @zoo.hookimpl
-    def encode(self, model: VAE, x: Tensor, generator: Generator | None) -> Tensor:
+    def encode(self, model: VAE, x: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
         """Return μ(x), the mean of q(z|x), or a draw from q(z|x); shape (B, latent_dim)."""
-        mu, sigma_q = model.posterior(x)
+        mu, sigma_q = model.posterior(x, y)
         return mu if generator is None else draw(mu, sigma_q, generator)
 
     @zoo.hookimpl
-    def decode(self, model: VAE, z: Tensor, generator: Generator | None) -> Tensor:
+    def decode(self, model: VAE, z: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
         """Return E[x|z], shape (B, *data.shape); for real data and with a generator, a draw of p(x|z)."""
-        return model.decode(z, generator)
+        return model.decode(z, generator, y)
 
     @zoo.hookimpl
-    def sample(self, model: VAE, n: int, generator: Generator) -> Tensor:
+    def sample(self, model: VAE, n: int, generator: Generator, y: Tensor | None) -> Tensor:
         """Decode n draws of z ~ N(0, I), shape (n, *data.shape): means in [0, 1], draws of p(x|z) for real data."""
-        return model.sample(n, generator)
+        return model.sample(n, generator, y)
 
     @zoo.hookimpl
     def sample_codes(self, model: VAE, n: int, generator: Generator) -> Tensor:
@@ -86,14 +93,26 @@ class VAEPlugin:
 
     @zoo.hookimpl
     def diagnose(
-        self, model: VAE, train: Tensor, valid: Tensor, generator: Generator
+        self,
+        model: VAE,
+        train: Tensor,
+        valid: Tensor,
+        generator: Generator,
+        y: Tensor | None,
+        valid_y: Tensor | None,
     ) -> dict[str, float | str | list[float]]:
         """Return the ELBO of both splits, the KL of each latent dimension, and the number of active dimensions."""
-        return diagnose(model, train, valid, generator)
+        return diagnose(model, train, valid, generator, y, valid_y)
 
     @zoo.hookimpl
     def log_prob(
-        self, model: VAE, x: Tensor, generator: Generator, options: VAEOptions, prior: zoo.LatentDensity | None
+        self,
+        model: VAE,
+        x: Tensor,
+        generator: Generator,
+        options: VAEOptions,
+        prior: zoo.LatentDensity | None,
+        y: Tensor | None,
     ) -> tuple[zoo.LogProb, ...]:
         """Return the importance-weighted lower bound on log p(x), under N(0, I) or the attached latent density."""
         if model.gaussian and not model.real:
@@ -102,7 +121,7 @@ class VAEPlugin:
                 "grayscale values; use likelihood=bernoulli"
             )
         log_prior = log_standard_normal if prior is None else prior.log_prob
-        nats = model.importance_weighted_bound(x, options.k, generator, log_prior)
+        nats = model.importance_weighted_bound(x, options.k, generator, log_prior, y)
         # Draws are independent across examples, so the noise of the method is part of the spread over the examples;
         # stderr is for an error shared by all examples, which this bound does not have.
         return (zoo.LogProb(nats, "lower", method=f"importance-weighted bound, k = {options.k}"),)

@@ -1,6 +1,7 @@
 """The command line: what each command writes and prints, and how it ends when it cannot."""
 
 import dataclasses
+import io
 import json
 import shutil
 
@@ -16,6 +17,7 @@ from zoo.cli.files import write_array
 from zoo.cli.main import COMMANDS, run
 from zoo.conformance.check import Outcome
 from zoo.conformance.verdict import Verdict
+from zoo.report.grid import as_pixels, tile
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,64 @@ def test_the_same_seed_writes_the_same_samples(trained, tmp_path):
     a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
     assert np.array_equal(a, b)
     assert not np.array_equal(a, c)
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """A run folder with a small conditional VAE."""
+    out = tmp_path_factory.mktemp("conditional")
+    assert run(["train", "vae:conditional=true,latent_dim=2,hidden=[16]", "--steps", "20", "--out", str(out)]) == 0
+    return out / "vae-digits-1"
+
+
+def test_sample_of_a_label_or_of_drawn_ones(conditional, tmp_path):
+    model, path = zoo.load(conditional), tmp_path / "x.npz"
+    assert run(["sample", str(conditional), "-n", "6", "--label", "3", "-o", str(path)]) == 0
+    assert np.array_equal(np.load(path)["samples"], model.sample(6, 3, seed=0).numpy())
+    assert run(["sample", str(conditional), "-n", "6", "-o", str(path)]) == 0
+    assert np.array_equal(np.load(path)["labels"], model.draw_labels(6, seed=0).numpy())
+    assert np.array_equal(np.load(path)["samples"], model.sample(6, seed=0).numpy())
+
+
+def test_a_picture_of_a_conditional_model_has_a_row_for_each_class(conditional, tmp_path, capsys):
+    path = tmp_path / "x.png"
+    assert run(["sample", str(conditional), "-n", "21", "-o", str(path)]) == 0
+    assert "Wrote 30 samples of vae" in said(capsys)[0]
+    samples = zoo.load(conditional).sample(30, torch.arange(10).repeat_interleave(3), seed=0)
+    assert path.read_bytes() == png(samples, 3)
+    assert run(["sample", str(conditional), "-n", "9", "--label", "4", "-o", str(path)]) == 0
+    assert path.read_bytes() == png(zoo.load(conditional).sample(9, 4, seed=0), 3)
+
+
+def png(samples, across):
+    """The bytes of a picture of samples."""
+    buffer = io.BytesIO()
+    tile(as_pixels(samples.numpy()), across).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def test_encode_of_a_conditional_model_takes_the_labels_of_the_data_and_decode_one_label(conditional, tmp_path):
+    z, x = tmp_path / "z.npy", tmp_path / "x.npy"
+    assert run(["encode", str(conditional), "--split", "valid", "-o", str(z)]) == 0
+    model, data = zoo.load(conditional), zoo.load_data("digits")
+    assert np.array_equal(np.load(z), model.encode(data.valid, data.valid_labels).numpy())
+    assert run(["decode", str(conditional), str(z), "--label", "7", "-o", str(x)]) == 0
+    assert np.array_equal(np.load(x), model.decode(torch.from_numpy(np.load(z)), 7).numpy())
+
+
+def test_labels_are_for_conditional_models_only(trained, conditional, tmp_path, capsys):
+    z, x = str(tmp_path / "z.npy"), str(tmp_path / "x.npy")
+    assert run(["sample", str(trained), "--label", "3", "-o", x]) == 2
+    assert "vae@gmm is not conditional, so it takes no classes y" in said(capsys)[1]
+    assert run(["sample", str(conditional), "--label", "10", "-o", x]) == 2
+    assert "Classes y must be from 0 to 9, got 10" in said(capsys)[1]
+    run(["encode", str(conditional), "-o", z])
+    assert run(["decode", str(conditional), z, "-o", x]) == 2
+    assert "vae is a model of p(x|y); give the classes y" in said(capsys)[1]
+    bare = tmp_path / "bare.npy"
+    np.save(bare, zoo.load_data("digits").test[:20].numpy())
+    assert run(["encode", str(conditional), "--data", str(bare), "-o", z]) == 4
+    assert f"vae is conditional, and {bare} has no labels" in said(capsys)[1]
 
 
 def test_decode_of_encode_is_the_reconstruction(trained, tmp_path):

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("codes", type=click.Path(path_type=Path))
 @output_option
+@click.option("--label", type=click.IntRange(min=0), help="Class of the examples, for a conditional model.")
 @device_option
 @as_json
-def command(run: Path, codes: Path, output: Path, device: str, as_json: bool) -> None:
+def command(run: Path, codes: Path, output: Path, label: int | None, device: str, as_json: bool) -> None:
     """Decode CODES with the model of RUN, a run folder or a .safetensors file.
 
     CODES is a .npy, .npz or .csv file with one row per code, as 'zoo encode' writes it.
@@ -34,7 +35,7 @@ def command(run: Path, codes: Path, output: Path, device: str, as_json: bool) ->
     from zoo.api import default
 
     model = default.load(run, device=device)
-    x = model.decode(_codes(codes, model))
+    x = model.decode(_codes(codes, model), label)
     write_array(output, x, "decoded", model.columns)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(x.shape)})
@@ -49,7 +50,8 @@ def _codes(path: Path, model: Model) -> Tensor:
     from zoo.data.files import read_codes
     from zoo.errors import DataError
 
-    z, latent = read_codes(str(path)), model.encode(torch.zeros(1, *model.spec.shape)).shape[1:]
+    one = model.encode(torch.zeros(1, *model.spec.shape), 0 if model.is_conditional else None)
+    z, latent = read_codes(str(path)), one.shape[1:]
     if z.shape[1:] != latent and z.shape[1:].numel() == latent.numel() and path.suffix.lower() == ".csv":
         z = z.reshape(-1, *latent)  # each row of the table is a flattened code
     if z.shape[1:] != latent:

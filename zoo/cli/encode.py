@@ -32,7 +32,7 @@ from zoo.cli.output import as_json, print_json
 def command(run: Path, data: str, split: str, seed: int | None, output: Path, device: str, as_json: bool) -> None:
     """Encode a data set with the model of RUN, a run folder or a .safetensors file.
 
-    The output has one row per example.
+    The output has one row per example. A conditional model is given the labels of the data.
 
     Example: zoo encode runs/vae-digits-1 --data digits -o z.npy
     """
@@ -48,7 +48,10 @@ def command(run: Path, data: str, split: str, seed: int | None, output: Path, de
             f"{model.name} was trained on examples of shape {model.spec.shape}, but {data} has {loaded.spec.shape}; "
             "choose other data with --data."
         )
-    codes = model.encode(getattr(loaded, split), seed=seed)
+    y = getattr(loaded, f"{split}_labels") if model.is_conditional else None
+    if model.is_conditional and y is None:
+        raise DataError(f"{model.name} is conditional, and {data} has no labels; choose other data with --data.")
+    codes = model.encode(getattr(loaded, split), y, seed=seed)
     write_array(output, codes, "codes")
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(codes.shape)})

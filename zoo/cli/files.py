@@ -51,7 +51,15 @@ def check_output(path: Path, count: int = 1) -> None:
         raise ConfigError(f"A .png file shows at most {_TILES:,} examples, got {count:,}; write .npy, .npz or .csv.")
 
 
-def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ()) -> None:
+def write_array(
+    path: Path,
+    x: Tensor,
+    name: str,
+    columns: tuple[str, ...] = (),
+    *,
+    labels: Tensor | None = None,
+    across: int | None = None,
+) -> None:
     """Write a tensor in the format of the path's suffix.
 
     Args:
@@ -59,6 +67,8 @@ def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ())
         x: shape (N, …); a `.csv` has one row of values per example.
         name: key of the array in an `.npz`; prefix of the column names in a `.csv` without `columns`.
         columns: column names of a `.csv`.
+        labels: classes of the examples, the array `labels` of an `.npz`; None for none.
+        across: number of images in a row of a `.png`; None makes it about square.
     """
     import numpy as np
 
@@ -68,8 +78,8 @@ def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ())
     if path.suffix.lower() == ".png":
         from zoo.report.grid import as_pixels, tile, write_png
 
-        across = max(1, min(32, round(len(array) ** 0.5)))
-        write_png(tile(as_pixels(array), across), path)
+        square = max(1, min(32, round(len(array) ** 0.5)))
+        write_png(tile(as_pixels(array), across or square), path)
         return
     if path.suffix.lower() == ".csv":
         rows = array.reshape(len(array), -1)
@@ -83,6 +93,6 @@ def write_array(path: Path, x: Tensor, name: str, columns: tuple[str, ...] = ())
     if path.suffix.lower() == ".npy":
         np.save(buffer, array)
     else:
-        arrays: dict[str, Any] = {name: array}
+        arrays: dict[str, Any] = {name: array} | ({} if labels is None else {"labels": labels.numpy()})
         np.savez(buffer, **arrays)
     write_atomically(path, buffer.getvalue())

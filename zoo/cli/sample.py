@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli.files import check_output, output_option, write_array
 from zoo.cli.names import device_option
 from zoo.cli.output import as_json, print_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.models.model import Model
 
 
 @click.command("sample")
@@ -31,6 +36,12 @@ from zoo.cli.output import as_json, print_json
     help="Random seed of the samples.",
 )
 @click.option(
+    "--label",
+    type=click.IntRange(min=0),
+    show_default="drawn; in a .png, one row per class",
+    help="Class of the samples, for a conditional model.",
+)
+@click.option(
     "--set",
     "settings",
     multiple=True,
@@ -40,9 +51,19 @@ from zoo.cli.output import as_json, print_json
 @device_option
 @as_json
 def command(
-    run: Path, count: int, output: Path, seed: int, settings: tuple[str, ...], device: str, as_json: bool
+    run: Path,
+    count: int,
+    output: Path,
+    seed: int,
+    label: int | None,
+    settings: tuple[str, ...],
+    device: str,
+    as_json: bool,
 ) -> None:
     """Generate examples with the model of RUN, a run folder or a .safetensors file.
+
+    Samples of a conditional model have the classes of the training split in its shares. An .npz file contains them as
+    'labels', and a .png has one row for each class.
 
     Example: zoo sample runs/vae-digits-1 -n 64 -o samples.png
     """
@@ -51,12 +72,31 @@ def command(
     from zoo.api import default
 
     model = default.load(run, device=device)
-    samples = model.sample(count, seed=seed, **options)
-    write_array(output, samples, "samples", model.columns)
+    labels, across = _labels(model, count, label, seed, output)
+    samples = model.sample(count if labels is None else len(labels), labels, seed=seed, **options)
+    write_array(output, samples, "samples", model.columns, labels=labels, across=across)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(samples.shape), "seed": seed})
     else:
-        click.echo(f"Wrote {count} samples of {model.name} to {output}.")
+        click.echo(f"Wrote {len(samples)} samples of {model.name} to {output}.")
+
+
+def _labels(model: Model, count: int, label: int | None, seed: int, output: Path) -> tuple[Tensor | None, int | None]:
+    """Return the classes of the samples, if the model has classes, and the images in a row of a .png, if not square.
+
+    A .png without a given class has one row for each class of the training split, with at least `count` images in all.
+    """
+    import torch
+
+    if label is not None:
+        return torch.full((count,), label), None
+    if not model.class_shares:
+        return None, None
+    if output.suffix.lower() != ".png":
+        return model.draw_labels(count, seed=seed), None
+    classes = torch.tensor(model.class_shares).nonzero().flatten()
+    across = -(-count // len(classes))
+    return classes.repeat_interleave(across), across
 
 
 def _options(settings: tuple[str, ...]) -> dict[str, Any]:

@@ -422,7 +422,7 @@ class Model:
                 raise ConfigError(f"{self.name} is not conditional, so it takes no classes y; leave them out.")
             return None
         if y is None:
-            raise ConfigError(f"{self.name} is a model of p(x|y); give the classes y of the examples.")
+            raise ConfigError(f"{self.name} is a model of p(x|y); give the classes y of the examples (--label).")
         return as_labels(y, count, self.spec.n_classes).to(self.device)
 
     def _sampled(self, y: Labels | None, n: int, seed: int) -> Tensor | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 import zoo
+from tests.class_means import ClassMeansPlugin
 from zoo.api import Registry
 from zoo.comparison.measuring import Measuring
 
@@ -65,3 +67,35 @@ def test_one_of_a_third_party_costs_its_own_column_alone(measured, answer):
 
 def test_a_finite_one_is_the_figure(measured):
     assert measured(zoo.Measurement(1.5, stderr=0.1)) == {"value": 1.5, "stderr": 0.1}
+
+
+def test_the_classes_of_samples_have_the_shares_of_training_and_reach_the_metrics(tmp_path, monkeypatch):
+    """A metric that sees the evaluation: samples, their classes, and the codes of a model that is given classes."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    seen = []
+
+    class Look:
+        card = zoo.MetricCard(name="look", title="Look", summary="what it is given", direction="none")
+
+        @zoo.hookimpl
+        def measure(self, evaluation):
+            seen.append(evaluation)
+            return 0.0
+
+    registry = Registry()
+    registry.register(Look(), "zoo.metrics")
+    registry.register(ClassMeansPlugin)
+    y = torch.arange(3).repeat(60)
+    data = zoo.Data.from_arrays(torch.randn(180, 2) + 9.0 * y[:, None], y, name="three")
+    model = registry.train("class-means", data, seed=0)
+    measuring = Measuring(data, tmp_path, ["look"], None, registry)
+    found = measuring.model("mine", model, 7, pictures=True)
+    (evaluation,) = seen
+    assert torch.equal(evaluation.labels, model.draw_labels(measuring.n, seed=7))
+    assert torch.equal(evaluation.samples, model.sample(measuring.n, evaluation.labels, seed=7))
+    residual = data.standardise(data.valid) - model.module.m[data.valid_labels].detach()
+    assert found.diagnostics["validation"] == pytest.approx(residual.square().mean().item(), rel=1e-5)
+    with np.load(tmp_path / "mine.pictures.npz") as pictures:
+        np.testing.assert_allclose(pictures["reconstructions"], data.test[:16], rtol=0, atol=1e-4)
+        for path, start in zip(pictures["interpolation"], data.test[:6], strict=True):
+            np.testing.assert_allclose(path[0], start, rtol=0, atol=1e-4)

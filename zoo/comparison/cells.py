@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +29,9 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.training.budget import TrainingBudget
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.models.model import Model
     from zoo.training.log import Report
 
 ASIDE = MappingProxyType({"identity": False})  # metadata of a field
@@ -230,7 +234,8 @@ class EvaluateReal:
         with single_thread():
             data = Data.open(Path(self.file))
             measuring = Measuring(data, Path(self.folder), self.metrics, None, registry, self.features)
-            found = measuring.samples(self.contestant, reference_split(data).real, 0, pictures=True)
+            split = reference_split(data)
+            found = measuring.samples(self.contestant, split.real, 0, pictures=True, labels=split.real_labels)
             return CellResult(shared=Shared(), contestants={self.contestant: found})
 
 
@@ -279,7 +284,8 @@ class Trial:
                 each = replace(model, options=contestant.options)
                 if its.density is None:
                     seconds += _seconds(lambda: each.sample(_TRIAL_SAMPLES, seed=0)) * n / _TRIAL_SAMPLES  # noqa: B023
-                _, few, more = (_seconds(lambda: each.log_prob(x[:m])) for m in (10, 10, 100))  # noqa: B023
+                y = data.test_labels if each.is_conditional else None
+                _, few, more = (_seconds(partial(_score, each, x[:m], y)) for m in (10, 10, 100))
                 seconds += more + max(0.0, more - few) / 90 * (test - 100)
             return seconds
 
@@ -292,6 +298,11 @@ def _attempted(measured: Callable[[Contestant], Measurements], contestant: Conte
         failed = failure(error)
         print(failed["traceback"], end="", file=sys.stderr, flush=True)
         return Measurements(failed=failed["reason"], exit_code=failed["exit_code"])
+
+
+def _score(model: Model, x: Tensor, y: Tensor | None) -> None:
+    """Compute the likelihood of the first test examples; y are the classes of all of them."""
+    model.log_prob(x, None if y is None else y[: len(x)])
 
 
 def _seconds(work: Callable[[], Any]) -> float:

@@ -63,18 +63,21 @@ class Measuring:
     def model(self, name: str, model: Model, seed: int, *, pictures: bool) -> Measurements:
         """Draw samples of a model and measure it."""
         began = time.monotonic()
-        samples = _samples(model, self.n, seed)
+        y = model.draw_labels(self.n, seed=seed) if model.class_shares else None
+        samples = _samples(model, self.n, y, seed)
         seconds = (time.monotonic() - began) / self.n * 1000 if isinstance(samples, Tensor) else None
-        evaluation = Evaluation(model, self._data, samples, self._features, self._against)
+        evaluation = Evaluation(model, self._data, samples, self._features, self._against, y)
         metrics = self._measured(name, evaluation, seed, pictures)
         if not self._complete:
             return Measurements(metrics=metrics, sample_seconds_per_1000=seconds)
         diagnostics = self._diagnostics(model, seed)
         return Measurements(metrics=metrics, sample_seconds_per_1000=seconds, diagnostics=diagnostics)
 
-    def samples(self, name: str, samples: Tensor, seed: int, *, pictures: bool) -> Measurements:
+    def samples(
+        self, name: str, samples: Tensor, seed: int, *, pictures: bool, labels: Tensor | None = None
+    ) -> Measurements:
         """Measure samples that have no model."""
-        evaluation = Evaluation(None, self._data, samples, self._features, self._against)
+        evaluation = Evaluation(None, self._data, samples, self._features, self._against, labels)
         return Measurements(metrics=self._measured(name, evaluation, seed, pictures))
 
     def _diagnostics(self, model: Model, seed: int) -> dict[str, Any]:
@@ -82,7 +85,11 @@ class Measuring:
         x = [self._data.train[:_DIAGNOSED], self._data.valid[:_DIAGNOSED]]
         if model.trains_on_bits:
             x = [bernoulli(split, generator(BITS_SEED, "diagnosed")) for split in x]
-        return model.diagnose(*x, seed=seed)
+        y: list[Tensor | None] = [None, None]
+        if model.is_conditional:
+            labels = (self._data.train_labels, self._data.valid_labels)
+            y = [None if each is None else each[:_DIAGNOSED] for each in labels]
+        return model.diagnose(*x, *y, seed=seed)
 
     def _measured(self, name: str, evaluation: Evaluation, seed: int, pictures: bool) -> dict[str, Measured]:
         found = {}
@@ -94,10 +101,10 @@ class Measuring:
         return found
 
 
-def _samples(model: Model, n: int, seed: int) -> Tensor | Unsupported:
+def _samples(model: Model, n: int, y: Tensor | None, seed: int) -> Tensor | Unsupported:
     """Return a model's samples, or why there are none."""
     try:
-        return model.sample(n, seed=seed)
+        return model.sample(n, y, seed=seed)
     except Unsupported as error:
         return error
 

@@ -50,16 +50,21 @@ def _nearest(evaluation: Evaluation) -> Tensor:
 def _reconstructions(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
     """Test images and decode(encode(x)) with mean codes."""
     x = evaluation.data.test[:_NEAREST]
-    return {"originals": x, "reconstructions": model.reconstruct(x)}
+    return {"originals": x, "reconstructions": model.reconstruct(x, evaluation.test_y(_NEAREST))}
 
 
 def _interpolations(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-    """Straight lines between the mean codes of two test images, shape (paths, points, *shape)."""
-    z = model.encode(evaluation.data.test[: 2 * _PATHS])
+    """Straight lines between the mean codes of two test images, shape (paths, points, *shape).
+
+    A conditional model decodes them as examples of the first image's class.
+    """
+    y = evaluation.test_y(2 * _PATHS)
+    z = model.encode(evaluation.data.test[: 2 * _PATHS], y)
     _refuse_indices(model)
     paths = len(z) // 2  # fewer in a small test split
     start, end = z[:paths], z[paths : 2 * paths]
-    return {"interpolation": _decoded(model, [torch.lerp(start, end, t) for t in torch.linspace(0, 1, _POINTS)])}
+    of = None if y is None else y[:paths]
+    return {"interpolation": _decoded(model, [torch.lerp(start, end, t) for t in torch.linspace(0, 1, _POINTS)], of)}
 
 
 def _traversals(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
@@ -69,7 +74,8 @@ def _traversals(model: Model, evaluation: Evaluation, seed: int) -> dict[str, An
     """
     if model.plugin.card.latent != "real":
         raise Unsupported("only real-valued codes can be moved along an axis")
-    z = model.encode(evaluation.data.test[:_CODES])
+    y = evaluation.test_y(_CODES)
+    z, of = model.encode(evaluation.data.test[:_CODES], y), None if y is None else y[0]
     flat = z.flatten(1).double()
     axes, deviations = _principal_axes(flat)
     steps = torch.linspace(-_SPAN, _SPAN, _POINTS, dtype=torch.float64)
@@ -78,11 +84,11 @@ def _traversals(model: Model, evaluation: Evaluation, seed: int) -> dict[str, An
         middle = flat[0] - axis * (axis @ (flat[0] - flat.mean(0)))  # its own value on the other axes
         paths.append(middle + torch.outer(steps * deviation, axis))  # (points, D)
     points = torch.stack(paths, dim=1).float()  # (points, paths, D)
-    found = {"traversal": _decoded(model, [each.unflatten(1, z.shape[1:]) for each in points])}
+    found = {"traversal": _decoded(model, [each.unflatten(1, z.shape[1:]) for each in points], of)}
     if flat.shape[1] == 2:
         across, up = (flat[:, k].mean() + _SPAN * flat[:, k].std() * torch.linspace(-1, 1, _SIDE) for k in (0, 1))
         rows = [torch.stack([across, y.expand(_SIDE)], dim=1).float() for y in up.flip(0)]
-        found["map"] = _decoded(model, [row.unflatten(1, z.shape[1:]) for row in rows]).transpose(0, 1)
+        found["map"] = _decoded(model, [row.unflatten(1, z.shape[1:]) for row in rows], of).transpose(0, 1)
     return found
 
 
@@ -90,7 +96,7 @@ def _codes(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
     """Draws of the codes of test images and the codes that the sampler draws, on the first two axes of the former."""
     if model.plugin.card.latent not in ("real", "bits"):
         raise Unsupported("only vectors can be drawn on a map")
-    real = model.encode(evaluation.test_as_trained[:_CODES], seed=seed).flatten(1).double()
+    real = model.encode(evaluation.test_as_trained[:_CODES], evaluation.test_y(_CODES), seed=seed).flatten(1).double()
     plain = real.shape[1] == 2
     axes = torch.eye(2, dtype=torch.float64) if plain else _principal_axes(real)[0][:, :2]
     centre = torch.zeros(()) if plain else real.mean(0)
@@ -112,9 +118,9 @@ def _principal_axes(z: Tensor) -> tuple[Tensor, Tensor]:
     return Vh.T, S / max(1, len(z) - 1) ** 0.5
 
 
-def _decoded(model: Model, codes: list[Tensor]) -> Tensor:
-    """Images of a list of batches of codes, shape (batch, list, *shape)."""
-    return torch.stack([model.decode(z) for z in codes], dim=1)
+def _decoded(model: Model, codes: list[Tensor], y: Tensor | None) -> Tensor:
+    """Images of a list of batches of codes, shape (batch, list, *shape); y are the classes of every batch."""
+    return torch.stack([model.decode(z, y) for z in codes], dim=1)
 
 
 def _refuse_indices(model: Model) -> None:

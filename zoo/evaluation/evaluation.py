@@ -68,10 +68,12 @@ class Evaluation:
         generated: samples, shape (M, *shape), in the user's units, as returned by the model: means or draws; or the
             `zoo.Unsupported` that the model raised instead. Contestants have three times as many as the reference.
         features: the frozen feature space of the data set.
-        against: real images to compare with, shape (N, *shape); None uses the test split.
+        against: real images to compare with, the first N of the test split, shape (N, *shape); None uses all.
+        labels: classes that the samples were drawn for, int64, shape (M,); None for samples without classes.
 
     Raises:
-        ValueError: if samples have another shape, are not finite, or are outside [0, 1] on [0, 1] data.
+        ValueError: if samples have another shape, are not finite, or are outside [0, 1] on [0, 1] data; or for another
+            number of labels.
     """
 
     model: Model | None
@@ -79,6 +81,7 @@ class Evaluation:
     generated: Tensor | Unsupported
     features: FeatureSpace
     against: Tensor | None = None
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.generated, Unsupported):
@@ -90,6 +93,32 @@ class Evaluation:
             raise ValueError("samples must be finite, got nan or infinity")
         if self.data.spec.support != "real" and (x.min() < 0 or x.max() > 1):
             raise ValueError(f"samples must be in [0, 1], got values in [{x.min():g}, {x.max():g}]; divide by 255")
+        if self.labels is not None and self.labels.shape != (len(x),):
+            raise ValueError(f"labels must have shape ({len(x)},), got {tuple(self.labels.shape)}")
+
+    @property
+    def sample_labels(self) -> Tensor:
+        """The classes of the samples; raises `zoo.Unsupported` for samples without classes."""
+        self.samples  # noqa: B018  (raises the model's reason)
+        if self.labels is None:
+            raise Unsupported(
+                "needs samples of given classes: a conditional model such as vae:conditional=true, or a latent density "
+                "for each class, ae@gmm:density.per_class=true"
+            )
+        return self.labels
+
+    @property
+    def reference_labels(self) -> Tensor:
+        """The classes of the reference; raises `zoo.Unsupported` for data without labels."""
+        if self.data.test_labels is None:
+            raise Unsupported("needs data with labels")
+        return self.data.test_labels[: len(self.reference)]
+
+    def test_y(self, n: int | None = None) -> Tensor | None:
+        """Return the classes of the first n test examples, or of all, if the model is conditional; otherwise None."""
+        if self.model is None or not self.model.is_conditional or self.data.test_labels is None:
+            return None
+        return self.data.test_labels[:n]
 
     @property
     def samples(self) -> Tensor:

@@ -21,12 +21,14 @@ class Reference(NamedTuple):
         images: the test split, shape (N, *shape), in the user's units.
         real: held-out real images, at most N: the `real` row. They are the validation images, which no model was
             fitted to.
+        real_labels: their classes, or None.
         n_samples: number of samples per contestant: 3 N, or 10,000 on enumerated data.
         description: one sentence for the protocol.
     """
 
     images: Tensor
     real: Tensor
+    real_labels: Tensor | None
     n_samples: int
     description: str
 
@@ -39,7 +41,8 @@ def reference_split(data: Data) -> Reference:
     """
     N = len(data.test)
     if data.enumerated:
-        return Reference(data.test, data.valid, _ENUMERATED_SAMPLES, f"all {N:,} patterns, each once in every split")
-    real = data.valid[:N]
+        sentence = f"all {N:,} patterns, each once in every split"
+        return Reference(data.test, data.valid, data.valid_labels, _ENUMERATED_SAMPLES, sentence)
+    real, labels = data.valid[:N], None if data.valid_labels is None else data.valid_labels[:N]
     sentence = f"{N:,} test images; real: {len(real):,} validation images"
-    return Reference(data.test, real, SAMPLES_PER_REFERENCE * N, sentence)
+    return Reference(data.test, real, labels, SAMPLES_PER_REFERENCE * N, sentence)

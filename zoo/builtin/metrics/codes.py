@@ -37,7 +37,7 @@ class CodesTest:
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
         """Accuracy on held-out codes; wide codes are projected on the 32 leading principal axes of the real ones."""
         real = _real_codes(evaluation)
-        drawn = _model(evaluation).sample_codes(len(real), seed=_SEED).flatten(1).double()
+        drawn = _model(evaluation).sample_codes(len(real), evaluation.test_y(_CODES), seed=_SEED).flatten(1).double()
         real, drawn = _leading(real, drawn)
         found = c2st(real, drawn)
         return zoo.Measurement(found.accuracy, stderr=found.stderr, p_value=found.p_value)
@@ -60,7 +60,7 @@ class CodesLikelihood:
     def measure(self, evaluation: zoo.Evaluation) -> float:
         """1/m Σᵢ log p(hᵢ), hᵢ ~ q(h | xᵢ)."""
         model = _model(evaluation)
-        codes = model.encode(evaluation.test_as_trained, seed=_SEED)
+        codes = model.encode(evaluation.test_as_trained, evaluation.test_y(), seed=_SEED)
         return model.log_prob_codes(codes).double().mean().item()
 
 
@@ -74,7 +74,8 @@ def _model(evaluation: zoo.Evaluation) -> zoo.Model:
 
 def _real_codes(evaluation: zoo.Evaluation) -> Tensor:
     """Draw one code for each of the first test examples, in the form of training, flat and float64."""
-    return _model(evaluation).encode(evaluation.test_as_trained[:_CODES], seed=_SEED).flatten(1).double()
+    x, y = evaluation.test_as_trained[:_CODES], evaluation.test_y(_CODES)
+    return _model(evaluation).encode(x, y, seed=_SEED).flatten(1).double()
 
 
 def _leading(real: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,7 @@ class Likelihood:
         if evaluation.model is None:
             raise zoo.Unsupported("bare samples have no likelihood")
         data = evaluation.data
-        answers = evaluation.model.log_prob(evaluation.test_bits, seed=0)
+        answers = evaluation.model.log_prob(evaluation.test_bits, evaluation.test_y(), seed=0)
         best = min(answers, key=lambda answer: _CAUTIOUS.index(answer.kind))
         notes = [best.method]
         for other in answers:

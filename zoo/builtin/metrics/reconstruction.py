@@ -21,5 +21,5 @@ class Reconstruction:
         if evaluation.model is None:
             raise zoo.Unsupported("bare samples have no encoder")
         x, standardise = evaluation.data.test, evaluation.data.standardise
-        error = standardise(evaluation.model.reconstruct(x)) - standardise(x)
+        error = standardise(evaluation.model.reconstruct(x, evaluation.test_y())) - standardise(x)
         return error.double().square().flatten(1).sum(1).mean().item()

@@ -67,6 +67,11 @@ def test_settings_go_to_the_model_its_training_and_its_sampling():
     )
 
 
+def test_settings_of_the_density_have_a_prefix_and_a_setting_named_density_is_the_models():
+    assert parse_contestant("ae@gmm:density.per_class=true").density_options == {"per_class": True}
+    assert parse_contestant("m:density=0.3") == Contestant("m:density=0.3", "m", config={"density": 0.3})
+
+
 def test_a_bare_word_may_stand_anywhere_in_the_list():
     parsed = parse_contestant("m:a=first,b=2,c=middle,train.schedule=cosine")
     assert parsed.config == {"a": "first", "b": 2, "c": "middle"}
@@ -98,7 +103,7 @@ def test_settings_that_are_not_toml_are_refused_with_an_example(settings):
     [("training.clip=1", "training"), ("train.adam.beta=1", "adam"), ("train=3", "train")],
 )
 def test_a_dotted_key_has_one_of_two_prefixes(settings, prefix):
-    with pytest.raises(ConfigError, match=f"'{prefix}' in .* is not a prefix; use 'train.' or 'sampl"):
+    with pytest.raises(ConfigError, match=f"'{prefix}' in .* is not a prefix; use 'train.', 'sample.' or 'density.'"):
         parse_contestant(f"vae:{settings}")
 
 

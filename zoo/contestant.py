@@ -29,6 +29,7 @@ class Contestant:
         model: name of the model, or `distribution/name` if several distributions have it.
         density: name of the latent density, or None.
         config, training, options: settings of the model, those after `train.`, and those after `sample.`.
+        density_options: settings of the latent density, those after `density.`.
         group: entry-point group of the model: `zoo.models`, or `zoo.controls` for a control row.
     """
 
@@ -38,6 +39,7 @@ class Contestant:
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    density_options: dict[str, Any] = field(default_factory=dict, kw_only=True)
     group: str = "zoo.models"
 
 
@@ -53,13 +55,22 @@ def parse_contestant(text: str) -> Contestant:
         raise ConfigError(f"{text!r} is not a valid contestant. {_EXAMPLE}.")
     settings = parse_settings(match["settings"] or "", text)
     groups = {key: settings.pop(key, {}) for key in ("train", "sample")}
+    groups["density"] = settings.pop("density") if isinstance(settings.get("density"), dict) else {}
     for key, values in (*groups.items(), ("", settings)):
         nested = (
             [name for name, value in values.items() if isinstance(value, dict)] if isinstance(values, dict) else [key]
         )
         if nested:
-            raise ConfigError(f"{nested[0]!r} in {text!r} is not a prefix; use 'train.' or 'sample.'.")
-    return Contestant(text, match["model"], match["density"], settings, groups["train"], groups["sample"])
+            raise ConfigError(f"{nested[0]!r} in {text!r} is not a prefix; use 'train.', 'sample.' or 'density.'.")
+    return Contestant(
+        text,
+        match["model"],
+        match["density"],
+        settings,
+        groups["train"],
+        groups["sample"],
+        density_options=groups["density"],
+    )
 
 
 def check_text(text: str) -> None:

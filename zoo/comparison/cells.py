@@ -103,13 +103,15 @@ class TrainCell:
         from zoo.training.module import train_module
         from zoo.training.record import FILE as RECORD
         from zoo.training.resolved import resolve
-        from zoo.training.train import fit_density
+        from zoo.training.train import check_labels, fit_density
 
         run = Path(self.folder)
         with single_thread(), locked(run), Interruption(self.command) as interruption:
             remove_unfinished(run)
             data = Data.open(Path(self.file))
             resolved = {each.text: resolve(registry, each) for each in self.contestants}
+            for each in resolved.values():
+                check_labels(each, data)
             start = newest_state(run)
             checkpoints = CheckpointPolicy(self.save_every, keep=1, start=start, allow_changes=self.allow_changes)
             job = TrainingJob(
@@ -129,7 +131,8 @@ class TrainCell:
                 emit({"stage": f"evaluating {contestant.text}"})
                 model = replace(trained, options=contestant.options)
                 if density := resolved[contestant.text].density:
-                    model = fit_density(model, density, data, self.seed)
+                    per_class = resolved[contestant.text].density_options.per_class
+                    model = fit_density(model, density, data, self.seed, per_class=per_class)
                 model.save(run / f"{slug(contestant.text)}.safetensors")
                 return measuring.model(contestant.text, model, self.seed, pictures=self.pictures)
 

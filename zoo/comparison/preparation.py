@@ -48,7 +48,7 @@ class PreparedData(_Found):
 
 
 class Settings(_Found):
-    """The complete settings of a contestant."""
+    """The complete settings of a contestant; what is not set is left out of files."""
 
     name: str
     model: str
@@ -60,6 +60,8 @@ class Settings(_Found):
     training: Mapping[str, Any]
     options: Mapping[str, Any]
     sensitivity: Mapping[str, list[Any]]
+    density_options: Mapping[str, Any] | None = None
+    needs_labels: bool = False
 
 
 class OutsideRow(_Found):
@@ -147,7 +149,11 @@ class DescribeContestant:
         from zoo.training.resolved import resolve
 
         resolved = resolve(registry, self.contestant)
-        card = resolved.plugin.card
+        card, special = resolved.plugin.card, dict[str, Any]()
+        if self.contestant.density_options:
+            special["density_options"] = resolved.density_options.model_dump(mode="json")
+        if resolved.needs_labels:
+            special["needs_labels"] = True
         return Settings(
             name=card.name,
             model=resolved.plugin.qualified,
@@ -159,6 +165,7 @@ class DescribeContestant:
             training=resolved.training.model_dump(mode="json"),
             options=resolved.options.model_dump(mode="json"),
             sensitivity={key: list(values) for key, values in card.sensitivity.items()},
+            **special,
         )
 
 

@@ -50,13 +50,14 @@ class Prepared:
             "versions": dict(conditions.versions),
             "extensions": list(conditions.extensions),
             "metrics": [metric.name for metric in self.data.metrics],
-            "settings": {text: each.model_dump(mode="json") for text, each in self.settings.items()} | outside,
+            "settings": {text: each.model_dump(mode="json", exclude_unset=True) for text, each in self.settings.items()}
+            | outside,
         }
 
     def settings_of(self, row: PlannedRow) -> dict[str, Any] | None:
         """Return the complete settings of a trained contestant or a finished run; None for bare samples."""
         if row.text in self.settings:
-            return self.settings[row.text].model_dump(mode="json")
+            return self.settings[row.text].model_dump(mode="json", exclude_unset=True)
         outside = self.outside.get(row.text)
         return dict(outside.settings) if outside and outside.settings is not None else None
 
@@ -92,6 +93,11 @@ def prepare(
         inline = registry.is_registered(contestant.model, contestant.group)
         jobs.append(ScheduledJob(contestant.text, DescribeContestant(contestant), log, inline))
     data, *settings = _results(scheduler, jobs)
+    if data.conditions.data.classes is None:
+        for contestant, its in zip(contestants, settings, strict=True):
+            if its.needs_labels:
+                name = data.conditions.data.name
+                raise DataError(f"{contestant.text} needs labels, which {name} does not have; choose other data.")
     outside = [row for row in rows if row.kind in ("run", "samples")]
     jobs = []
     for row in outside:

@@ -55,6 +55,14 @@ class Training(Config):
 TRAINING_KEYS_USED_BY_FIT = ("batch_size",)  # the training settings that apply to a model with `fit`
 
 
+class DensityOptions(Config):
+    """Settings of every latent density, `density.KEY=VALUE`."""
+
+    per_class: Annotated[
+        bool, Field(description="one density for the codes of each class, weighted with the shares of the classes")
+    ] = False
+
+
 _CONDITIONAL = "conditional (or what the function of the config returns)"
 
 

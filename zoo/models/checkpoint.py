@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from zoo.contract.data_spec import DataSpec
 from zoo.contract.hookspecs import MODELS
 from zoo.errors import CheckpointError, ZooError
 from zoo.files.tensor_file import part, read
-from zoo.models.density import FittedDensity
+from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.facts import check_model_facts
 from zoo.models.model import FILE, Model
 from zoo.plugins.plugin import Plugin
@@ -48,11 +49,10 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
     if plugin.card.is_conditional_with(config) != bool(spec.class_shares):
         raise CheckpointError(f"{file} is not a valid model file: only a conditional model has spec.class_shares.")
     module = _restored(plugin, config, spec, part(tensors, "model."), file)
-    density = None
+    density: FittedDensity | DensityPerClass | None = None
     if facts["density"]:
         fitted = registry.plugin(_name(facts["density"], registry, "zoo.densities"), "zoo.densities")
-        density = FittedDensity(fitted, part(tensors, "density."), tuple(facts["density"]["latent"]))
-        _check_density(density, file)
+        density = _density(fitted, part(tensors, "density."), facts["density"], file)
     return Model(
         plugin=plugin,
         module=module.eval().to(place),
@@ -153,15 +153,23 @@ def _standardisation(found: dict[str, Tensor], spec: DataSpec, file: Path) -> tu
     return offset, scale
 
 
-def _check_density(density: FittedDensity, file: Path) -> None:
-    """Draw one code, to check that the density's plugin accepts the tensors of the file."""
+def _density(
+    plugin: Plugin, state: dict[str, Tensor], facts: dict[str, Any], file: Path
+) -> FittedDensity | DensityPerClass:
+    """Return a file's density after drawing one code, to check that the plugin accepts the tensors of the file."""
+    density: FittedDensity | DensityPerClass
     try:
+        if facts.get("per_class"):
+            density = DensityPerClass.of_state(plugin, state, tuple(facts["latent"]))
+        else:
+            density = FittedDensity(plugin, state, tuple(facts["latent"]))
         density.sample(1, generator(0, "a code of a file"))
     except Exception as error:  # a plugin may raise anything for tensors that are not its own
         raise CheckpointError(
-            f"{file} does not fit the installed plugin {density.plugin.qualified} ({' '.join(str(error).split())}); "
+            f"{file} does not fit the installed plugin {plugin.qualified} ({' '.join(str(error).split())}); "
             "install the version that it was written with."
         ) from error
+    return density
 
 
 def _check_state(module: nn.Module, state: dict[str, Tensor], file: Path) -> None:

@@ -25,9 +25,10 @@ class Origin(_Part):
 
 
 class Fitted(Origin):
-    """A latent density's plugin, and the shape of one code."""
+    """A latent density's plugin, the shape of one code, and whether there is one density for each class."""
 
     latent: list[Side]
+    per_class: bool = False
 
 
 class Spec(_Part):

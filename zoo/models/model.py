@@ -22,7 +22,7 @@ from zoo.errors import ConfigError, PluginError, Unsupported
 from zoo.files.storage import writing
 from zoo.files.tensor_file import write
 from zoo.models.arrays import Array, as_tensor
-from zoo.models.density import FittedDensity
+from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.labels import Labels, as_labels, draw_labels
 from zoo.plugins.hook_checks import checked, guarded
 from zoo.plugins.plugin import Plugin
@@ -54,7 +54,7 @@ class Model:
         module: the torch module that the plugin built.
         config: the settings that the module was built from.
         spec: shape and support of one example.
-        density: the attached latent density, or None for the model's own distribution.
+        density: the attached latent density, or one for each class, or None for the model's own distribution.
         label: class that a conditional model uses where no class is given; it is not saved.
         standardisation: (offset, scale) of real-valued data, each of shape `spec.shape`, or None.
         options: settings of sampling and likelihood that differ from the card's defaults.
@@ -66,7 +66,7 @@ class Model:
     module: nn.Module
     config: Config
     spec: DataSpec
-    density: FittedDensity | None = None
+    density: FittedDensity | DensityPerClass | None = None
     label: int | None = None
     standardisation: tuple[Tensor, Tensor] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Model:
     @property
     def class_shares(self) -> tuple[float, ...]:
         """Shares of the classes of which samples are drawn; () for a model without classes."""
-        return self.spec.class_shares
+        return self.density.shares if isinstance(self.density, DensityPerClass) else self.spec.class_shares
 
     def encode(self, x: Array, y: Labels | None = None, *, seed: int | None = None) -> Tensor:
         """Return the codes of x, shape (B, *latent): the mean code, or one draw per example if a seed is given.
@@ -246,6 +246,11 @@ class Model:
             raise Unsupported(
                 f"{self.name} has no likelihood: {self.plugin.card.name} has none under another latent density."
             )
+        if self.is_conditional and isinstance(self.density, DensityPerClass):
+            raise Unsupported(
+                f"{self.name} has no likelihood: log p(x|y) of a conditional model is computed under one density of "
+                "codes for all classes; leave density.per_class out."
+            )
         examples = self._examples(x)
         if self.spec.support == "unit" and bool(((examples != 0) & (examples != 1)).any()):
             raise ConfigError(
@@ -283,7 +288,7 @@ class Model:
         """
         draws, labels = generator(seed, "sample codes", self.device), self._sampled(y, n, seed)
         if self.density is not None:
-            return self.density.sample(n, draws).cpu().reshape(n, *self.density.latent)
+            return self._drawn(n, labels, draws).cpu()
         if not self.plugin.implements("sample_codes"):
             raise Unsupported(
                 f"{self.name} has no distribution of codes to draw from: its plugin does not implement sample_codes."
@@ -361,7 +366,7 @@ class Model:
         self.module.to(find_device(device))
         return self
 
-    def with_density(self, density: FittedDensity) -> Model:
+    def with_density(self, density: FittedDensity | DensityPerClass) -> Model:
         """Return a copy with another latent density."""
         return replace(self, density=density)
 
@@ -385,7 +390,7 @@ class Model:
             "config": self.config.model_dump(mode="json"),
             "options": dict(self.options),
             "spec": {"shape": self.spec.shape, "support": self.spec.support} | self._classes(),
-            "density": {**_origin(self.density.plugin), "latent": self.density.latent} if self.density else None,
+            "density": self._density(),
             "columns": self.columns,
             "protocol": dict(self.protocol),
         }
@@ -408,8 +413,8 @@ class Model:
     def _sample(self, n: int, y: Tensor | None, draws: Generator, options: Config) -> Tensor:
         """Draw a block of standardized samples."""
         if self.density is not None:
-            z = self.density.sample(n, draws).reshape(n, *self.density.latent)
-            return self._decode(z, y, draws if self.spec.support == "real" else None)
+            z = self._drawn(n, y, draws)
+            return self._decode(z, y if self.is_conditional else None, draws if self.spec.support == "real" else None)
         with guarded(self.plugin, "sample"):
             x = self.plugin.hooks.sample(model=self.module, n=n, generator=draws, options=options, y=y)
         return checked(x, self.plugin, "sample", (n, *self.spec.shape), self.spec.support)
@@ -427,9 +432,20 @@ class Model:
 
     def _sampled(self, y: Labels | None, n: int, seed: int) -> Tensor | None:
         """Return the classes of n samples, drawn if none are given; None if the model has no classes."""
-        if y is None and self.class_shares:
-            y = self.draw_labels(n, seed=seed)
-        return self._labels(y, n)
+        if not self.class_shares:
+            return self._labels(y, n)
+        y = self.draw_labels(n, seed=seed) if y is None else y
+        return as_labels(y, n, len(self.class_shares)).to(self.device)
+
+    def _drawn(self, n: int, y: Tensor | None, draws: Generator) -> Tensor:
+        """Draw n codes from the latent density, shape (n, *latent)."""
+        assert self.density
+        if isinstance(self.density, DensityPerClass):
+            assert y is not None
+            z = self.density.sample_of(y, draws)
+        else:
+            z = self.density.sample(n, draws)
+        return z.reshape(n, *self.density.latent)
 
     def _blocks(self, labels: Tensor | None, count: int) -> Sequence[Tensor | None]:
         """Return the classes of each block of `count` examples."""
@@ -438,6 +454,13 @@ class Model:
     def _classes(self) -> dict[str, Any]:
         """Return the shares of the classes for the model's file; files of other models do not have the key."""
         return {"class_shares": self.spec.class_shares} if self.is_conditional else {}
+
+    def _density(self) -> dict[str, Any] | None:
+        """Return the description of the latent density for the model's file."""
+        if self.density is None:
+            return None
+        per_class = {"per_class": True} if isinstance(self.density, DensityPerClass) else {}
+        return {**_origin(self.density.plugin), "latent": self.density.latent, **per_class}
 
     def _options(self, changes: Mapping[str, Any]) -> Config:
         card = self.plugin.card

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zoo.contestant import Contestant
-from zoo.contract.card import TRAINING_KEYS_USED_BY_FIT, Training
+from zoo.contract.card import TRAINING_KEYS_USED_BY_FIT, DensityOptions, Training
 from zoo.contract.config import Config
 from zoo.errors import ConfigError
 from zoo.plugins.plugin import Plugin
@@ -21,6 +21,13 @@ class Resolved:
     config: Config
     training: Training
     options: Config
+    density_options: DensityOptions = field(default_factory=DensityOptions)
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether every example needs a class: of a conditional model, or of a density for each class."""
+        conditional: bool = self.plugin.card.is_conditional_with(self.config)
+        return conditional or self.density_options.per_class
 
 
 def resolve(registry: PluginRegistry, contestant: Contestant) -> Resolved:
@@ -44,7 +51,13 @@ def resolve(registry: PluginRegistry, contestant: Contestant) -> Resolved:
         card.config.parse(contestant.config, card.name),
         Training.parse({**card.training.model_dump(), **contestant.training}, f"the training of {card.name}"),
         card.options.parse(contestant.options, f"the sampling of {card.name}"),
+        DensityOptions.parse(contestant.density_options, f"the latent density of {card.name}"),
     )
+    if contestant.density_options and not density:
+        raise ConfigError(
+            f"{contestant.text}: settings after 'density.' are those of a latent density; attach one, for example "
+            f"{contestant.model}@gmm."
+        )
     unused = [f"train.{key}" for key in contestant.training if key not in TRAINING_KEYS_USED_BY_FIT]
     if unused and plugin.implements("fit"):
         raise ConfigError(

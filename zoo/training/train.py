@@ -15,11 +15,11 @@ from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
 from zoo.data.load import load_data
 from zoo.data.paths import source_of
-from zoo.errors import ConfigError, DivergedError, PluginError
+from zoo.errors import ConfigError, DataError, DivergedError, PluginError
 from zoo.files.folder_lock import locked
 from zoo.files.names import slug
 from zoo.files.storage import new_folder, remove_unfinished, writing
-from zoo.models.density import FittedDensity
+from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
@@ -34,7 +34,9 @@ from zoo.training.job import TrainingJob
 from zoo.training.meter import Progress
 from zoo.training.module import built, spec_for, train_module
 from zoo.training.record import check_unused
-from zoo.training.resolved import resolve
+from zoo.training.resolved import Resolved, resolve
+
+_FEWEST = 3  # examples of a class to which a density is fitted
 
 
 def create(registry: PluginRegistry, contestant: Contestant, data: Data | DataSpec, seed: int) -> Model:
@@ -88,7 +90,7 @@ def plan(
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
         loaded = load_data(data, registry)
-    spec_for(resolved.plugin, resolved.config, loaded.spec, loaded)
+    check_labels(resolved, loaded)
     if isinstance(weights, Path):
         weights = InitialWeights.of(weights, registry, resolved, loaded.spec)
     if out is not None:
@@ -131,22 +133,60 @@ def train(job: TrainingJob, progress: Progress | None = None) -> Model:
             except DivergedError as error:
                 raise DivergedError(f"{error}{_way_out(folder)}") from None
             if density:
-                model = fit_density(model, density, job.data, job.seed)
+                per_class = job.resolved.density_options.per_class
+                model = fit_density(model, density, job.data, job.seed, per_class=per_class)
             if folder:
                 model.save(folder)
     return model
 
 
-def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
+def check_labels(resolved: Resolved, data: Data) -> None:
+    """Check before a training that the data have the classes that the contestant needs.
+
+    Raises:
+        DataError: for data without classes, or with classes of too few examples for a density for each class.
+    """
+    spec_for(resolved.plugin, resolved.config, data.spec, data)
+    if not resolved.density_options.per_class:
+        return
+    if not data.class_shares:
+        raise DataError(
+            f"density.per_class needs a label 0, 1, … for every example, which {data.name} does not have; choose other "
+            "data, or leave it out."
+        )
+    few = [c for c, share in enumerate(data.class_shares) if 0 < share < _FEWEST / len(data.train)]
+    if few:
+        raise DataError(
+            f"density.per_class needs at least {_FEWEST} training examples of a class, and class {few[0]} of "
+            f"{data.name} has fewer; leave density.per_class or that class out."
+        )
+
+
+def fit_density(model: Model, density: Plugin, data: Data, seed: int, *, per_class: bool = False) -> Model:
     """Return the model under a density fitted, in float64, to one draw of the code of each training example.
 
     The examples are given as training gave them: a model trained on bits gets one draw of the bits of each.
+
+    Args:
+        model, density, data, seed: the trained model, the density's plugin, and the data and seed of the training.
+        per_class: whether to fit one density to the codes of each class.
     """
     x = data.train
     if model.trains_on_bits:
         x = bernoulli(x, generator(seed, "bits of the codes"))
     codes = model.encode(x, data.train_labels if model.is_conditional else None, seed=derive_seed(seed, "codes"))
-    flat = codes.reshape(len(codes), -1).double()
+    flat, latent = codes.reshape(len(codes), -1).double(), tuple(codes.shape[1:])
+    if not per_class:
+        return model.with_density(_fitted(density, flat, latent, seed))
+    labels = data.train_labels
+    assert labels is not None  # by check_labels
+    of_class = [labels == c for c in range(len(data.class_shares))]
+    classes = [_fitted(density, flat[rows], latent, seed) if rows.any() else None for rows in of_class]
+    return model.with_density(DensityPerClass(tuple(classes), data.class_shares))
+
+
+def _fitted(density: Plugin, flat: Tensor, latent: tuple[int, ...], seed: int) -> FittedDensity:
+    """Return a density fitted to flat codes, float64, shape (N, D)."""
     with scoped_randomness(derive_seed(seed, "density")):
         state = density.hooks.fit(codes=flat, generator=generator(seed, "density"))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -155,7 +195,7 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
         raise DivergedError(
             f"The hook 'fit' of {density.source} returned nan; the training diverged, or the hook has an error."
         )
-    return model.with_density(FittedDensity(density, state, tuple(codes.shape[1:])))
+    return FittedDensity(density, state, latent)
 
 
 def _way_out(folder: Path | None) -> str:

@@ -7,8 +7,9 @@
     q(z|x) = N(z; μ(x), diag σ_q²(x))                 the encoder
 
 With conditional = true, all but p(z) depend on the class y of x, p(x|z, y) and q(z|x, y), and the bounds are those on
-log p(x|y). A one-hot vector e(y) is joined to the input of both networks: o([z, e(y)]), μ([x, e(y)]), σ_q([x, e(y)]). A
-convolutional encoder instead adds a learned image of each class, μ(x + c_y), σ_q(x + c_y).
+log p(x|y). A one-hot vector e(y) is joined to the input of both networks: o([z, 8 e(y)]), μ([x, 8 e(y)]) and
+σ_q([x, 8 e(y)]). With the factor, the decoder learns the effect of y before z encodes it. A convolutional encoder
+instead adds a learned image of each class to x: μ(x + c_y), σ_q(x + c_y).
 
     ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))                     ≤ log p(x)
     L_k(x)  = E_q[log 1/k Σ_i w_i],  w_i = p(x, z_i) / q(z_i|x)       ≤ log p(x); L_1 = ELBO, nondecreasing in k
@@ -45,6 +46,8 @@ from zoo_vae.networks import convolutions, feature_maps, perceptrons
 # real data are standardised and grayscale values lie in [0, 1].
 _SIGMA_Q_MIN = 1e-4
 _SIGMA_MIN = 1e-2
+
+_ONE_HOT = 8.0  # value of the one in e(y); with 1 on MNIST, z encoded y, and samples were often of another class
 
 # Values of the widest layer in memory at once in the bound: 2 MiB in single precision, which fit in caches.
 _BLOCK = 2**19
@@ -174,8 +177,9 @@ class VAE(nn.Module):
         return mu, _SIGMA_Q_MIN + F.softplus(raw)
 
     def joined(self, v: Tensor, y: Tensor) -> Tensor:
-        """[v, e(y)]: (…, B, D) and (B,) -> (…, B, D + K)."""
-        return torch.cat([v, F.one_hot(y, self.K).to(v.dtype).expand(*v.shape[:-1], -1)], dim=-1)
+        """[v, 8 e(y)]: (…, B, D) and (B,) -> (…, B, D + K)."""
+        e = F.one_hot(y, self.K).to(v.dtype)  # (B, K)
+        return torch.cat([v, (_ONE_HOT * e).expand(*v.shape[:-1], -1)], dim=-1)
 
     def o(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The decoder, flat: (…, B, D) -> (…, B, V)."""

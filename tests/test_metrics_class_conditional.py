@@ -15,6 +15,7 @@ from zoo.api import Registry
 from zoo.builtin.metrics.class_conditional import ClassFrechet, ClassificationAccuracy, class_frechet, classify
 from zoo.builtin.metrics.frechet import corrected_frechet_distance
 from zoo.builtin.metrics.jackknife import standard_error, without_each_group
+from zoo.builtin.metrics.likelihood import Likelihood
 from zoo.builtin.metrics.reconstruction import Reconstruction
 from zoo.evaluation.evaluation import Evaluation
 from zoo.evaluation.features import FeatureSpace
@@ -140,6 +141,25 @@ def test_the_real_row_has_the_classes_of_the_validation_split(data):
     split = reference_split(data)
     assert torch.equal(split.real_labels, data.valid_labels[: len(split.real)])
     assert reference_split(data.without_labels()).real_labels is None
+
+
+def test_the_likelihood_of_a_conditional_model_is_the_lower_bound_with_the_shares_of_its_classes(data):
+    registry = Registry()
+    registry.register(ClassMeansPlugin)
+    model = registry.train("class-means", data, seed=0)
+    found = Likelihood().measure(Evaluation(model, data, data.valid, AS_IT_IS))
+    log_p = torch.tensor(data.class_shares).log() - 1.5 * math.log(2 * math.pi)
+    joint = log_p - 0.5 * (data.standardise(data.test)[:, None] - model.module.m.detach()).square().sum(2)  # (N, K)
+    assert found.kind == "lower"
+    assert found.value == pytest.approx(joint.gather(1, data.test_labels[:, None]).mean().item(), rel=1e-5)
+    assert found.value < joint.logsumexp(1).mean().item()
+    assert found.note == "log p(y) + log p(x|y): "
+    rare = dataclasses.replace(data, test_labels=torch.full_like(data.test_labels, 3))
+    spec = dataclasses.replace(model.spec, class_shares=(*data.class_shares, 0.0))
+    model.module.m = nn.Parameter(torch.cat([model.module.m, torch.zeros(1, 3)]))
+    evaluation = Evaluation(dataclasses.replace(model, spec=spec), rare, data.valid, AS_IT_IS)
+    with pytest.raises(zoo.Unsupported, match="the test split has classes that the training split does not have"):
+        Likelihood().measure(evaluation)
 
 
 def test_a_conditional_models_codes_are_given_the_classes_of_the_test_split(data):

@@ -1,9 +1,19 @@
-"""log p(x) of the test examples in nats, exact, bounded or estimated, for models that provide it."""
+"""log p(x) of the test examples in nats, exact, bounded or estimated, for models that provide it.
+
+A conditional model gives log p(x|y), which is not comparable. With the class shares p(y) of the training split,
+
+    log p(x) ≥ log p(x, y) = log p(y) + log p(x|y),
+
+a lower bound that is too low by -log p(y|x), which is little if the model's classes do not overlap.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Literal
 
+import torch
 from torch import Tensor
 
 import zoo
@@ -34,7 +44,10 @@ class Likelihood:
         if evaluation.model is None:
             raise zoo.Unsupported("bare samples have no likelihood")
         data = evaluation.data
-        answers = evaluation.model.log_prob(evaluation.test_bits, evaluation.test_y(), seed=0)
+        y = evaluation.test_y()
+        answers = evaluation.model.log_prob(evaluation.test_bits, y, seed=0)
+        if y is not None:
+            answers = _joint(answers, y, evaluation.model.class_shares)
         best = min(answers, key=lambda answer: _CAUTIOUS.index(answer.kind))
         notes = [best.method]
         for other in answers:
@@ -56,6 +69,22 @@ class Likelihood:
             if data.enumerated
             else tuple(mean + shift for mean in without_each_group(_average, best.nats, _GROUPS)),
         )
+
+
+def _joint(answers: tuple[zoo.LogProb, ...], y: Tensor, shares: tuple[float, ...]) -> tuple[zoo.LogProb, ...]:
+    """Return log p(y) + log p(x|y), a lower bound on log p(x) if log p(x|y) is exact or a lower bound itself."""
+    log_p = torch.tensor(shares, dtype=torch.float64)[y].log()
+    if log_p.isinf().any():
+        raise zoo.Unsupported("the test split has classes that the training split does not have")
+    kinds: dict[str, Literal["lower", "estimate"]] = {"exact": "lower", "lower": "lower", "estimate": "estimate"}
+    found = tuple(
+        replace(each, nats=each.nats + log_p, kind=kinds[each.kind], method=f"log p(y) + log p(x|y): {each.method}")
+        for each in answers
+        if each.kind in kinds
+    )
+    if not found:
+        raise zoo.Unsupported("an upper bound on log p(x|y) bounds log p(x) on neither side")
+    return found
 
 
 def _bracket(answers: tuple[zoo.LogProb, ...]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:

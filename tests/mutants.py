@@ -192,7 +192,87 @@ def weights(model: TinyVAE, x: Tensor, generator, prior) -> Tensor:
     return model.log_likelihood(x, z) + log_prior - log_normal(z, mu, sigma)
 
 
-GOOD = (CoinsPlugin, TinyVAEPlugin)
+class ClassVAE(TinyVAE):
+    """q(z|x, y) and p(x|z, y): the class is joined to both inputs as a one-hot vector, times 4."""
+
+    def __init__(self, config: TinyConfig, data: zoo.DataSpec) -> None:
+        super().__init__(config, data)
+        self.K = data.n_classes
+        self.encoder[1] = nn.Linear(data.size + self.K, 32)
+        self.decoder[0] = nn.Linear(self.D + self.K, 32)
+
+    def joined(self, v: Tensor, y: Tensor) -> Tensor:
+        """(…, B, D) and (B,) -> (…, B, D + K)."""
+        return torch.cat([v, 4 * F.one_hot(y, self.K).to(v.dtype).expand(*v.shape[:-1], -1)], -1)
+
+
+class ClassVAEPlugin(TinyVAEPlugin):
+    """A conditional variational autoencoder for all three kinds of data."""
+
+    card = dataclasses.replace(TinyVAEPlugin.card, name="class-vae", conditional="class")
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        return ClassVAE(config, data)
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator, y):
+        mu, sigma = model.posterior(model.joined(x.flatten(1), y))
+        kl = ((mu.square() + sigma.square() - 1) / 2 - sigma.log()).sum(-1)
+        z = model.joined(draw(mu, sigma, generator), y)
+        return {"loss": (kl - model.log_likelihood(x, z)).mean()}
+
+    @zoo.hookimpl
+    def encode(self, model, x, generator, y):
+        return super().encode(model, model.joined(x.flatten(1), y), generator)
+
+    @zoo.hookimpl
+    def decode(self, model, z, generator, y):
+        return super().decode(model, model.joined(z, y), generator)
+
+    @zoo.hookimpl
+    def sample(self, model, n, generator, y):
+        return self.decode(model, self.sample_codes(model, n, generator), generator, y)
+
+    @zoo.hookimpl
+    def log_prob(self, model, x, generator, prior, y):
+        mu, sigma = model.posterior(model.joined(x.flatten(1), y))
+        z = draw(mu.expand(K, -1, -1), sigma, generator)
+        log_prior = log_normal(z, 0.0, ONE) if prior is None else prior.log_prob(z.flatten(0, 1)).view(z.shape[:2])
+        log_w = model.log_likelihood(x, model.joined(z, y)) + log_prior - log_normal(z, mu, sigma)
+        return (zoo.LogProb(log_w.logsumexp(0) - math.log(K), "lower"),)
+
+    @zoo.hookimpl
+    def diagnose(self, valid, valid_y):
+        return {"examples with a class": float((valid_y >= 0).sum())}
+
+
+class ClassCoinsPlugin(CoinsPlugin):
+    """Coins with means of their own for each class, whose likelihood is exact."""
+
+    card = dataclasses.replace(CoinsPlugin.card, name="class-coins", conditional="class")
+
+    @zoo.hookimpl
+    def build(self, data):
+        return nn.ModuleList(Coins(data) for _ in range(data.n_classes))
+
+    @zoo.hookimpl
+    def fit(self, model, train, y):
+        for c, coins in enumerate(model):
+            super().fit(coins, train[y == c])
+
+    @zoo.hookimpl
+    def sample(self, model, n, generator, y):
+        each = torch.stack([super(ClassCoinsPlugin, self).sample(coins, n, generator) for coins in model])
+        return each[y, torch.arange(n, device=y.device)]
+
+    @zoo.hookimpl
+    def log_prob(self, model, x, y):
+        each = torch.stack([nats(coins, x) for coins in model])  # (K, N)
+        return (zoo.LogProb(each.gather(0, y[None])[0], "exact"),)
+
+
+GOOD = (CoinsPlugin, TinyVAEPlugin, ClassVAEPlugin, ClassCoinsPlugin)
 MUTANTS: list[tuple[type, str]] = []
 
 
@@ -819,3 +899,52 @@ class SortsTheTrainingSplit(CoinsPlugin):
     def fit(self, model, train):
         super().fit(model, train)
         train.copy_(train.sort(0).values)
+
+
+@caught_by("samples-are-of-their-class")
+class IgnoresTheClass(ClassCoinsPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator, y):
+        return super().sample(model, n, generator, torch.zeros_like(y))
+
+
+@caught_by("samples-are-of-their-class")
+class SamplesOfTheNextClass(ClassVAEPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator, y):
+        return super().sample(model, n, generator, (y + 1) % model.K)
+
+
+@caught_by("each-row-has-its-own-class")
+class CodesWithTheClassOfTheNextRow(ClassVAEPlugin):
+    @zoo.hookimpl
+    def encode(self, model, x, generator, y):
+        return super().encode(model, x, generator, y.roll(1))
+
+
+@caught_by("each-row-has-its-own-class")
+class DecodesEveryRowAsTheFirstClass(ClassVAEPlugin):
+    @zoo.hookimpl
+    def decode(self, model, z, generator, y):
+        return super().decode(model, z, generator, y[:1].expand(len(z)))
+
+
+@caught_by("each-row-has-its-own-class")
+class LikelihoodsOfTheClassOfTheNextRow(ClassCoinsPlugin):
+    @zoo.hookimpl
+    def log_prob(self, model, x, y):
+        return super().log_prob(model, x, y.roll(1))
+
+
+@caught_by("examples-are-most-likely-under-their-class")
+class LikelihoodsWithoutTheClass(ClassVAEPlugin):
+    @zoo.hookimpl
+    def log_prob(self, model, x, generator, prior, y):
+        return super().log_prob(model, x, generator, prior, torch.zeros_like(y))
+
+
+@caught_by("examples-are-most-likely-under-their-class")
+class LikelihoodsOfTheNextClass(ClassCoinsPlugin):
+    @zoo.hookimpl
+    def log_prob(self, model, x, y):
+        return super().log_prob(model, x, (y + 1) % len(model))

@@ -25,6 +25,7 @@ GROUPS = (
     "learning",
     "likelihood",
     "codes",
+    "labels",
     "gradients",
     "device",
     "manners",

@@ -108,6 +108,7 @@ def test_without_classes_samples_have_those_of_draw_labels_with_the_shares_of_tr
     n = 20_000
     y = model.draw_labels(n, seed=5)
     assert torch.equal(model.sample(n, seed=5), model.sample(n, y, seed=5))
+    assert not torch.equal(y, model.draw_labels(n, seed=6))
     for c, share in enumerate(data.class_shares):
         assert share == (data.train_labels == c).double().mean().item()
         assert abs((y == c).double().mean().item() - share) < 4 * (share * (1 - share) / n) ** 0.5

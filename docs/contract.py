@@ -30,6 +30,7 @@ _CARDS = {
     "zoo.densities": (zoo.DensityCard,),
     "zoo.datasets": (zoo.DatasetCard,),
     "zoo.features": (zoo.FeaturesCard,),
+    "zoo.trackers": (zoo.TrackerCard, zoo.TrackedRun),
     "zoo.metrics": (zoo.MetricCard,),
     "zoo.extensions": (zoo.ExtensionCard,),
     "zoo.controls": (),

@@ -18,6 +18,7 @@ FLOORS: list[set[str]] = [
     {"models"},
     {"training", "evaluation", "installation"},
     {"comparison", "conformance"},
+    {"tracking"},
     {"api", "testing"},
     {"zoo"},
     {"builtin"},

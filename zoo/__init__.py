@@ -38,10 +38,20 @@ if TYPE_CHECKING:
         train,
     )
     from zoo.comparison.result import Comparison
-    from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, FeaturesCard, MetricCard, Training
+    from zoo.contract.card import (
+        Card,
+        DatasetCard,
+        DensityCard,
+        ExtensionCard,
+        FeaturesCard,
+        MetricCard,
+        TrackerCard,
+        Training,
+    )
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
     from zoo.contract.log_prob import LogProb
+    from zoo.contract.tracked_run import TrackedRun
     from zoo.data.dataset import Data
     from zoo.data.fetch import DataFile, fetch_files
     from zoo.data.idx import read_idx
@@ -74,6 +84,8 @@ _HOME = {
     "Registry": "zoo.api",
     "SPLIT_SEED": "zoo.runtime.seeds",
     "Step": "zoo.training.meter",
+    "TrackedRun": "zoo.contract.tracked_run",
+    "TrackerCard": "zoo.contract.card",
     "Training": "zoo.contract.card",
     "bernoulli": "zoo.runtime.randomness",
     "cache_folder": "zoo.files.storage",
@@ -122,6 +134,8 @@ __all__ = [
     "PluginError",
     "Registry",
     "Step",
+    "TrackedRun",
+    "TrackerCard",
     "Training",
     "Unsupported",
     "ZooError",

@@ -87,6 +87,7 @@ class Registry(PluginRegistry):
         save_every: float = 30.0,
         keep: int = 2,
         device: str = "cpu",
+        track: str | Iterable[str] = (),
         progress: bool | Progress | None = None,
         **config: Any,
     ) -> Model:
@@ -106,6 +107,8 @@ class Registry(PluginRegistry):
             save_every: seconds between two checkpoints, 0 or more; 0 saves after every step.
             keep: number of checkpoints to keep, 1 or more.
             device: device on which the model is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
+            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
+                fails costs a `RuntimeWarning`.
             progress: None shows a progress bar on a terminal and in a notebook, True always shows progress (as lines
                 on standard error where a bar cannot be drawn), False never. A function is called instead with the
                 `zoo.training.log.Report` of each epoch, and about twice a second within long epochs.
@@ -123,10 +126,13 @@ class Registry(PluginRegistry):
             KeyboardInterrupt: after Ctrl-C or SIGTERM; if there is a folder, a checkpoint is saved first.
         """
         from zoo.report.progress import training_progress
+        from zoo.tracking.trackers import find_trackers
+        from zoo.tracking.training import train_tracked
         from zoo.training.budget import TrainingBudget
         from zoo.training.checkpoints import CheckpointPolicy
-        from zoo.training.train import plan, train
+        from zoo.training.train import plan
 
+        trackers = find_trackers(self, track)
         job = plan(
             self,
             _contestant(contestant, config),
@@ -139,7 +145,7 @@ class Registry(PluginRegistry):
             weights=None if weights is None else Path(weights),
         )
         with training_progress(progress) as report:
-            return train(job, report)
+            return train_tracked(trackers, job, report)
 
     def resume(
         self,
@@ -154,6 +160,7 @@ class Registry(PluginRegistry):
         keep: int = 2,
         allow_changes: bool = False,
         device: str | None = None,
+        track: str | Iterable[str] = (),
         progress: bool | Progress | None = None,
     ) -> Model:
         """Resume a training from its run folder and return the model, bit-identical to that of an uninterrupted run.
@@ -165,6 +172,8 @@ class Registry(PluginRegistry):
             contestant, data, epochs, steps, seconds, device: replace what the run was started with; None keeps it.
                 The budget is the total, including what is already done. Data that were an array must be given again.
             save_every, keep, progress: as for `zoo.train`.
+            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
+                fails costs a `RuntimeWarning`.
             allow_changes: resume even if data, settings, versions or number of threads differ from the checkpoint's.
 
         Raises:
@@ -172,11 +181,13 @@ class Registry(PluginRegistry):
             ConfigError, PluginError, DataError, DivergedError, KeyboardInterrupt: as for `zoo.train`.
         """
         from zoo.report.progress import training_progress
+        from zoo.tracking.trackers import find_trackers
+        from zoo.tracking.training import train_tracked
         from zoo.training.budget import TrainingBudget
         from zoo.training.checkpoints import CheckpointPolicy
         from zoo.training.resume import RunRecord, plan_resumed
-        from zoo.training.train import train
 
+        trackers = find_trackers(self, track)
         job = plan_resumed(
             self,
             RunRecord.read(Path(run)),
@@ -187,7 +198,7 @@ class Registry(PluginRegistry):
             device=device,
         )
         with training_progress(progress) as report:
-            return train(job, report)
+            return train_tracked(trackers, job, report)
 
     def load(self, path: str | Path, *, device: str = "cpu") -> Model:
         """Load a trained model from a run folder or a `.safetensors` file.
@@ -225,6 +236,7 @@ class Registry(PluginRegistry):
         save_every: float = 30.0,
         resume: str | Path | None = None,
         allow_changes: bool = False,
+        track: str | Iterable[str] = (),
         progress: bool | None = None,
         on_event: OnEvent | None = None,
     ) -> Comparison:
@@ -256,6 +268,8 @@ class Registry(PluginRegistry):
             resume: folder of a comparison to resume after an interruption or failed cells. Finished cells are kept.
                 Only `data` that were an array must be given again.
             allow_changes: resume even if versions or settings differ from those at the start.
+            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
+                fails costs a `RuntimeWarning`.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
             on_event: called as `on_event(job, event)` with each event of a job, and with the estimated time of a full
@@ -270,8 +284,11 @@ class Registry(PluginRegistry):
         """
         from zoo.comparison.run import compare
         from zoo.report.progress import comparison_progress
+        from zoo.tracking.comparison import tracked_comparison
+        from zoo.tracking.trackers import find_trackers
 
-        with comparison_progress(progress, on_event) as shown:
+        trackers = find_trackers(self, track)
+        with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
             return compare(
                 self,
                 [contestants] if isinstance(contestants, str) else list(contestants),
@@ -291,7 +308,7 @@ class Registry(PluginRegistry):
                 save_every=save_every,
                 resume=resume,
                 allow_changes=allow_changes,
-                on_event=shown,
+                on_event=listening,
             )
 
     def evaluate(
@@ -312,6 +329,7 @@ class Registry(PluginRegistry):
         timeout: float | None = None,
         executor: Executor | None = None,
         save_every: float = 30.0,
+        track: str | Iterable[str] = (),
         progress: bool | None = None,
         on_event: OnEvent | None = None,
     ) -> Comparison:
@@ -324,7 +342,7 @@ class Registry(PluginRegistry):
             seeds: as for `zoo.compare`; a run is sampled and measured once per seed.
             full: add all metrics and the catalogue's control rows, which are trained.
             epochs, steps, seconds: the training budget of the control rows.
-            features, device, out, jobs, method, timeout, executor, save_every, progress, on_event: as for
+            features, device, out, jobs, method, timeout, executor, save_every, track, progress, on_event: as for
                 `zoo.compare`.
 
         Raises:
@@ -334,8 +352,11 @@ class Registry(PluginRegistry):
         """
         from zoo.comparison.run import compare, evaluated
         from zoo.report.progress import comparison_progress
+        from zoo.tracking.comparison import tracked_comparison
+        from zoo.tracking.trackers import find_trackers
 
-        with comparison_progress(progress, on_event) as shown:
+        trackers = find_trackers(self, track)
+        with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
             return compare(
                 self,
                 *evaluated(self, source, data),
@@ -352,7 +373,7 @@ class Registry(PluginRegistry):
                 timeout=timeout,
                 executor=executor,
                 save_every=save_every,
-                on_event=shown,
+                on_event=listening,
             )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options
+from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options, track_option
 from zoo.cli.output import as_json, print_json
 from zoo.errors import ConfigError
 
@@ -29,6 +29,7 @@ from zoo.errors import ConfigError
 )
 @click.option("--allow-changes", is_flag=True, help="Resume even if data, settings or versions have changed.")
 @click.option("--device", type=DEVICE, help=f"{DEVICE_HELP}  [default: cpu, or the run's]")
+@track_option
 @as_json
 def command(
     contestant: str | None,
@@ -44,6 +45,7 @@ def command(
     resume: Path | None,
     allow_changes: bool,
     device: str | None,
+    track: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Train CONTESTANT = NAME[@DENSITY][:KEY=VALUE,...] and write a run folder.
@@ -61,11 +63,14 @@ def command(
     from zoo.contestant import parse_contestant
     from zoo.data.paths import source_of
     from zoo.report.progress import ShownProgress
+    from zoo.tracking.trackers import find_trackers
+    from zoo.tracking.training import train_tracked
     from zoo.training.budget import TrainingBudget
     from zoo.training.checkpoints import CheckpointPolicy
     from zoo.training.resume import RunRecord, plan_resumed
-    from zoo.training.train import plan, train
+    from zoo.training.train import plan
 
+    trackers = find_trackers(default, track)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     checkpoints = CheckpointPolicy(save_every, keep, allow_changes=allow_changes)
     parsed = None if contestant is None else parse_contestant(contestant)
@@ -98,7 +103,7 @@ def command(
             default, run, contestant=parsed, data=data, budget=budget, checkpoints=checkpoints, device=device
         )
     with ShownProgress() as shown:
-        model = train(job, shown.report)
+        model = train_tracked(trackers, job, shown.report)
     if as_json:
         print_json(
             {"run": str(job.folder), "contestant": contestant, "parameters": model.n_parameters, "losses": shown.losses}

@@ -305,4 +305,4 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def _progress(report: Report) -> dict[str, Any]:
-    return {"progress": report.progress, "epoch": report.epoch, "losses": report.losses}
+    return {"progress": report.progress, "step": report.step, "losses": report.losses}

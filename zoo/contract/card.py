@@ -204,6 +204,17 @@ class ExtensionCard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackerCard:
+    """Description of a tracker, which logs runs in another tool."""
+
+    name: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _check_name("tracker", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricCard:
     """Description of a metric, a column of the table.
 

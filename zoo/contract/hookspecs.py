@@ -23,11 +23,14 @@ import pluggy
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Generator, Tensor, nn
 
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
     from zoo.contract.log_prob import LogProb
+    from zoo.contract.tracked_run import TrackedRun
     from zoo.data.dataset import Data
     from zoo.evaluation.evaluation import Evaluation, Measurement
     from zoo.training.meter import Meter, Step
@@ -263,6 +266,41 @@ class ControlHooks(ModelHooks):
     """
 
 
+class TrackerHooks(Hooks):
+    """Entry-point group `zoo.trackers`: logs of runs in other tools, selected with `--track NAME`.
+
+    The entry point names a class without constructor arguments. Each run gets an instance of its own, which may keep
+    state from `begin` to `end`. Hooks are called by the parent process in a thread per tracker, in order, and outside
+    everything that is timed. A hook that raises or hangs costs a warning: the tracker is not called again, and
+    results are unaffected. Trackers must not seed or draw from the global random states.
+    """
+
+    required = ("log",)
+
+    @_one
+    def begin(self, run: TrackedRun) -> None:
+        """Optional: a run begins."""
+        raise NotImplementedError
+
+    @_one
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Record the mean losses since the last call; `step` is the number of updates, and may repeat after a retry."""
+        raise NotImplementedError
+
+    @_one
+    def image(self, name: str, pixels: NDArray[np.uint8]) -> None:
+        """Optional: record an image, shape (H, W, 3), for example a grid of samples."""
+        raise NotImplementedError
+
+    @_one
+    def end(self, summary: dict[str, float], failure: str) -> None:
+        """Optional: the run ended; `summary` has its last losses or its metrics, `CONTESTANT/METRIC`, in a comparison.
+
+        `failure` says why a run failed or was interrupted; it is "" for one that did not.
+        """
+        raise NotImplementedError
+
+
 #: entry-point group -> the hooks of its plugins
 GROUPS: dict[str, type[Hooks]] = {
     "zoo.models": ModelHooks,
@@ -272,6 +310,7 @@ GROUPS: dict[str, type[Hooks]] = {
     "zoo.metrics": MetricHooks,
     "zoo.extensions": ExtensionHooks,
     "zoo.controls": ControlHooks,
+    "zoo.trackers": TrackerHooks,
 }
 
 #: groups of models, whose hooks extensions wrap

@@ -63,6 +63,10 @@ class Plugin:
         self._manager.register(extension.instance, name=f"extension {extension.qualified}")
         self.extensions.append(extension)
 
+    def renewed(self) -> Plugin:
+        """Return this plugin with a new object of its class, which shares no state with the old one."""
+        return Plugin(instantiate(type(self.instance)), self.group, self.distribution, self.version)
+
     def implements(self, hook: str) -> bool:
         """Return whether the plugin implements a hook."""
         return any(impl.plugin is self.instance for impl in getattr(self.hooks, hook).get_hookimpls())

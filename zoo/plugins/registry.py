@@ -23,6 +23,7 @@ _KIND = {
     "zoo.metrics": "metric",
     "zoo.extensions": "extension",
     "zoo.controls": "control",
+    "zoo.trackers": "tracker",
 }
 _UNKNOWN = "?"
 

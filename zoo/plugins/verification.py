@@ -39,6 +39,7 @@ def _verified_card(instance: object, group: str) -> Any:
         "zoo.metrics": cards.MetricCard,
         "zoo.extensions": cards.ExtensionCard,
         "zoo.controls": cards.Card,
+        "zoo.trackers": cards.TrackerCard,
     }
     card = inspect.getattr_static(instance, "card", None)
     if not isinstance(card, kinds[group]):

@@ -80,7 +80,7 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
 
 @pytest.mark.parametrize("figure", [frechet_distance, kernel_distance])
 def test_the_jackknives_of_both_sets_are_the_spread_of_a_distance_over_repetitions(figure):
-    repetitions = 60
+    repetitions = 40
     draws = [(x, y + 0.5) for x, y in normal(repetitions, 2, 100, 3, seed=11)]
     values = torch.tensor([figure(x, y) for x, y in draws])
     errors = torch.tensor(

@@ -15,7 +15,7 @@ from zoo.plugins.plugin import Candidate, Plugin, discover
 
 
 def _candidate(name="coins", group="zoo.models"):
-    return next(each for each in discover(group) if each.name == name)
+    return next(each for each in discover()[group] if each.name == name)
 
 
 def _refused(distribution, then="", match="", **settings) -> Candidate:

@@ -34,18 +34,7 @@ class Stop:
         return (yield)
 
 
-@pytest.fixture(autouse=True)
-def disk(monkeypatch):
-    """Nothing here is about power cuts, and a busy disk takes a tenth of a second for each fsync."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """Ctrl-C interrupts, also where these tests run in the background of a shell that ignores it for them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 @pytest.fixture(scope="module")

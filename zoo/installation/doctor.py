@@ -41,7 +41,7 @@ def diagnose(registry: PluginRegistry, *, timeout: float = 60.0, jobs: int | Non
 
 def load_one(group: str, value: str, qualified: str) -> dict[str, str]:
     """Load one plugin in this process and return its state, reason and traceback."""
-    for candidate in discover(group):
+    for candidate in discover()[group]:
         if (candidate.qualified, candidate.value) == (qualified, value):
             with contextlib.suppress(PluginError):
                 candidate.load()

@@ -8,6 +8,7 @@ plugin can answer calls to another. This module does not import torch or pydanti
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import inspect
@@ -172,16 +173,19 @@ _WAY_OUT = {
 }
 
 
-def discover(group: str, blocklist: Blocklist = NOTHING) -> list[Candidate]:
-    """Return every entry point of a group in the installed distributions, from metadata only."""
-    return [_candidate(group, entry, blocklist) for entry in importlib.metadata.entry_points(group=group)]
+def discover(blocklist: Blocklist = NOTHING) -> dict[str, list[Candidate]]:
+    """Return the entry points of each group in the installed distributions; each file of metadata is read once."""
+    entries, headers = importlib.metadata.entry_points(), functools.cache(_headers)
+    return {
+        group: [_candidate(entry, headers(entry.dist), blocklist) for entry in entries.select(group=group)]
+        for group in GROUPS
+    }
 
 
-def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Blocklist) -> Candidate:
+def _candidate(entry: importlib.metadata.EntryPoint, headers: list[tuple[str, str]], blocklist: Blocklist) -> Candidate:
     """Return the candidate of an entry point; the core's own plugins are never blocked or incompatible."""
-    headers = _headers(entry)
     name, version = _first(headers, "Name", "an unnamed distribution"), _first(headers, "Version", "without a version")
-    candidate = Candidate(group, entry.name, entry.value, name, version, _first(headers, "Summary", ""))
+    candidate = Candidate(entry.group, entry.name, entry.value, name, version, _first(headers, "Summary", ""))
     if name != CORE and (reason := blocklist.reason(entry.name, name)):
         candidate.state, candidate.reason = "blocked", reason
     elif name != CORE and (mismatch := _core_mismatch(value for key, value in headers if key == "Requires-Dist")):
@@ -189,9 +193,9 @@ def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Bloc
     return candidate
 
 
-def _headers(entry: importlib.metadata.EntryPoint) -> list[tuple[str, str]]:
-    """Return the headers of the distribution's METADATA without the cost of a full e-mail parser."""
-    text = (entry.dist.read_text("METADATA") or entry.dist.read_text("PKG-INFO") or "") if entry.dist else ""
+def _headers(distribution: importlib.metadata.Distribution | None) -> list[tuple[str, str]]:
+    """Return the headers of a distribution's METADATA without the cost of a full e-mail parser."""
+    text = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "") if distribution else ""
     headers = []
     for line in text.splitlines():
         if not line:

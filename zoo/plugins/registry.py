@@ -7,6 +7,7 @@ import importlib
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
 from zoo.contract.hookspecs import GROUPS, MODELS
@@ -71,12 +72,17 @@ class PluginRegistry:
         blocklist: Blocklist | None = None,
         extensions: bool | None = None,
     ) -> None:
-        self.catalogue: Catalogue = read_catalogue(catalogue)
+        self._catalogue = catalogue
         self._entry_points = entry_points
         self._blocklist = blocklist
         self._extensions = extensions
         self._registered: dict[tuple[str, str], Plugin] = {}
         self._found: dict[str, list[Candidate]] = {}
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The catalogue, read on first use."""
+        return read_catalogue(self._catalogue)
 
     def refresh(self) -> None:
         """Search the installed distributions again, after an install or uninstall in this process."""
@@ -117,8 +123,9 @@ class PluginRegistry:
         _check_group(group)
         if group not in self._found:
             blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
-            found = discover(group, blocklist) if self._entry_points else []
-            self._found[group] = sorted(found, key=lambda candidate: (candidate.name, candidate.distribution))
+            found = discover(blocklist) if self._entry_points else {group: []}
+            for of, its in found.items():
+                self._found[of] = sorted(its, key=lambda candidate: (candidate.name, candidate.distribution))
         return self._found[group]
 
     def plugin(self, name: str, group: str = "zoo.models") -> Plugin:

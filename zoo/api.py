@@ -258,8 +258,9 @@ class Registry(PluginRegistry):
             allow_changes: resume even if versions or settings differ from those at the start.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
-            on_event: called as `on_event(job, event)` with each event of a job, and with the estimated time of a full
-                comparison (`{"estimate": seconds}`).
+            on_event: called as `on_event(job, event)` with each event of a job, with the estimated time of a full
+                comparison (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
+                be written; the results are complete all the same.
 
         Returns:
             The comparison; its folder contains `results.json`, `report.html`, tables, and the trained models.

@@ -152,7 +152,11 @@ def compare(
         results = _results(grid, plan, cells, variations, jobs=scheduler.slots, wall_seconds=journal.seconds)
         write_results(folder, results)
         comparison = Comparison(results, folder)
-        comparison.write()
+        try:
+            comparison.write()
+        except Exception as error:  # the results are complete, and stay so
+            text = f"The report of {folder} is incomplete ({type(error).__name__}: {error}); results.json is complete"
+            scheduler.on_event(ScheduledJob("report", None), {"warning": f"{text}. Retry with: zoo report {folder}"})
     return comparison
 
 

@@ -86,6 +86,8 @@ class ShownProgress:
             self._end(job.name, f"tried again: {event['failed_attempt']}", failed=True)
         elif "estimate" in event:
             self._say(f"Estimated time: {_minutes(event['estimate'])}.")
+        elif "warning" in event:
+            self._say(f"Warning: {event['warning']}")
         elif self._bars is None:
             return
         elif "progress" in event:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo.contestant import Contestant, parse_contestant
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.registry import PluginRegistry
+from zoo.scalars import plain
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -357,7 +358,7 @@ class Registry(PluginRegistry):
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
     parsed = parse_contestant(text)
-    parsed.config.update(config)
+    parsed.config.update(plain(dict(config)))
     return parsed
 
 

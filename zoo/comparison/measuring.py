@@ -27,6 +27,7 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.results.schema import Measured
 from zoo.runtime.randomness import bernoulli, generator
 from zoo.runtime.seeds import BITS_SEED
+from zoo.scalars import plain
 
 _DIAGNOSED = 2000  # examples of either split
 
@@ -119,5 +120,5 @@ def _figure(plugin: Plugin, evaluation: Evaluation) -> Measured:
         if plugin.distribution == "genzoo":
             raise DivergedError(f"The training diverged, or the samples did: {reason}.")
         return Measured(unsupported=f"{reason}, which is not finite")
-    given = ((each.name, getattr(measurement, each.name), each.default) for each in fields(measurement))
+    given = ((each.name, plain(getattr(measurement, each.name)), each.default) for each in fields(measurement))
     return Measured(**{name: value for name, value, default in given if value != default})

@@ -28,6 +28,7 @@ from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import CPU, device_of, find_device
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
+from zoo.scalars import plain
 from zoo.version import __version__
 
 FILE = "model.safetensors"  # in a run folder
@@ -167,6 +168,7 @@ class Model:
             ConfigError: if n is out of range, or for an unknown option.
             Unsupported: if the model cannot generate; the message gives the reason.
         """
+        n = plain(n)
         if n < 1:
             raise ConfigError(f"The number of samples must be 1 or more, got {n}.")
         if n > (most := _MOST // self.spec.size):
@@ -231,7 +233,7 @@ class Model:
         Raises:
             Unsupported: if the model does not define a distribution of its codes.
         """
-        draws = generator(seed, "sample codes", self.device)
+        n, draws = plain(n), generator(seed, "sample codes", self.device)
         if self.density is not None:
             return self.density.sample(n, draws).cpu().reshape(n, *self.density.latent)
         if not self.plugin.implements("sample_codes"):
@@ -276,6 +278,7 @@ class Model:
         draws = generator(seed, "diagnose", self.device)
         with guarded(self.plugin, "diagnose", *seen):
             found = self.plugin.hooks.diagnose(model=self.module, train=seen[0], valid=seen[1], generator=draws)
+        found = plain(found)
         if not isinstance(found, dict) or not all(
             isinstance(each, float | int | str | list) for each in found.values()
         ):
@@ -292,7 +295,7 @@ class Model:
             ConfigError: for options that the model's card does not have, or invalid values.
         """
         self._options(changes)
-        return replace(self, options={**self.options, **changes})
+        return replace(self, options=plain({**self.options, **changes}))
 
     def to(self, device: str) -> Model:
         """Move the module to a device, `cpu`, `cuda` or `cuda:1`, and return this same model.

@@ -161,7 +161,9 @@ class Model:
 
         Args:
             n: number of samples, 1 or more.
-            seed: the same seed gives the same samples; None takes a fresh one.
+            seed: the same seed and n give the same samples; None takes a fresh one. With another n all samples may
+                differ, so the first samples of a larger set are not those of a smaller one: draw the larger set once,
+                and use its first samples.
             **options: sampling options of the model's card, for this call.
 
         Raises:
@@ -229,6 +231,8 @@ class Model:
 
     def sample_codes(self, n: int, *, seed: int, **options: Any) -> Tensor:
         """Draw n codes from the distribution that `sample` decodes, shape (n, *latent), on the CPU.
+
+        The same seed and n give the same codes; with another n all codes may differ.
 
         Raises:
             Unsupported: if the model does not define a distribution of its codes.

@@ -42,7 +42,8 @@ class Model:
     """A trained model: `encode`, `decode`, `reconstruct`, `sample`, `log_prob`, `save`.
 
     Inputs are tensors or NumPy arrays and may be on any device; outputs are tensors on the input's device (the CPU for
-    arrays). Samples are returned on the CPU. The model computes on the device of its module.
+    arrays). Samples are returned on the CPU. The model computes on the device of its module. Several threads may use
+    one model; their calls run one after another.
 
     Arrays of any real or boolean type are converted to float32; tensors are passed on as they are.
 

@@ -14,6 +14,7 @@ from zoo.errors import ConfigError, PluginError, did_you_mean
 from zoo.plugins.blocking import Blocklist
 from zoo.plugins.catalogue import SHIPPED, Catalogue, Entry, read_catalogue
 from zoo.plugins.plugin import Candidate, Plugin, discover, instantiate
+from zoo.runtime.threads import alone
 
 _KIND = {
     "zoo.models": "model",
@@ -114,11 +115,12 @@ class PluginRegistry:
     def candidates(self, group: str = "zoo.models") -> list[Candidate]:
         """Return the installed plugins of a group, sorted by name."""
         _check_group(group)
-        if group not in self._found:
-            blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
-            found = discover(group, blocklist) if self._entry_points else []
-            self._found[group] = sorted(found, key=lambda candidate: (candidate.name, candidate.distribution))
-        return self._found[group]
+        with alone():
+            if group not in self._found:
+                blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
+                found = discover(group, blocklist) if self._entry_points else []
+                self._found[group] = sorted(found, key=lambda candidate: (candidate.name, candidate.distribution))
+            return self._found[group]
 
     def plugin(self, name: str, group: str = "zoo.models") -> Plugin:
         """Load a plugin by its name or by `distribution/name`.
@@ -127,12 +129,13 @@ class PluginRegistry:
             ConfigError: for an unknown name; with the nearest name and what the catalogue offers.
             PluginError: if the plugin is blocked, incompatible or broken, or two distributions have one of this name.
         """
-        found = self.find(name, group)
-        plugin = found.load() if isinstance(found, Candidate) else found
-        if group in MODELS:
-            for extension in self.active_extensions():
-                if extension not in plugin.extensions:
-                    plugin.extend(extension)
+        with alone():
+            found = self.find(name, group)
+            plugin = found.load() if isinstance(found, Candidate) else found
+            if group in MODELS:
+                for extension in self.active_extensions():
+                    if extension not in plugin.extensions:
+                        plugin.extend(extension)
         return plugin
 
     def active_extensions(self) -> list[Plugin]:

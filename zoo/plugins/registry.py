@@ -26,6 +26,12 @@ _KIND = {
     "zoo.controls": "control",
 }
 _UNKNOWN = "?"
+#: the values that `list_models` filters by
+FILTERS: dict[str, tuple[str | bool, ...]] = {
+    "trains_on": ("grey", "bits", "real"),
+    "latent": ("real", "bits", "index", "none"),
+    "likelihood": (True, False),
+}
 
 
 @dataclass(frozen=True)
@@ -198,8 +204,17 @@ class PluginRegistry:
         Args:
             pattern: shell glob that the names match ("v*").
             trains_on, latent, likelihood: leave out models that are known to differ. A model that is neither loaded
-                nor in the catalogue stays, with `?`.
+                nor in the catalogue stays, with `?`. `trains_on` is `grey`, `bits` or `real`; `latent` is `real`,
+                `bits`, `index` or `none`; `likelihood` is True or False.
+
+        Raises:
+            ConfigError: for another value of a filter.
         """
+        filters = {"trains_on": trains_on, "latent": latent, "likelihood": likelihood}
+        for key, value in filters.items():
+            if value is not None and value not in FILTERS[key]:
+                choices = ", ".join(map(repr, FILTERS[key]))
+                raise ConfigError(f"{key} must be one of {choices}, or None for every model, got {value!r}.")
         listings = [_registered_listing(plugin) for plugin in self.registered()]
         candidates = self.candidates()
         names = [candidate.name for candidate in candidates]

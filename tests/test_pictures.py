@@ -39,11 +39,13 @@ class ShapedPlugin:
         samples="draws",
     )
 
+    failure: type[BaseException] = RuntimeError
+
     @zoo.hookimpl
     def build(self, config):
         module = nn.Module()
         module.register_buffer("mean", torch.zeros(math.prod(config.latent)))
-        module.latent, module.fails_beyond = config.latent, config.fails_beyond
+        module.latent, module.fails_beyond, module.failure = config.latent, config.fails_beyond, self.failure
         return module
 
     @zoo.hookimpl
@@ -57,7 +59,7 @@ class ShapedPlugin:
     @zoo.hookimpl
     def decode(self, model, z):
         if (z > model.fails_beyond).any():
-            raise RuntimeError("beyond what was seen")
+            raise model.failure("beyond what was seen")
         flat = z.reshape(len(z), -1)
         return nn.functional.pad(flat, (0, 16 - flat.shape[1])).reshape(-1, 4, 4).clamp(0, 1)
 
@@ -136,7 +138,9 @@ def test_the_metrics_of_codes_take_any_shape(registry, tmp_path, shape):
     assert 0.5 < found["codes-test"].value <= 1  # codes of unit variance against uniform ones of variance 1/12
 
 
-def test_a_picture_that_fails_costs_itself_alone(registry, tmp_path, capsys):
+@pytest.mark.parametrize("failure", [RuntimeError, SystemExit, BaseException])
+def test_a_picture_that_fails_costs_itself_alone(registry, tmp_path, capsys, monkeypatch, failure):
+    monkeypatch.setattr(ShapedPlugin, "failure", failure)
     model = registry.train("shaped:latent=[2],fails_beyond=1.0", DATA, steps=1)
     measuring = Measuring(DATA, tmp_path, ["frechet"], None, registry)
     found, bare = (measuring.model("shaped", model, 0, pictures=drawn) for drawn in (True, False))

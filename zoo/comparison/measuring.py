@@ -109,7 +109,9 @@ def _figure(plugin: Plugin, evaluation: Evaluation) -> Measured:
         answer = plugin.hooks.measure(evaluation=evaluation)
     except Unsupported as error:
         return Measured(unsupported=str(error))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
         if plugin.distribution == "genzoo":
             raise
         return Measured(unsupported=f"the metric {plugin.source} failed: {type(error).__name__}: {error}")

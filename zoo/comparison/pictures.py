@@ -53,7 +53,9 @@ def _made(part: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, NDA
                 raise DivergedError(f"the picture {key!r} is not finite")
     except Unsupported:
         return {}
-    except Exception:  # a plugin may raise anything, and its figures are complete without this picture
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a plugin may raise anything, and its figures are complete without this picture
         traceback.print_exc()
         return {}
     return found

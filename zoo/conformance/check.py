@@ -93,7 +93,9 @@ class Check:
             return "inapplicable", str(error), ""
         except Failure as error:
             return "failed", str(error), ""
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:  # the user's
+            raise
+        except BaseException as error:  # a plugin may raise anything
             return "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
 
     def test(self) -> None:

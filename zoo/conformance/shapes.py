@@ -6,9 +6,11 @@ gradient and in the data's range.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 from zoo.conformance.claim import DoesNotApply, Failure, case_claim, plugin_claim
@@ -49,6 +51,24 @@ def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
             case.trained.decode(z)
             if case.data.spec.support == "real":
                 case.trained.decode(z, seed=0)
+
+
+@case_claim()
+def results_are_float32(case: Case) -> None:
+    """Samples, codes, drawn codes and decoded codes are float32; likelihoods may be float64."""
+    model, x = case.trained, case.data.train[:2]
+    calls: dict[str, Callable[[], Tensor]] = {
+        "sample": lambda: model.sample(2, seed=0),
+        "encode": lambda: model.encode(x),
+        "a draw of encode": lambda: model.encode(x, seed=0),
+        "decode": lambda: model.decode(model.encode(x).float()),
+    }
+    if case.plugin.implements("sample_codes"):
+        calls["sample_codes"] = lambda: model.sample_codes(2, seed=0)
+    for hook, call in calls.items():
+        with contextlib.suppress(Unsupported):
+            if (dtype := call().dtype) != torch.float32:
+                raise Failure(f"{hook} must return float32, as its input is, got {dtype}; return x.float()")
 
 
 @case_claim("sample_codes")

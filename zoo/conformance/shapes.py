@@ -108,13 +108,17 @@ def other_shapes_work(subject: Subject) -> None:
         for shape in SHAPES:
             spec = DataSpec(shape, support)
             try:
-                model = untrained(subject.plugin, spec, subject.options)
+                model = untrained(subject.plugin, subject.resolved.config, spec, subject.options)
             except Unsupported as error:
                 refused.append(f"{support} of shape {shape}: {error}")
                 continue
             built += 1
             x = next(case.data.train for case in subject.cases if case.data.spec.support == support)
-            refused += _refusals(model, x.flatten()[: 3 * spec.size].reshape(3, *shape))
+            try:
+                refused += _refusals(model, x.flatten()[: 3 * spec.size].reshape(3, *shape))
+            except Exception as error:
+                error.add_note(f"on 3 examples of type {support} and shape {shape}; a model of 0 steps")
+                raise
     if not built:
         raise DoesNotApply("; ".join(refused))
 

@@ -107,6 +107,11 @@ class ShownProgress:
             self._epoch = report.epoch
             self._say(f"{text}  {report.seconds:.1f} s")
 
+    def move(self, name: str, share: float, note: str) -> None:
+        """Move a bar, where there are any, to the share of its work that is done."""
+        if self._bars:
+            self._bars.update(name, share, note)
+
     def _end(self, name: str, text: str, *, failed: bool) -> None:
         if self._bars:
             self._bars.end(name, text, failed=failed)

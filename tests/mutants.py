@@ -289,6 +289,62 @@ class DecodedLogits(TinyVAEPlugin):
         return model.decoder(z).reshape(-1, *model.shape)
 
 
+@caught_by("results-are-float32")
+class SamplesInFloat64(CoinsPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        return super().sample(model, n, generator).double()
+
+
+@caught_by("results-are-float32")
+class CodesInFloat64(TinyVAEPlugin):
+    @zoo.hookimpl
+    def encode(self, model, x, generator):
+        return super().encode(model, x, generator).double()
+
+
+@caught_by("a-later-call-leaves-earlier-results-as-they-are")
+class OneBufferHandedOutTwice(TinyVAEPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        x = super().sample(model, n, generator)
+        if getattr(model, "handed_out", torch.empty(0)).shape != x.shape:
+            model.handed_out = torch.empty_like(x)
+        return model.handed_out.copy_(x)
+
+
+@caught_by("a-later-call-leaves-earlier-results-as-they-are")
+class AViewOfWhatTheNextCallOverwrites(CoinsPlugin):
+    @zoo.hookimpl
+    def log_prob(self, model, x):
+        model.kept = getattr(model, "kept", torch.empty(5000))
+        model.kept[: len(x)] = nats(model, x)
+        return (zoo.LogProb(model.kept[: len(x)], "exact"),)
+
+
+@caught_by("a-loss-is-a-mean-over-the-batch")
+class ALossSummedOverTheBatch(TinyVAEPlugin):
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        return {"loss": super().loss(model, x, generator)["loss"] * len(x)}
+
+
+@caught_by("the-same-generator-gives-the-same")
+class SamplesThatDependOnTheSeedBefore(CoinsPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        x = super().sample(model, n, generator)
+        last, model.last = getattr(model, "last", x), x
+        return torch.where(last.sum() > x.sum(), x, x.flip(0))
+
+
+@caught_by("a-likelihood-is-one-value-per-example")
+class AnErrorOfNone(CoinsPlugin):
+    @zoo.hookimpl
+    def log_prob(self, model, x):
+        return (zoo.LogProb(nats(model, x), "exact", stderr=None),)
+
+
 @caught_by("a-likelihood-is-one-value-per-example")
 class AMeanLikelihood(CoinsPlugin):
     @zoo.hookimpl

@@ -1,5 +1,6 @@
 """The grid and its table: the same numbers however it is run, and nothing hidden."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -13,7 +14,7 @@ from torch import nn
 import zoo
 from zoo.api import Registry
 from zoo.comparison.jobs import from_json
-from zoo.engine.executor import TaskExecutor, default_jobs
+from zoo.engine.executor import InlineExecutor, TaskExecutor, default_jobs
 from zoo.engine.processes import SpawnExecutor
 
 SMALL = "latent_dim=2,hidden=[8],sample.k=5"
@@ -246,3 +247,49 @@ def test_compare_works_without_a_main_guard(how, tmp_path):
     else:
         printed = subprocess.run([sys.executable], input=source, capture_output=True, text=True).stdout
     assert printed.strip().endswith("rows: 1 failed: [] torch: False")
+
+
+class QuittingOptions(zoo.Config):
+    quits: bool = False
+
+
+class QuittingConfig(zoo.Config):
+    raises: bool = False
+
+
+class QuittingPlugin(MeansPlugin):
+    """Means that call sys.exit when sampled, or raise what is no Exception when trained, if told so."""
+
+    card = dataclasses.replace(MeansPlugin.card, name="quitting", config=QuittingConfig, options=QuittingOptions)
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        module = nn.Module()
+        module.register_buffer("p", torch.full(data.shape, 0.5))
+        module.raises = config.raises
+        return module
+
+    @zoo.hookimpl
+    def fit(self, model):
+        if model.raises:
+            raise BaseException("no luck")
+
+    @zoo.hookimpl
+    def sample(self, model, n, options):
+        if options.quits:
+            sys.exit("no more")
+        return model.p.expand(n, *model.p.shape)
+
+
+def test_a_contestant_that_raises_anything_at_all_costs_no_other(tmp_path):
+    registry = Registry(extensions=False)
+    registry.register(QuittingPlugin)
+    contestants = ["quitting", "quitting:sample.quits=true", "quitting:raises=true"]
+    comparison = registry.compare(
+        contestants, "bars-and-stripes:3", seeds=1, steps=1, executor=InlineExecutor(), out=tmp_path
+    )
+    assert comparison.failed == [
+        "quitting:sample.quits=true seed 0: something called sys.exit('no more')",
+        "quitting:raises=true seed 0: BaseException: no luck",
+    ]
+    assert comparison["quitting"].cells[0].metrics

@@ -114,6 +114,8 @@ def test_no_plugin_answers_for_another(distribution):
         ("import no_such_module", r"ModuleNotFoundError: No module named 'no_such_module'\."),
         ("def (", "SyntaxError: "),
         ("raise ValueError", r"is broken: ValueError\. "),
+        ("raise BaseException('no luck')", r"is broken: BaseException: no luck\. "),
+        ("raise GeneratorExit", r"is broken: GeneratorExit\. "),
         ("import sys; sys.exit(3)", r"it called sys\.exit\(3\) while it was imported"),
         ("class IndependentPixels:\n    def __init__(self): exit('no')", r"it called sys\.exit\('no'\)"),
     ],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo.contestant import Contestant, parse_contestant
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.registry import PluginRegistry
+from zoo.scalars import plain
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -272,8 +273,9 @@ class Registry(PluginRegistry):
                 fails costs a `RuntimeWarning`.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
-            on_event: called as `on_event(job, event)` with each event of a job, and with the estimated time of a full
-                comparison (`{"estimate": seconds}`).
+            on_event: called as `on_event(job, event)` with each event of a job, with the estimated time of a full
+                comparison (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
+                be written; the results are complete all the same.
 
         Returns:
             The comparison; its folder contains `results.json`, `report.html`, tables, and the trained models.
@@ -380,7 +382,7 @@ class Registry(PluginRegistry):
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
     parsed = parse_contestant(text)
-    parsed.config.update(config)
+    parsed.config.update(plain(dict(config)))
     return parsed
 
 

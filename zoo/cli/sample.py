@@ -28,7 +28,7 @@ from zoo.cli.output import as_json, print_json
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Random seed of the samples.",
+    help="Random seed of the samples; those of another -n may all differ.",
 )
 @click.option(
     "--set",

@@ -288,7 +288,9 @@ def _attempted(measured: Callable[[Contestant], Measurements], contestant: Conte
     """Return the measurements of a contestant, or why there are none; the traceback goes to the log."""
     try:
         return measured(contestant)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
         failed = failure(error)
         print(failed["traceback"], end="", file=sys.stderr, flush=True)
         return Measurements(failed=failed["reason"], exit_code=failed["exit_code"])

@@ -44,11 +44,14 @@ class EmulatedDevice(TorchFunctionMode):
 
     Attributes:
         reads: number of times that the host has read a value from the device.
+        transformed: whether a function was called inside a transform of torch.func, such as `vmap` or `grad`. Tensors
+            inside are wrappers that torch makes and removes unseen, so that the emulation does not follow them.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.reads = 0
+        self.transformed = False
         self._there: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
         self._patches = ExitStack()
 
@@ -80,6 +83,7 @@ class EmulatedDevice(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
+        self.transformed |= torch._C._functorch.peek_interpreter_stack() is not None
         given = args[:1] if name == "__deepcopy__" else (args, kwargs)  # the second argument holds earlier copies
         tensors = [each for each in tree_leaves(given) if isinstance(each, Tensor)]
         there = [each for each in tensors if self._holds(each)]

@@ -76,6 +76,7 @@ def _must_fall(
     """Compare a measure before and after training, with the same seeds; differences below `least` are ignored."""
     better, reports, left_out = False, [], dict[str, None]()
     for case in subject.cases:
+        case.budgets.clear()
         try:
             before, after = ([measure(case, m, s) for s in range(DRAWS)] for m in (case.untrained, case.trained))
         except (DoesNotApply, Unsupported) as error:
@@ -83,7 +84,7 @@ def _must_fall(
             continue
         gains = [b - a for b, a in zip(before, after, strict=True)]
         margin = ERRORS * stdev(gains) / DRAWS**0.5 + SMALLEST * abs(fmean(before)) + least(case)
-        report = f"{fmean(before):.4g} before and {fmean(after):.4g} after training on {case.name}"
+        report = f"{fmean(before):.4g} before and {fmean(after):.4g} after training on {case.circumstances}"
         if fmean(gains) < -margin:
             raise Failure(f"training must lower {what}, got {report}")
         better |= fmean(gains) > margin

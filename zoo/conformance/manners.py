@@ -21,7 +21,7 @@ import torch
 from zoo.conformance.claim import Failure, case_claim
 from zoo.conformance.determinism import draws_of, fit
 from zoo.conformance.settings import restore, settings
-from zoo.conformance.subject import FEW, Case
+from zoo.conformance.subject import FEW, STEPS, Case
 from zoo.errors import Unsupported
 from zoo.runtime.randomness import generator
 from zoo.training.meter import Step
@@ -110,6 +110,7 @@ def _observed(case: Case) -> Observed:
         after = vars(case.plugin.instance)
         seen.kept = [name for name in after if name not in instance or after[name] is not instance[name]]
         _LIVES[case] = seen
+    case.budgets.update((0, FEW, STEPS))
     return _LIVES[case]
 
 

@@ -43,12 +43,14 @@ def a_fresh_process_gives_the_same(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folders = [Path(temporary) / str(number) for number in range(len(subject.cases))]
         for folder, case in zip(folders, subject.cases, strict=True):
+            case.budgets.clear()
             case.trained.save(folder)
             save_file({"x": case.data.train[:8].clone(), "bits": case.bits[:8].clone()}, folder / "inputs")
         _answer_elsewhere(folders)
         for folder, case in zip(folders, subject.cases, strict=True):
             wanted = outputs(case.trained, case.data.train[:8], case.bits[:8])
-            _must_agree(load_file(folder / "outputs"), wanted, f"on {case.name}: the model in a new process")
+            who = f"on {case.circumstances}: the model in a new process"
+            _must_agree(load_file(folder / "outputs"), wanted, who)
 
 
 @case_claim()

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from zoo.conformance.settings import kept
+from zoo.contestant import parse_contestant
+from zoo.contract.card import Training
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
-from zoo.errors import Unsupported
+from zoo.errors import ConfigError, Unsupported
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
@@ -30,7 +32,7 @@ from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.job import TrainingJob
 from zoo.training.module import train_module
-from zoo.training.resolved import Resolved
+from zoo.training.resolved import Resolved, resolve
 
 N = 240  # examples of each data set, half of them for training
 STEPS = 300  # training steps, for claims about what a model learned
@@ -40,46 +42,73 @@ FEW = 20  # training steps, for all other claims
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A plugin on one data set, with the default settings of its card.
+    """A plugin on one data set, under one choice of settings.
 
     Attributes:
         plugin: the model plugin.
         data: the data set.
-        config: the settings.
+        config: the settings of the model.
+        training: the settings of the optimiser.
         registry: used to find the plugin when a model is loaded.
         options: sampling options that differ from the card's defaults.
+        budgets: training steps of the models that were used, 0 for an untrained one; for messages.
     """
 
     plugin: Plugin
     data: Data
     config: Config
+    training: Training
     registry: PluginRegistry
     options: Mapping[str, Any] = field(default_factory=dict)
+    budgets: set[int] = field(default_factory=set)
 
     @property
     def name(self) -> str:
         """The name of the data set: "bits of 2×4"."""
         return self.data.name
 
-    @cached_property
+    @property
+    def circumstances(self) -> str:
+        """The data set, and the training of the models that were used on it since `budgets` was cleared."""
+        *others, last = map(str, sorted(self.budgets) or [0])
+        steps = f"{', '.join(others)} and {last}" if others else last
+        size = min(self.training.batch_size, len(self.data.train))
+        return f"{self.name} ({len(self.data.train)} training examples, batches of {size}; models of {steps} steps)"
+
+    @property
     def untrained(self) -> Model:
         """The model before its first step."""
-        return self._model(self.build())
+        self.budgets.add(0)
+        return self._untrained
 
-    @cached_property
+    @property
     def trained(self) -> Model:
         """The model after `STEPS` steps."""
-        return self.train(0, STEPS)
+        self.budgets.add(STEPS)
+        return self._trained
 
-    @cached_property
+    @property
     def samples(self) -> Tensor:
         """`SAMPLES` samples of the trained model, in the data's units."""
-        return self.trained.sample(SAMPLES, seed=0)
+        self.budgets.add(STEPS)
+        return self._samples
 
     @cached_property
     def first_samples(self) -> Tensor:
         """`SAMPLES` / 4 samples of the untrained model, in the data's units."""
         return self.untrained.sample(SAMPLES // 4, seed=0)
+
+    @cached_property
+    def _untrained(self) -> Model:
+        return self._model(self.build())
+
+    @cached_property
+    def _trained(self) -> Model:
+        return self.train(0, STEPS)
+
+    @cached_property
+    def _samples(self) -> Tensor:
+        return self._trained.sample(SAMPLES, seed=0)
 
     @cached_property
     def training_split(self) -> Tensor:
@@ -94,6 +123,7 @@ class Case:
 
     def build(self, seed: int = 0) -> nn.Module:
         """Return a module that is built and initialised, as at the start of training."""
+        self.budgets.add(0)
         with scoped_randomness(derive_seed(seed, "build")):
             module: nn.Module = self.plugin.hooks.build(config=self.config, data=self.data.spec)
             if self.plugin.implements("initialise"):
@@ -110,9 +140,10 @@ class Case:
         device: torch.device = CPU,
     ) -> Model:
         """Return a model trained by the core; in a folder it saves checkpoints, or resumes from one."""
+        self.budgets.add(steps)
         card = self.plugin.card
         options = card.options.parse(self.options, f"the sampling of {card.name}")
-        resolved = Resolved(self.plugin, None, self.config, card.training, options)
+        resolved = Resolved(self.plugin, None, self.config, self.training, options)
         budget = TrainingBudget(steps, "steps")
         return train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device))
 
@@ -136,26 +167,49 @@ class Subject:
     """A plugin under test.
 
     Args:
-        plugin: a name, a loaded plugin, or a plugin object or its class that is registered in `registry`.
+        plugin: a name with settings (`vae`, `zoo-vae/vae:beta=4.0`), a loaded plugin, or a plugin object or its class
+            that is registered in `registry`.
         registry: where names are looked up.
         options: sampling options that differ from the card's defaults.
+
+    Raises:
+        ConfigError: for a text that is not a name with settings.
     """
 
     def __init__(
         self, plugin: str | Plugin | object, registry: PluginRegistry, options: Mapping[str, Any] | None = None
     ) -> None:
         self.registry = registry
-        self.options = dict(options or {})
         self._given = plugin
+        contestant = parse_contestant(plugin) if isinstance(plugin, str) else None
+        if contestant and contestant.density:
+            raise ConfigError(f"{plugin}: a latent density is not part of the plugin; check {contestant.model}.")
+        self._contestant = contestant
+        self.options = {**(contestant.options if contestant else {}), **(options or {})}
 
     @cached_property
+    def resolved(self) -> Resolved:
+        """The loaded and verified plugin with its settings.
+
+        Raises:
+            PluginError: if the plugin cannot be loaded.
+            ConfigError: if there is no such plugin, or for wrong settings.
+        """
+        if self._contestant is not None:
+            return resolve(self.registry, self._contestant)
+        plugin = self._given if isinstance(self._given, Plugin) else self.registry.register(self._given)
+        card = plugin.card
+        return Resolved(plugin, None, card.config(), card.training, card.options())
+
+    @property
     def plugin(self) -> Plugin:
-        """The loaded and verified plugin; raises `PluginError` or `ConfigError` if it cannot be found or loaded."""
-        if isinstance(self._given, Plugin):
-            return self._given
-        if isinstance(self._given, str):
-            return self.registry.plugin(self._given)
-        return self.registry.register(self._given)
+        """The plugin; raises as `resolved` does."""
+        return self.resolved.plugin
+
+    @property
+    def settings(self) -> str:
+        """The settings that differ from the card's, as typed: `:beta=4.0`; "" for none."""
+        return "".join(self._contestant.text.partition(":")[1:]) if self._contestant else ""
 
     @property
     def expected_failures(self) -> Mapping[str, str]:
@@ -168,7 +222,8 @@ class Subject:
         """The cases that the plugin accepts, and its reasons for refusing the other data sets."""
         accepted, refused = [], []
         for data in (bits(), grey_images(), table()):
-            case = Case(self.plugin, data, self.plugin.card.config(), self.registry, self.options)
+            resolved = self.resolved
+            case = Case(self.plugin, data, resolved.config, resolved.training, self.registry, self.options)
             try:
                 with kept():
                     case.untrained  # noqa: B018  (it builds)
@@ -215,9 +270,8 @@ def table() -> Data:
     return Data.from_arrays(x, name="a table of 2 columns", support="real")
 
 
-def untrained(plugin: Plugin, spec: DataSpec, options: Mapping[str, Any]) -> Model:
-    """Return an untrained model with the plugin's default settings, built from a data spec alone."""
-    config = plugin.card.config()
+def untrained(plugin: Plugin, config: Config, spec: DataSpec, options: Mapping[str, Any]) -> Model:
+    """Return an untrained model, built from its settings and a data spec alone."""
     with scoped_randomness(derive_seed(0, "build")):
         module: nn.Module = plugin.hooks.build(config=config, data=spec)
     return Model(plugin, module.eval(), config, spec, options=options)

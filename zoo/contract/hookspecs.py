@@ -118,7 +118,8 @@ class ModelHooks(Hooks):
         """Return n samples from the model's distribution, shape (n, *data.shape).
 
         For [0, 1] data, samples are means or draws, as `card.samples` says; for real data they are draws,
-        observation noise included. `options` is an instance of `card.options`.
+        observation noise included. `options` is an instance of `card.options`. The same generator and n must give
+        the same samples; how those of another n relate to them is not part of the contract.
         """
         raise NotImplementedError
 

@@ -17,6 +17,7 @@ from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
 from zoo.runtime.seeds import SPLIT_SEED
+from zoo.scalars import plain
 
 SPLITS = ("train", "valid", "test")
 
@@ -54,6 +55,7 @@ class Data:
     columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "epochs", plain(self.epochs))
         for split in SPLITS:
             x, labels = getattr(self, split), getattr(self, f"{split}_labels")
             if x.dtype != torch.float32 or x.shape[1:] != self.spec.shape:

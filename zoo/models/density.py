@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from zoo.contract.hookspecs import LatentDensity
 from zoo.plugins.hook_checks import checked
 from zoo.plugins.plugin import Plugin
+from zoo.runtime.threads import alone
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class FittedDensity(LatentDensity):
         if generator.device.type != "cpu":
             seed = torch.randint(2**62, (), generator=generator, device=generator.device)
             draws = Generator().manual_seed(int(seed))
-        z = self.plugin.hooks.sample(state=self.state, n=n, generator=draws)
+        with alone():
+            z = self.plugin.hooks.sample(state=self.state, n=n, generator=draws)
         return checked(z, self.plugin, "sample", (n, *self.codes)).to(generator.device)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, shape (B,), for codes of shape (B, D) or (B, *latent)."""
         flat = z.reshape(len(z), -1).double().cpu()
-        nats = self.plugin.hooks.log_prob(state=self.state, z=flat)
+        with alone():
+            nats = self.plugin.hooks.log_prob(state=self.state, z=flat)
         return checked(nats, self.plugin, "log_prob", (len(z),)).to(z.device)
 
     @property

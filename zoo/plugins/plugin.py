@@ -130,12 +130,11 @@ class Candidate:
         if self.state == "discovered":
             try:
                 self._plugin = self._import()
-            except Exception as error:
+            except KeyboardInterrupt:  # the user's
+                raise
+            except BaseException as error:  # a plugin may raise anything while it is imported
                 self.state, self.reason = "broken", _reason(error)
                 self.traceback = "" if isinstance(error, ZooError) else traceback.format_exc()
-            except SystemExit as error:
-                self.state, self.reason = "broken", f"it called sys.exit({error.code!r}) while it was imported"
-                self.traceback = traceback.format_exc()
             else:
                 self.state = "loaded"
         if self._plugin is None:
@@ -274,4 +273,6 @@ def _reason(error: BaseException) -> str:
     text = str(error).strip().rstrip(".")
     if isinstance(error, ZooError):
         return text
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r}) while it was imported"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -118,7 +118,10 @@ def brackets(results: Results, name: str = "likelihood") -> Figure | None:
 
 
 def steps(results: Results) -> Figure | None:
-    """Draw the ranking metric against the steps of the sampling chain; None if they were not varied."""
+    """Draw the ranking metric against a sampler's number of steps, the setting `sample.steps`; None without such.
+
+    What a step is depends on the model: one of a Markov chain, of a solver. Only numbers above 0 are drawn.
+    """
     metric, styles = ranking_metric(results), looks(results)
     if metric is None:
         return None
@@ -126,7 +129,8 @@ def steps(results: Results) -> Figure | None:
     for entry in results.sensitivity:
         measured = entry.metrics.get(metric.name)
         value = finite(measured.value) if measured else None
-        if entry.key == "sample.steps" and value is not None:
+        counted = type(entry.value) in (int, float) and finite(entry.value) is not None and entry.value > 0
+        if entry.key == "sample.steps" and value is not None and counted:
             curves.setdefault(entry.contestant, []).append((entry.value, value))
     if not curves:
         return None
@@ -134,7 +138,7 @@ def steps(results: Results) -> Figure | None:
     for name, curve in curves.items():
         x, y = zip(*sorted(curve), strict=True)
         chart["data"].append(points(x, y, name, styles.get(name, (_GRAY, "circle")), mode="lines+markers"))
-    chart["layout"]["xaxis"] |= {"title": {"text": "Gibbs steps"}, "type": "log", "dtick": 1}
+    chart["layout"]["xaxis"] |= {"title": {"text": "steps of the sampler"}, "type": "log", "dtick": 1}
     _set_quality_axis(chart, results, metric)
     return chart
 

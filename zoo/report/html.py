@@ -202,8 +202,8 @@ def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arr
         ],
         "steps": page.chart(
             charts.steps(results),
-            f"{title} against the number of Gibbs steps",
-            "A curve per contestant: sample quality by number of Gibbs steps.",
+            f"{title} against the number of steps of the sampler",
+            "A curve per contestant: sample quality by number of steps of its sampler.",
         ),
         "sensitivity": _sensitivity_sheet(results),
         "brackets": page.chart(

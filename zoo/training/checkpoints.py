@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import ConfigError
 from zoo.files.storage import write_atomically, writing
 from zoo.runtime.interruption import Interruption
+from zoo.scalars import plain
 
 if TYPE_CHECKING:
     from zoo.training.state import Part
@@ -40,6 +41,7 @@ class CheckpointPolicy:
     allow_changes: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "every", plain(self.every))
         if not (math.isfinite(self.every) and self.every >= 0):
             raise ConfigError(f"save_every must be a finite number of seconds >= 0, got {self.every}.")
         if self.keep < 1:

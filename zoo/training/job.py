@@ -11,6 +11,7 @@ import torch
 
 from zoo.data.dataset import Data
 from zoo.runtime.devices import CPU
+from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.initial_weights import InitialWeights
@@ -44,3 +45,6 @@ class TrainingJob:
     about: Mapping[str, Any] = field(default_factory=dict)
     resuming: bool = False
     weights: InitialWeights | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", plain(self.seed))

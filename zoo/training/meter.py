@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import PluginError
+from zoo.errors import ConfigError, PluginError
 from zoo.training.budget import TrainingBudget
 from zoo.training.divergence import check_values
 from zoo.training.log import Log, Report
@@ -60,7 +60,14 @@ class Meter:
         self._progress = progress
         self._sums: dict[str, Tensor] = {}
         self._count = 0
-        self._start = self._shown = time.monotonic()
+        self._used = 0.0  # seconds of earlier attempts
+        self._start: float | None = None
+        self._shown = time.monotonic()
+
+    def start(self) -> None:
+        """Start the clock, unless it runs: set-up before the first step, or the first resumed one, is not counted."""
+        if self._start is None:
+            self._start = self._shown = time.monotonic()
 
     @property
     def epoch(self) -> int:
@@ -69,8 +76,10 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Time since the training started."""
-        return time.monotonic() - self._start
+        """Time since the clock was started, by `start` or the first look at it, and that of earlier attempts."""
+        self.start()
+        assert self._start is not None
+        return self._used + time.monotonic() - self._start
 
     @property
     def progress(self) -> float:
@@ -80,8 +89,15 @@ class Meter:
 
     @property
     def exhausted(self) -> bool:
-        """Whether training must stop."""
-        return self.stopped or self.progress >= 1.0
+        """Whether training must stop.
+
+        Raises:
+            ConfigError: if the budget is used up before the first step, so that nothing would be trained.
+        """
+        used_up = self.progress >= 1.0
+        if used_up and self.index == 0:
+            raise ConfigError(f"The budget of {self.amount} was used up before the first step; give a larger one.")
+        return self.stopped or used_up
 
     def step(self, model: nn.Module, **losses: Tensor | float) -> None:
         """Count one update and log its losses (scalars).
@@ -134,7 +150,7 @@ class Meter:
     def restore(self, state: State) -> None:
         """Restore a saved state, and truncate the log to its length at that time."""
         self.index, self.stopped, self._count = (state.facts[key] for key in ("steps", "stopped", "count"))
-        self._start = time.monotonic() - state.facts["seconds"]
+        self._used, self._start = state.facts["seconds"], None
         self._sums = {name: state.tensors[str(number)].clone() for number, name in enumerate(state.facts["losses"])}
         self._log.cut(state.facts["log"])
 

@@ -14,6 +14,7 @@ from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
 from zoo.errors import PluginError
+from zoo.files.tensor_file import obstacle
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import describe_device, device_of
@@ -43,6 +44,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
 
     Raises:
         CheckpointError: if the checkpoint to start from does not fit.
+        PluginError: if a model file or checkpoint could not hold the module.
         DivergedError: if a loss or weight is not finite.
         Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
     """
@@ -79,6 +81,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         module = built(plugin, resolved.config, data.spec)
         if plugin.implements("initialise"):
             plugin.hooks.initialise(model=module, train=data.standardise(data.train))
+    _check_storable(plugin, module, checkpoints=bool(folder and job.checkpoints) and not plugin.implements("fit"))
     if job.weights and not start.state:
         job.weights.load_into(module)
     module.to(device)
@@ -117,6 +120,19 @@ def built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:
     return module
 
 
+def _check_storable(plugin: Plugin, module: nn.Module, *, checkpoints: bool) -> None:
+    """Refuse tensors that a model file, or a checkpoint if there will be any, cannot hold or give back."""
+    tensors: dict[str, Any] = module.state_dict()
+    if checkpoints:
+        tensors = tensors | dict(module.named_parameters()) | dict(module.named_buffers())
+    for name, value in tensors.items():
+        reason = obstacle(value)
+        if not reason and any(size > 1 and step == 0 for size, step in zip(value.shape, value.stride(), strict=True)):
+            reason = "is expanded, so that its values share memory and cannot be restored; use a copy (x.clone())"
+        if reason:
+            raise PluginError(f"The model of {plugin.source} cannot be saved: {name} {reason}.")
+
+
 def versions(*plugins: Plugin) -> dict[str, str]:
     """Return the versions of Python, torch, genzoo and the given plugins."""
     from zoo.version import __version__
@@ -131,6 +147,7 @@ def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, meter: Meter)
     train, valid = (data.standardise(split).to(device) for split in (data.train, data.valid))
     draws = generator(seed, "training", device)
     module.train()
+    meter.start()
     plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=meter)
     meter.flush()
     check_weights(module, meter.index, meter.learning_rate)

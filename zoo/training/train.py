@@ -19,6 +19,7 @@ from zoo.errors import ConfigError, DivergedError, PluginError
 from zoo.files.folder_lock import locked
 from zoo.files.names import slug
 from zoo.files.storage import new_folder, remove_unfinished, writing
+from zoo.files.tensor_file import obstacle
 from zoo.models.density import FittedDensity
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
@@ -148,6 +149,11 @@ def fit_density(model: Model, density: Plugin, data: Data, seed: int) -> Model:
         state = density.hooks.fit(codes=flat, generator=generator(seed, "density"))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise PluginError(f"The hook 'fit' of {density.source} must return a dictionary of tensors, got {state!r:.80}.")
+    for name, value in state.items():
+        if reason := obstacle(value):
+            raise PluginError(
+                f"The hook 'fit' of {density.source} returned a state that cannot be saved: {name} {reason}."
+            )
     if any(value.isnan().any() for value in state.values()):
         raise DivergedError(
             f"The hook 'fit' of {density.source} returned nan; the training diverged, or the hook has an error."

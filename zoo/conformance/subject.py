@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from zoo.conformance.settings import kept
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
+from zoo.contract.training import Phase, Player
 from zoo.data.dataset import Data
 from zoo.errors import Unsupported
 from zoo.models.model import Model
@@ -29,8 +30,9 @@ from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_ran
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.job import TrainingJob
+from zoo.training.meter import Step
 from zoo.training.module import train_module
-from zoo.training.resolved import Resolved
+from zoo.training.resolved import Resolved, resolve_phases
 
 N = 240  # examples of each data set, half of them for training
 STEPS = 300  # training steps, for claims about what a model learned
@@ -92,14 +94,57 @@ class Case:
         unit = self.data.spec.support == "unit"
         return bernoulli(self.data.train, generator(0, "bits of a case")) if unit else self.data.train
 
-    def build(self, seed: int = 0) -> nn.Module:
-        """Return a module that is built and initialised, as at the start of training."""
+    @cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the training, with all settings of their players."""
+        return resolve_phases(self.plugin, self.config, {})
+
+    @property
+    def turns(self) -> list[tuple[Phase, Player]]:
+        """Each player with its phase."""
+        return [(phase, player) for phase in self.phases for player in phase.players]
+
+    def build(self, seed: int = 0, until: Phase | None = None) -> nn.Module:
+        """Return a module that is built and initialised, as at the start of training.
+
+        Args:
+            seed: of the weights.
+            until: the last phase at whose beginning it is initialised; None for the first phase.
+        """
         with scoped_randomness(derive_seed(seed, "build")):
             module: nn.Module = self.plugin.hooks.build(config=self.config, data=self.data.spec)
-            if self.plugin.implements("initialise"):
-                train = self.data.standardise(self.data.train)
-                self.plugin.hooks.initialise(model=module, train=train.to(torch.get_default_dtype()))
+            for phase in self.phases:
+                if phase is self.phases[0] or self.plugin.names("initialise", "phase"):
+                    self.initialise(module, phase)
+                if phase is (until or self.phases[0]):
+                    break
         return module
+
+    def initialise(self, module: nn.Module, phase: Phase, train: Tensor | None = None) -> None:
+        """Initialise a module as the core does, if the plugin has the hook."""
+        if self.plugin.implements("initialise"):
+            shown = self.data.standardise(self.data.train) if train is None else train
+            draws = generator(0, f"initialise {phase.name}")
+            self.plugin.hooks.initialise(
+                model=module, train=shown.to(torch.get_default_dtype()), phase=phase.name, generator=draws
+            )
+
+    def loss(
+        self,
+        module: nn.Module,
+        turn: tuple[Phase, Player],
+        x: Tensor | None = None,
+        seed: int = 0,
+        progress: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """Return the losses of a player, on the training split unless x is given, in the module's mode."""
+        phase, player = turn
+        step = Step(round(200 * progress), round(2 * progress), progress, phase.name)
+        x = self.training_split if x is None else x
+        found: dict[str, Tensor] = self.plugin.hooks.loss(
+            model=module, x=x, generator=generator(seed, "loss"), step=step, player=player.name
+        )
+        return found
 
     def train(
         self,
@@ -112,7 +157,7 @@ class Case:
         """Return a model trained by the core; in a folder it saves checkpoints, or resumes from one."""
         card = self.plugin.card
         options = card.options.parse(self.options, f"the sampling of {card.name}")
-        resolved = Resolved(self.plugin, None, self.config, card.training, options)
+        resolved = Resolved(self.plugin, None, self.config, self.phases, options)
         budget = TrainingBudget(steps, "steps")
         return train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device))
 

@@ -47,6 +47,10 @@ class Training(Config):
         int,
         Field(ge=0, description="epochs without a better validation loss before training stops; 0: never stops early"),
     ] = 0
+    precision: Annotated[
+        Literal["float32", "bf16"],
+        Field(description="bf16: the loss is computed with autocast to bfloat16; weights and optimiser stay float32"),
+    ] = "float32"
 
 
 TRAINING_KEYS_USED_BY_FIT = ("batch_size",)  # the training settings that apply to a model with `fit`

@@ -6,9 +6,10 @@ on one batch. On a GPU no step synchronises: losses are summed on the device and
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Generator, Tensor, nn
 
 from zoo.contract.training import Phase
 from zoo.data.dataset import Data
-from zoo.errors import PluginError
+from zoo.errors import ConfigError, PluginError
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import device_of
 from zoo.runtime.randomness import bernoulli, generator
@@ -134,14 +135,16 @@ class Loop:
                 self._save(parts)
 
     def _losses(self, learner: Learner, x: Tensor, draws: Generator) -> dict[str, Tensor]:
-        """Return the plugin's losses of a player on a batch, checked once."""
-        losses: dict[str, Tensor] = self._plugin.hooks.loss(
-            model=self._module, x=x, generator=draws, step=self._step, player=learner.name
-        )
+        """Return the plugin's losses of a player on a batch, checked once, in the precision of its settings."""
+        reduced = learner.settings.precision == "bf16"
+        with _autocast(x.device, self._plugin) if reduced else contextlib.nullcontext():
+            losses: dict[str, Tensor] = self._plugin.hooks.loss(
+                model=self._module, x=x, generator=draws, step=self._step, player=learner.name
+            )
         if not learner.checked:
             _check_losses(losses, self._plugin)
             learner.checked = True
-        return losses
+        return {name: value.float() for name, value in losses.items()} if reduced else losses
 
     def _validate(self, learner: Learner) -> float:
         """Return the mean loss over the validation split in evaluation mode, with the same draws at every epoch."""
@@ -172,6 +175,20 @@ class Loop:
         check_weights(self._module, self._budget.index, self._budget.learning_rate)
         if self._states:
             self._states.save(parts, self._budget.index)
+
+
+@contextlib.contextmanager
+def _autocast(device: torch.device, plugin: Plugin) -> Iterator[None]:
+    """Compute products in bfloat16 inside the block; an error of mixed precisions names the setting."""
+    try:
+        with torch.autocast(device.type, torch.bfloat16):
+            yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ConfigError(
+            f"The loss of {plugin.source} cannot be computed with train.precision=bf16 ({error}); use float32."
+        ) from error
 
 
 def _examples(data: Data, device: torch.device) -> Callable[[Tensor], Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.contestant import Contestant
 from zoo.contract.config import Config
-from zoo.contract.training import TRAINING_KEYS_USED_BY_FIT, Phase, completed
+from zoo.contract.training import TRAINING_KEYS_USED_BY_FIT, Phase, Training, completed
 from zoo.errors import ConfigError, did_you_mean
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
@@ -38,8 +38,8 @@ class Resolved:
         """Return the training settings as plain values; with phases, those of each player under its name."""
         players = [player for phase in self.phases for player in phase.players]
         if self.plugin.card.phases == ():
-            return players[0].settings.model_dump(mode="json")
-        return {player.name: player.settings.model_dump(mode="json") for player in players}
+            return _plain(players[0].settings)
+        return {player.name: _plain(player.settings) for player in players}
 
 
 def resolve(registry: PluginRegistry, contestant: Contestant) -> Resolved:
@@ -97,3 +97,9 @@ def resolve_phases(plugin: Plugin, config: Config, given: Mapping[str, Any], tex
         )
     common = {name: value for name, value in given.items() if name not in own}
     return completed(card.phases_with(config), card.training, common, own, f"the training of {card.name}")
+
+
+def _plain(settings: Training) -> dict[str, Any]:
+    """Return settings as plain values; full precision is left out, as in files from before there was another."""
+    plain = settings.model_dump(mode="json")
+    return {key: value for key, value in plain.items() if (key, value) != ("precision", "float32")}

@@ -93,7 +93,9 @@ class ModelHooks(Hooks):
         `train` and `valid` have shape (N, *data.shape) and contain grayscale or real values; draw bits with
         `zoo.bernoulli(p, generator)`. Call `budget.step(model, **losses)` after each step and stop when
         `budget.exhausted` is true: `step` counts and logs the steps, and refuses a step beyond the budget.
-        No checkpoints are saved during `fit`: after an interruption it starts again.
+        `budget.batch_size` is the batch size of the settings; the card must not set any other field of
+        `zoo.Training`, and users cannot. No checkpoints are saved during `fit`: after an interruption it starts again,
+        and a finished run is not trained again.
         """
         raise NotImplementedError
 

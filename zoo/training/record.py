@@ -60,7 +60,9 @@ def cost_in_words(folder: Path) -> str:
     if "all" not in ms:
         return ""
     players = ", ".join(f"{player} {value:.3g} ms" for player, value in ms.items() if player != "all")
-    return f"{facts['steps']:,} steps of {ms['all']:.3g} ms" + (f" ({players})" if players else "")
+    return f"{facts['steps']:,} step{'s' if facts['steps'] != 1 else ''} of {ms['all']:.3g} ms" + (
+        f" ({players})" if players else ""
+    )
 
 
 def check_unused(folder: Path) -> None:

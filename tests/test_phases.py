@@ -202,8 +202,8 @@ def test_the_log_names_the_players_where_there_are_several(registry, data, tmp_p
     registry.train("game", data, steps=16, folder=tmp_path)
     found = lines(tmp_path)
     assert [line["step"] for line in found] == [3, 4, 6, 9, 12, 15, 16]
-    assert found[0]["index"] == 1
-    assert "base.index" not in found[0]
+    assert found[0]["base.index"] == 1
+    assert "index" not in found[0]
     assert (found[3]["maker.index"], found[3]["critic.index"]) == (6, (7 + 8) / 2)
     assert found[6]["maker.index"] == 15
     assert "critic.index" not in found[6]
@@ -216,7 +216,7 @@ def test_an_early_stop_begins_the_next_phase(registry, data, tmp_path):
     )
     stopped = 3 * 3  # the first epoch is the best, and two without a better one follow
     assert [phase for _, phase, *_ in model.module.calls] == ["base"] * stopped + ["game"] * 48
-    assert [line["step"] for line in lines(tmp_path) if "valid_loss" in line] == [3, 6, 9]
+    assert [line["step"] for line in lines(tmp_path) if "base.valid_loss" in line] == [3, 6, 9]
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == stopped + 48
 
 

@@ -64,6 +64,7 @@ class Loop:
         self._train, self._valid = _examples(data, device), data.standardise(data.valid).to(device)
         self._draws = generator(seed, "training", device)
         self._timetable, self._step = Timetable(phases, budget), Step()
+        self._several = sum(len(phase.players) for phase in phases) > 1
 
     def run(self, begin: State | None = None) -> None:
         """Train from the first step, or from a training state.
@@ -99,7 +100,7 @@ class Loop:
                 with learner.averaged():  # the best weights are averages, too
                     value = self._validate(learner)
                     budget.stopped = stopping.update(value)
-                budget.flush(valid_loss=value)
+                budget.flush(**self._logged(learner, {"valid_loss": value}))
             if states and states.due and not (timetable.is_last and timetable.exhausted):
                 self._save(parts)
         budget.flush()
@@ -126,13 +127,15 @@ class Loop:
             losses = self._losses(learner, bernoulli(x, self._draws) if self._bits else x, self._draws)
             learner.learn(losses["loss"])
             budget.costs.setdefault(learner.name, Cost()).add(time.perf_counter() - began)
-            if len(learners) > 1:
-                losses = {f"{learner.name}.{name}": value for name, value in losses.items()}
-            budget.step(self._module, **losses)
+            budget.step(self._module, **self._logged(learner, losses))
             if timetable.exhausted or budget.index % budget.per_epoch == 0:
                 break  # validation and checkpoint at the end of an epoch follow its last step
             if states and states.due:
                 self._save(parts)
+
+    def _logged(self, learner: Learner, values: dict[str, Any]) -> dict[str, Any]:
+        """Return values under the names that they have in the log: with the player's, if the model has several."""
+        return {f"{learner.name}.{name}": value for name, value in values.items()} if self._several else values
 
     def _losses(self, learner: Learner, x: Tensor, draws: Generator) -> dict[str, Tensor]:
         """Return the plugin's losses of a player on a batch, checked once, in the precision of its settings."""

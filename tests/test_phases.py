@@ -11,6 +11,8 @@ from torch import nn
 
 import zoo
 from zoo.api import Registry
+from zoo.comparison.sensitivity import _sets, _with_setting
+from zoo.contestant import parse_contestant
 from zoo.training.checkpoints import CheckpointPolicy, earlier_states
 from zoo.training.resume import RunRecord, plan_resumed
 from zoo.training.train import train
@@ -373,3 +375,26 @@ def test_what_a_step_costs_is_said_for_all_and_for_each_player(registry, data, t
     ms = json.loads((tmp_path / "run.json").read_text())["step_ms"]
     assert list(ms) == ["all", "base", "critic", "maker"]
     assert ms["all"] == pytest.approx((4 * ms["base"] + 8 * ms["critic"] + 4 * ms["maker"]) / 16)
+
+
+def test_info_shows_the_phases_and_the_settings_in_which_players_differ(data):
+    phases = (PHASES[0], zoo.Phase("game", zoo.Player("critic", steps=2), zoo.Player("maker"), share=3.0))
+    own = zoo.Phase("late", zoo.Player("late", ("base",), zoo.Training(clip=0.5)), share=4.0)
+    facts = registry_of(with_card(phases=(*phases, own))).info("game")
+    assert facts["phases"] == (
+        "base (12% of the budget): base; game (38% of the budget): critic ×2, maker; late (50% of the budget): late"
+    )
+    rows = {row["name"]: row["default"] for row in facts["training"]}
+    assert rows["learning_rate"] == RATE
+    assert "clip" not in rows
+    assert [rows[f"{player}.clip"] for player in ("base", "critic", "maker", "late")] == [0, 0, 0, 0.5]
+
+
+def test_a_sensitivity_may_vary_a_setting_of_one_player():
+    contestant = parse_contestant("game:train.clip=1")
+    varied = _with_setting(contestant, "train.critic.clip", 0.5)
+    assert varied.training == {"clip": 1, "critic": {"clip": 0.5}}
+    assert parse_contestant(varied.text).training == varied.training
+    assert not _sets(contestant, "train.critic.clip")
+    assert _sets(varied, "train.critic.clip")
+    assert _sets(contestant, "train.clip")

@@ -99,8 +99,7 @@ class TinyVAE(nn.Module):
         self.shape, self.D, self.real = data.shape, config.latent_dim, data.support == "real"
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(data.size, 32), nn.Tanh(), nn.Linear(32, 2 * self.D))
         self.decoder = nn.Sequential(nn.Linear(self.D, 32), nn.Tanh(), nn.Linear(32, data.size))
-        if self.real:
-            self.log_sigma = nn.Parameter(torch.zeros(()))
+        self.register_parameter("log_sigma", nn.Parameter(torch.zeros(())) if self.real else None)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, log_sigma = self.encoder(x).chunk(2, -1)
@@ -192,7 +191,25 @@ def weights(model: TinyVAE, x: Tensor, generator, prior) -> Tensor:
     return model.log_likelihood(x, z) + log_prior - log_normal(z, mu, sigma)
 
 
-GOOD = (CoinsPlugin, TinyVAEPlugin)
+class AlternatingVAEPlugin(TinyVAEPlugin):
+    """The same model and loss; trained as a whole at first, and then encoder and decoder in turn."""
+
+    card = dataclasses.replace(
+        TinyVAEPlugin.card,
+        name="alternating",
+        phases=(
+            zoo.Phase("whole", zoo.Player("all", modules=("",))),
+            zoo.Phase(
+                "turns",
+                zoo.Player("recognition", modules=("encoder",)),
+                zoo.Player("generation", modules=("decoder", "log_sigma"), steps=2),
+                share=2.0,
+            ),
+        ),
+    )
+
+
+GOOD = (CoinsPlugin, TinyVAEPlugin, AlternatingVAEPlugin)
 MUTANTS: list[tuple[type, str]] = []
 
 
@@ -875,3 +892,53 @@ class SortsTheTrainingSplit(CoinsPlugin):
     def fit(self, model, train):
         super().fit(model, train)
         train.copy_(train.sort(0).values)
+
+
+@caught_by("a-player-changes-its-own-modules-only")
+class ATurnThatMovesTheOtherPlayer(AlternatingVAEPlugin):
+    @zoo.hookimpl
+    def loss(self, model, x, generator, player):
+        if player == "recognition":
+            with torch.no_grad():
+                model.decoder[0].bias.mul_(0.99)
+        return super().loss(model, x, generator)
+
+
+class NormedVAE(TinyVAE):
+    """A tiny VAE whose code is normalised by moving averages."""
+
+    def __init__(self, config: TinyConfig, data: zoo.DataSpec) -> None:
+        super().__init__(config, data)
+        self.encoder.append(nn.BatchNorm1d(2 * self.D))
+
+
+@caught_by("a-player-changes-its-own-modules-only")
+class AFrozenModuleThatMoves(AlternatingVAEPlugin):
+    """The encoder, which the second phase does not train, is set to training mode again, so that its averages move."""
+
+    card = dataclasses.replace(
+        AlternatingVAEPlugin.card,
+        phases=(zoo.Phase("encoder"), zoo.Phase("decoder", zoo.Player("decoder", modules=("decoder", "log_sigma")))),
+    )
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        return NormedVAE(config, data)
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        model.encoder.train(model.training)
+        return super().loss(model, x, generator)
+
+
+@caught_by("a-training-stopped-in-any-turn-goes-on")
+class ATurnThatCountsOnTheSide(AlternatingVAEPlugin):
+    """The decoder's loss is scaled by the number of its turns so far, which no checkpoint contains."""
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator, player):
+        losses = super().loss(model, x, generator)
+        if player == "generation" and model.training:
+            model.turns = getattr(model, "turns", 0) + 1
+            losses["loss"] = losses["loss"] * model.turns
+        return losses

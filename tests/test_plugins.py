@@ -34,6 +34,28 @@ def _refused(distribution, then="", match="", **settings) -> Candidate:
 # The good plugin, which every case below breaks in one place
 
 
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            "training=zoo.Training(batch_size=8, learning_rate=0.1, clip=1.0)",
+            "sets training.learning_rate, training.clip",
+        ),
+        ("phases=(zoo.Phase('one'),)", "has phases, but its own 'fit' trains the model"),
+    ],
+)
+def test_a_card_of_a_plugin_with_a_fit_says_nothing_of_an_optimiser(distribution, change, match):
+    then = f"import dataclasses\nIndependentPixels.card = dataclasses.replace(IndependentPixels.card, {change})"
+    _refused(distribution, then=then, match=match)
+
+
+def test_a_card_of_a_plugin_with_a_fit_may_set_the_batch_size(distribution):
+    then = "import dataclasses\ntraining = zoo.Training(batch_size=8)\n"
+    then += "IndependentPixels.card = dataclasses.replace(IndependentPixels.card, training=training)"
+    distribution(then=then)
+    assert _candidate().load().card.training.batch_size == 8
+
+
 def test_a_whole_plugin_loads_and_answers_through_its_hooks(distribution):
     distribution()
     plugin = _candidate().load()

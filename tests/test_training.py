@@ -15,7 +15,7 @@ from zoo.api import Registry
 from zoo.contestant import parse_contestant
 from zoo.training.average import Average
 from zoo.training.budget import TrainingBudget
-from zoo.training.loop import schedule
+from zoo.training.learner import schedule
 
 
 class Recorder(nn.Module):
@@ -270,12 +270,13 @@ def test_the_log_holds_the_mean_losses_of_each_epoch(registry, data, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == len(model.module.steps)
 
 
-def test_early_stopping_keeps_the_weights_with_the_best_validation_loss(registry, data, tmp_path):
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_early_stopping_keeps_the_weights_with_the_best_validation_loss(registry, data, tmp_path, average):
+    """With averaged weights, it validates and keeps averages."""
     import json
 
-    model = registry.train(
-        "recorder:grey=true,train.patience=3,train.learning_rate=3", data, epochs=100, folder=tmp_path
-    )
+    settings = f"train.patience=3,train.learning_rate=3,train.average={average}"
+    model = registry.train(f"recorder:grey=true,{settings}", data, epochs=100, folder=tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = [line["valid_loss"] for line in lines if "valid_loss" in line]
     assert len(losses) - 1 - losses.index(min(losses)) == 3
@@ -286,7 +287,7 @@ def test_early_stopping_keeps_the_weights_with_the_best_validation_loss(registry
 
 def test_averaged_weights_are_the_bias_corrected_moving_average():
     module, decay = nn.Linear(1, 1, bias=False), 0.9
-    average, values = Average(module, decay), [1.0, 3.0, -2.0]
+    average, values = Average(module.parameters(), decay), [1.0, 3.0, -2.0]
     for value in values:
         module.weight.data.fill_(value)
         average.update()

@@ -166,7 +166,8 @@ class Registry(PluginRegistry):
     ) -> Model:
         """Resume a training from its run folder and return the model, bit-identical to that of an uninterrupted run.
 
-        A run without a checkpoint starts again at its first step, and so does a model whose plugin has its own `fit`.
+        A run without a checkpoint starts again at its first step, and so does an unfinished run of a plugin with its
+        own `fit`. The model of a finished one is returned as it is.
 
         Args:
             run: the run folder, or one of its checkpoint files.

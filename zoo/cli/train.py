@@ -51,7 +51,7 @@ def command(
     """Train CONTESTANT = NAME[@DENSITY][:KEY=VALUE,...] and write a run folder.
 
     DENSITY is a latent density. KEY is a setting of the model, train.KEY a setting of training; 'zoo info NAME' lists
-    them.
+    them. For a model with several players, train.KEY is for all of them, and train.PLAYER.KEY for one.
 
     --weights starts with the weights of a finished run, for example to continue with another learning rate.
 
@@ -67,6 +67,7 @@ def command(
     from zoo.tracking.training import train_tracked
     from zoo.training.budget import TrainingBudget
     from zoo.training.checkpoints import CheckpointPolicy
+    from zoo.training.record import cost_in_words
     from zoo.training.resume import RunRecord, plan_resumed
     from zoo.training.train import plan
 
@@ -96,12 +97,12 @@ def command(
         if weights is not None:
             raise ConfigError("A resumed run keeps the weights that it was started with; remove --weights.")
         run = RunRecord.read(resume)
-        where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
-        click.echo(f"{run.folder} {where}.", err=True)
         contestant = contestant or run.contestant.text
         job = plan_resumed(
             default, run, contestant=parsed, data=data, budget=budget, checkpoints=checkpoints, device=device
         )
+        where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
+        click.echo(f"{run.folder} {'is finished' if job.finished else where}.", err=True)
     with ShownProgress() as shown:
         model = train_tracked(trackers, job, shown.report)
     if as_json:
@@ -110,5 +111,7 @@ def command(
         )
         return 0
     click.echo(f"Trained {model.name} with {model.n_parameters:,} parameters: {job.folder}")
+    if job.folder and (cost := cost_in_words(job.folder)):
+        click.echo(f"Cost: {cost}")
     click.echo(f"Next: zoo sample {job.folder} -n 64 -o samples.png")
     return 0

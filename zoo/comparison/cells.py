@@ -269,7 +269,7 @@ class Trial:
             if self.budget.unit == "seconds":
                 seconds = self.budget.value
             elif not first.plugin.implements("fit"):  # which has stopped by itself
-                epochs = self.budget.value * ceil(len(data.train) / first.training.batch_size)
+                epochs = self.budget.value * ceil(len(data.train) / first.batch_size)
                 seconds *= (self.budget.value if self.budget.unit == "steps" else epochs) / run["steps"]
             n, test = reference_split(data).n_samples, len(data.test)
             x = data.test[:100]

@@ -157,7 +157,7 @@ class DescribeContestant:
             trains_on=card.trains_on_with(resolved.config),
             samples=card.samples,
             config=resolved.config.model_dump(mode="json"),
-            training=resolved.training.model_dump(mode="json"),
+            training=resolved.training(),
             options=resolved.options.model_dump(mode="json"),
             sensitivity={key: plain(list(values)) for key, values in card.sensitivity.items()},
         )

@@ -26,6 +26,7 @@ GROUPS = (
     "likelihood",
     "codes",
     "gradients",
+    "phases",
     "device",
     "manners",
 )

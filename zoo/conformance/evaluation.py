@@ -12,9 +12,9 @@ from zoo.conformance.claim import DoesNotApply, Failure, case_claim
 from zoo.conformance.determinism import draws_of
 from zoo.conformance.subject import FEW, Case
 from zoo.contract.log_prob import LogProb
+from zoo.contract.training import Phase, Player
 from zoo.errors import Unsupported
 from zoo.runtime.randomness import generator
-from zoo.training.meter import Step
 
 SEEDS = 8  # of the draws of a loss
 TOLERANCE = 1e-4  # for values near 1 in float32, where the order of summation depends on the batch size
@@ -73,14 +73,15 @@ def a_loss_is_a_mean_over_the_batch(case: Case) -> None:
     larger than half the loss and 5 standard errors over seeds, so that losses that compare examples pass.
     """
     once, twice = case.training_split, torch.cat([case.training_split] * 2)
-    values = [[_loss(case, x, seed) for x in (once, twice)] for seed in range(SEEDS)]
-    before = fmean(value for value, _ in values)
-    gaps = [second - first for first, second in values]
-    if abs(fmean(gaps)) > abs(before) / 2 + 5 * stdev(gaps) / SEEDS**0.5 + TOLERANCE:
-        raise Failure(
-            f"loss must be a mean over the batch, got {before:.4g} for {len(once)} examples and "
-            f"{before + fmean(gaps):.4g} if each occurs twice"
-        )
+    for turn in case.turns:
+        values = [[_loss(case, turn, x, seed) for x in (once, twice)] for seed in range(SEEDS)]
+        before = fmean(value for value, _ in values)
+        gaps = [second - first for first, second in values]
+        if abs(fmean(gaps)) > abs(before) / 2 + 5 * stdev(gaps) / SEEDS**0.5 + TOLERANCE:
+            raise Failure(
+                f"loss must be a mean over the batch, got {before:.4g} for {len(once)} examples and "
+                f"{before + fmean(gaps):.4g} if each occurs twice"
+            )
 
 
 @case_claim("loss")
@@ -89,7 +90,8 @@ def a_loss_in_evaluation_leaves_the_model_as_it_is(case: Case) -> None:
     module = case.train(0, FEW).module.eval()
     before = _everything(module)
     with torch.no_grad():
-        case.plugin.hooks.loss(model=module, x=case.training_split, generator=generator(0, "loss"), step=Step())
+        for turn in case.turns:
+            case.loss(module, turn)
     _must_be_unchanged(module, before, "loss in evaluation mode")
 
 
@@ -136,9 +138,9 @@ def _direct_calls(case: Case) -> dict[str, Callable[[int], Tensor]]:
     return calls
 
 
-def _loss(case: Case, x: Tensor, seed: int) -> float:
+def _loss(case: Case, turn: tuple[Phase, Player], x: Tensor, seed: int) -> float:
     with torch.no_grad():
-        losses = case.plugin.hooks.loss(model=case.trained.module, x=x, generator=generator(seed, "loss"), step=Step())
+        losses = case.loss(case.trained.module, turn, x, seed)
     return float(losses["loss"])
 
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from zoo.conformance.settings import kept
 from zoo.contestant import parse_contestant
-from zoo.contract.card import Training
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
+from zoo.contract.training import Phase, Player
 from zoo.data.dataset import Data
 from zoo.errors import ConfigError, Unsupported
 from zoo.models.model import Model
@@ -31,8 +31,9 @@ from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_ran
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.job import TrainingJob
+from zoo.training.meter import Step
 from zoo.training.module import train_module
-from zoo.training.resolved import Resolved, resolve
+from zoo.training.resolved import Resolved, resolve, resolve_phases
 
 N = 240  # examples of each data set, half of them for training
 STEPS = 300  # training steps, for claims about what a model learned
@@ -48,7 +49,7 @@ class Case:
         plugin: the model plugin.
         data: the data set.
         config: the settings of the model.
-        training: the settings of the optimiser.
+        phases: the phases of the training, with all settings of their players.
         registry: used to find the plugin when a model is loaded.
         options: sampling options that differ from the card's defaults.
         budgets: training steps of the models that were used, 0 for an untrained one; for messages.
@@ -57,7 +58,7 @@ class Case:
     plugin: Plugin
     data: Data
     config: Config
-    training: Training
+    phases: tuple[Phase, ...]
     registry: PluginRegistry
     options: Mapping[str, Any] = field(default_factory=dict)
     budgets: set[int] = field(default_factory=set)
@@ -72,7 +73,7 @@ class Case:
         """The data set, and the training of the models that were used on it since `budgets` was cleared."""
         *others, last = map(str, sorted(self.budgets) or [0])
         steps = f"{', '.join(others)} and {last}" if others else last
-        size = min(self.training.batch_size, len(self.data.train))
+        size = min(self.batch_size, len(self.data.train))
         return f"{self.name} ({len(self.data.train)} training examples, batches of {size}; models of {steps} steps)"
 
     @property
@@ -121,15 +122,58 @@ class Case:
         unit = self.data.spec.support == "unit"
         return bernoulli(self.data.train, generator(0, "bits of a case")) if unit else self.data.train
 
-    def build(self, seed: int = 0) -> nn.Module:
-        """Return a module that is built and initialised, as at the start of training."""
+    @property
+    def batch_size(self) -> int:
+        """Examples per step."""
+        return self.phases[0].players[0].settings.batch_size
+
+    @property
+    def turns(self) -> list[tuple[Phase, Player]]:
+        """Each player with its phase."""
+        return [(phase, player) for phase in self.phases for player in phase.players]
+
+    def build(self, seed: int = 0, until: Phase | None = None) -> nn.Module:
+        """Return a module that is built and initialised, as at the start of training.
+
+        Args:
+            seed: of the weights.
+            until: the last phase at whose beginning it is initialised; None for the first phase.
+        """
         self.budgets.add(0)
         with scoped_randomness(derive_seed(seed, "build")):
             module: nn.Module = self.plugin.hooks.build(config=self.config, data=self.data.spec)
-            if self.plugin.implements("initialise"):
-                train = self.data.standardise(self.data.train)
-                self.plugin.hooks.initialise(model=module, train=train.to(torch.get_default_dtype()))
+            for phase in self.phases:
+                if phase is self.phases[0] or self.plugin.names("initialise", "phase"):
+                    self.initialise(module, phase)
+                if phase is (until or self.phases[0]):
+                    break
         return module
+
+    def initialise(self, module: nn.Module, phase: Phase, train: Tensor | None = None) -> None:
+        """Initialise a module as the core does, if the plugin has the hook."""
+        if self.plugin.implements("initialise"):
+            shown = self.data.standardise(self.data.train) if train is None else train
+            draws = generator(0, f"initialise {phase.name}")
+            self.plugin.hooks.initialise(
+                model=module, train=shown.to(torch.get_default_dtype()), phase=phase.name, generator=draws
+            )
+
+    def loss(
+        self,
+        module: nn.Module,
+        turn: tuple[Phase, Player],
+        x: Tensor | None = None,
+        seed: int = 0,
+        progress: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """Return the losses of a player, on the training split unless x is given, in the module's mode."""
+        phase, player = turn
+        step = Step(round(200 * progress), round(2 * progress), progress, phase.name)
+        x = self.training_split if x is None else x
+        found: dict[str, Tensor] = self.plugin.hooks.loss(
+            model=module, x=x, generator=generator(seed, "loss"), step=step, player=player.name
+        )
+        return found
 
     def train(
         self,
@@ -143,7 +187,7 @@ class Case:
         self.budgets.add(steps)
         card = self.plugin.card
         options = card.options.parse(self.options, f"the sampling of {card.name}")
-        resolved = Resolved(self.plugin, None, self.config, self.training, options)
+        resolved = Resolved(self.plugin, None, self.config, self.phases, options)
         budget = TrainingBudget(steps, "steps")
         return train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device))
 
@@ -199,7 +243,8 @@ class Subject:
             return resolve(self.registry, self._contestant)
         plugin = self._given if isinstance(self._given, Plugin) else self.registry.register(self._given)
         card = plugin.card
-        return Resolved(plugin, None, card.config(), card.training, card.options())
+        config = card.config()
+        return Resolved(plugin, None, config, resolve_phases(plugin, config, {}), card.options())
 
     @property
     def plugin(self) -> Plugin:
@@ -223,7 +268,7 @@ class Subject:
         accepted, refused = [], []
         for data in (bits(), grey_images(), table()):
             resolved = self.resolved
-            case = Case(self.plugin, data, resolved.config, resolved.training, self.registry, self.options)
+            case = Case(self.plugin, data, resolved.config, resolved.phases, self.registry, self.options)
             try:
                 with kept():
                     case.untrained  # noqa: B018  (it builds)

@@ -4,54 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
-
-from pydantic import Field
+from typing import Any, Literal, get_args
 
 from zoo.contract.config import Config
 from zoo.contract.names import PLUGIN_NAME
+from zoo.contract.training import Phase, Player, Training, check_phases, completed
 
 TrainsOn = Literal["grey", "bits", "real"]
 Latent = Literal["real", "bits", "index"]
 Samples = Literal["means", "draws"]
 Direction = Literal["lower", "higher", "none"]
-_Decay = Annotated[float, Field(ge=0, lt=1)]
 Level = Literal["headline", "detail", "full"]
-
-
-class Training(Config):
-    """Settings of the optimiser. The length of a training is not among them: all contestants get the same budget."""
-
-    optimiser: Annotated[Literal["adam", "adamw", "sgd"], Field(description="update rule")] = "adam"
-    learning_rate: Annotated[float, Field(gt=0, description="largest step size")] = 1e-3
-    batch_size: Annotated[int, Field(gt=0, description="examples per step")] = 128
-    schedule: Annotated[
-        Literal["constant", "linear", "cosine"],
-        Field(description="decay of the step size to 0 over the budget; constant: no decay"),
-    ] = "constant"
-    warmup: Annotated[
-        float, Field(ge=0, lt=1, description="share of the budget in which the step size rises from 0")
-    ] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of sgd")] = 0.0
-    betas: Annotated[
-        tuple[_Decay, _Decay],
-        Field(description="decays of the means of the gradient and of its square, of adam and adamw"),
-    ] = (0.9, 0.999)
-    epsilon: Annotated[
-        float, Field(gt=0, description="added to the root of the mean square in the update, of adam and adamw")
-    ] = 1e-8
-    weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
-    clip: Annotated[float, Field(ge=0, description="largest norm of the gradient; 0: unlimited")] = 0.0
-    average: Annotated[
-        float, Field(ge=0, lt=1, description="decay of the averaged weights, bias-corrected; 0: no averaging")
-    ] = 0.0
-    patience: Annotated[
-        int,
-        Field(ge=0, description="epochs without a better validation loss before training stops; 0: never stops early"),
-    ] = 0
-
-
-TRAINING_KEYS_USED_BY_FIT = ("batch_size",)  # the training settings that apply to a model with `fit`
 
 
 class NoOptions(Config):
@@ -82,7 +45,9 @@ class Card:
         latent: kind of code: `real`, `bits`, `index`, or None for a model without a code.
         samples: kind of values that `sample` returns for [0, 1] data: `means` or `draws`.
         options: class of the sampling and likelihood settings, a `zoo.Config`; they can change without retraining.
-        training: default settings of the optimiser.
+        training: default settings of the optimiser, the same for all players except for what a player gives itself.
+        phases: the phases of the training, in order, each a `zoo.Phase`; or a function of the config that returns them.
+            Empty for a model that is trained as a whole: one phase with one player.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
         expected_failures: checks of `zoo check` that the model fails for a good reason, each with the reason.
@@ -97,6 +62,7 @@ class Card:
     samples: Samples
     options: type[Config] = NoOptions
     training: Training = field(default_factory=Training)
+    phases: tuple[Phase, ...] | Callable[[Config], tuple[Phase, ...]] = ()
     sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     paper: str = ""
@@ -113,6 +79,8 @@ class Card:
                 raise TypeError(f"{key} must be a subclass of zoo.Config, got {value!r}")
         if not isinstance(self.training, Training):
             raise TypeError(f"training must be a zoo.Training, got {self.training!r}")
+        if self.phases != ():
+            completed(self.phases_with(self.config()), self.training, {}, {}, f"the training of {self.name}")
         self._check_sensitivity()
         self._check_expected_failures()
 
@@ -130,6 +98,22 @@ class Card:
         """Return whether a model with this config trains on bits drawn from data of this support."""
         return support == "unit" and self.trains_on_with(config) == "bits"
 
+    def phases_with(self, config: Config) -> tuple[Phase, ...]:
+        """Return the phases of the training of a model with this config.
+
+        Raises:
+            TypeError, ValueError: if the card's function of the config returns anything but phases with unique names.
+        """
+        if self.phases == ():
+            return (Phase("training", Player("model", modules=("",))),)
+        phases = self.phases(config) if callable(self.phases) else self.phases
+        check_phases(phases)
+        return phases
+
+    def players(self, config: Config) -> list[str]:
+        """Return the names of the players, which `train.PLAYER.KEY=` addresses; none for a card without phases."""
+        return [player.name for phase in self.phases_with(config) for player in phase.players if self.phases != ()]
+
     def _check_sensitivity(self) -> None:
         """Check every value of the sensitivity, because a comparison would use it only after hours."""
         if not isinstance(self.sensitivity, Mapping):
@@ -137,6 +121,7 @@ class Card:
         for key, values in self.sensitivity.items():
             prefix, _, name = key.rpartition(".")
             configs: dict[str, type[Config]] = {"": self.config, "train": Training, "sample": self.options}
+            configs |= {f"train.{player}": Training for player in self.players(self.config())}
             config = configs.get(prefix)
             if config is None or not isinstance(values, tuple) or not values:
                 raise TypeError(f"sensitivity must map settings to tuples of values, got {key!r}: {values!r}")

@@ -9,7 +9,8 @@ In the shapes below, B is the size of a batch, N a number of examples, `data.sha
 example (without the batch) and `latent` the shape of one code.
 
 All tensors and generators that a model's hook receives are on the model's device (CPU or GPU), and the
-tensors that it returns must be on that device too; `build` and `initialise` always run on the CPU.
+tensors that it returns must be on that device too; `build` always runs on the CPU, and `initialise` does
+before the first step.
 
 This module is imported at start-up and imports only pluggy.
 """
@@ -66,32 +67,38 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def initialise(self, model: nn.Module, train: Tensor) -> None:
+    def initialise(self, model: nn.Module, train: Tensor, phase: str, generator: Generator) -> None:
         """Optional: initialise parameters from statistics of the training split, before the first step.
 
         `train` has shape (N, *data.shape): grayscale values for [0, 1] data, standardised values for real data.
+        A hook that names `phase` is called at the beginning of each phase of the card, with the weights that the
+        phases before it have trained: on the CPU before the first step, on the model's device at later phases.
         """
         raise NotImplementedError
 
     @_one
-    def loss(self, model: nn.Module, x: Tensor, generator: Generator, step: Step) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, x: Tensor, generator: Generator, step: Step, player: str) -> dict[str, Tensor]:
         """Return `{"loss": scalar to minimise, …}`; the core differentiates the loss and logs every entry.
 
         `x` is a batch of shape (B, *data.shape), prepared as `card.trains_on` says. `step` has `index`
-        (number of updates so far), `epoch` and `progress` (used share of the budget, in [0, 1]). In
-        evaluation mode (`model.training` is False) the hook must not change the model, and a lower loss
-        must mean a better model, because early stopping uses it.
+        (number of updates so far), `epoch`, `progress` (used share of the budget of the phase, in [0, 1]) and
+        `phase` (its name). `player` is the name of the player whose turn it is: the loss is the one that this player
+        minimises, and only its parameters change. Modules that the phase does not train are in evaluation mode. In
+        evaluation mode (`model.training` is False) the hook must not change the model, and a lower loss must mean a
+        better model, because early stopping uses it.
         """
         raise NotImplementedError
 
     @_one
     def fit(self, model: nn.Module, train: Tensor, valid: Tensor, generator: Generator, budget: Meter) -> None:
-        """Train the model in closed form or in custom phases; replaces `loss`.
+        """Train the model in closed form or by an algorithm of its own, such as EM; replaces `loss`.
 
         `train` and `valid` have shape (N, *data.shape) and contain grayscale or real values; draw bits with
         `zoo.bernoulli(p, generator)`. Call `budget.step(model, **losses)` after each step and stop when
         `budget.exhausted` is true: `step` counts and logs the steps, and refuses a step beyond the budget.
-        No checkpoints are saved during `fit`: after an interruption it starts again.
+        `budget.batch_size` is the batch size of the settings; the card must not set any other field of
+        `zoo.Training`, and users cannot. No checkpoints are saved during `fit`: after an interruption it starts again,
+        and a finished run is not trained again.
         """
         raise NotImplementedError
 

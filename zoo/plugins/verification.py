@@ -22,9 +22,27 @@ def verify(instance: object, group: str) -> Any:
         PluginError: for the first violation, as a clause that starts with "its" or "it".
     """
     card = _verified_card(instance, group)
-    for name in _verified_hooks(instance, group):
+    hooks = _verified_hooks(instance, group)
+    for name in hooks:
         _verified_signature(instance, group, name)
+    if group in MODELS and "fit" in hooks:
+        _verify_fit(card)
     return card
+
+
+def _verify_fit(card: Any) -> None:
+    """Refuse what a card says about the core's optimiser if the plugin trains its model itself."""
+    from zoo.contract.training import TRAINING_KEYS_USED_BY_FIT, Training
+
+    if card.phases != ():
+        raise PluginError("its card has phases, but its own 'fit' trains the model; define 'loss' instead of 'fit'")
+    defaults = Training().model_dump()
+    given = [key for key, value in card.training.model_dump().items() if value != defaults[key]]
+    if ignored := [key for key in given if key not in TRAINING_KEYS_USED_BY_FIT]:
+        raise PluginError(
+            f"its card sets {', '.join(f'training.{key}' for key in ignored)}, which its own 'fit' does not receive; "
+            f"only {', '.join(TRAINING_KEYS_USED_BY_FIT)} is used: make the others settings of its config"
+        )
 
 
 def _verified_card(instance: object, group: str) -> Any:

@@ -209,7 +209,7 @@ def bars(values: Sequence[float]) -> Figure:
 
 _CLOCK = {"epoch", "step", "seconds", "progress", "learning_rate"}
 _SIGNS = {"lower": "triangle-right", "upper": "triangle-left", "estimate": "circle-open"}
-_DRAWN = {"loss": ("#3b7fc4", "solid"), "valid_loss": ("#d9772b", "dash")}  # other logged values start hidden
+_DRAWN = {"loss": ("#3b7fc4", "solid"), "valid_loss": ("#d9772b", "dash")}  # of each player; others start hidden
 
 
 def _set_quality_axis(chart: Figure, results: Results, metric: Metric) -> None:
@@ -244,7 +244,8 @@ def _bracket(contestant: str, found: schema.Figure, colour: str) -> dict[str, An
 def _curve(log: list[dict[str, float]], name: str, *, shown: bool) -> dict[str, Any]:
     """Return one logged value of one training as a line; `shown` gives it an entry in the legend."""
     lines = [line for line in log if name in line][:: max(1, len(log) // _POINTS)]
-    colour, dash = _DRAWN.get(name, (_GRAY, "dot"))
+    kind = name.rpartition(".")[2]
+    colour, dash = _DRAWN.get(kind, (_GRAY, "dot"))
     return {
         "type": "scatter",
         "mode": "lines",
@@ -253,7 +254,7 @@ def _curve(log: list[dict[str, float]], name: str, *, shown: bool) -> dict[str, 
         "name": label(name),
         "legendgroup": name,
         "showlegend": shown,
-        "visible": True if name in _DRAWN else "legendonly",
+        "visible": True if kind in _DRAWN else "legendonly",
         "line": {"color": colour, "dash": dash, "width": 1.6},
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict
-from math import ceil
 from typing import Any
 
 import torch
@@ -23,10 +22,12 @@ from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
 from zoo.runtime.seeds import SPLIT_SEED
 from zoo.training.checkpoints import States
 from zoo.training.divergence import check_weights
+from zoo.training.initialisation import initialise
 from zoo.training.job import TrainingJob
 from zoo.training.log import Log
-from zoo.training.loop import run
+from zoo.training.loop import Loop
 from zoo.training.meter import Meter, Progress
+from zoo.training.modules import check_players, set_mode
 from zoo.training.record import Record
 from zoo.training.start_point import StartPoint
 from zoo.training.state import ModuleState
@@ -49,14 +50,14 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
     """
     resolved, data, seed, folder, device = job.resolved, job.data, job.seed, job.folder, job.device
-    plugin, settings = resolved.plugin, resolved.training
+    plugin, phases = resolved.plugin, resolved.phases
     bits = plugin.card.trains_on_bits(resolved.config, data.spec.support)
     interruption = interruption or Interruption()
     protocol = {
         "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
         "seed": seed,
         "budget": str(job.budget),
-        "training": settings.model_dump(mode="json"),
+        "training": resolved.training(),
         "versions": versions(plugin, *plugin.extensions),
         "extensions": [extension.qualified for extension in plugin.extensions],
         "device": str(device),
@@ -79,8 +80,10 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     record = Record(folder, {**job.about, **chosen, "amount": asdict(job.budget), **start.history, **protocol})
     with scoped_randomness(derive_seed(seed, "build")):
         module = built(plugin, resolved.config, data.spec)
-        if plugin.implements("initialise"):
-            plugin.hooks.initialise(model=module, train=data.standardise(data.train))
+        if plugin.implements("loss"):
+            check_players(plugin, module, phases)
+            set_mode(module, phases[0])
+        initialise(plugin, module, data, seed, phases[0])
     _check_storable(plugin, module, checkpoints=bool(folder and job.checkpoints) and not plugin.implements("fit"))
     if job.weights and not start.state:
         job.weights.load_into(module)
@@ -88,7 +91,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     if start.state:
         ModuleState(module).check(start.state.part("module"))  # before run.json is overwritten
     record.begin()
-    meter = Meter(job.budget, ceil(len(data.train) / settings.batch_size), folder, progress)
+    meter = Meter(job.budget, len(data.train), resolved.batch_size, folder, progress)
     with record.ending(meter), scoped_randomness(derive_seed(seed, "train")):
         if plugin.implements("fit"):
             _fit(plugin, module, data, seed, meter)
@@ -97,7 +100,10 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
             if folder and job.checkpoints:
                 states = States(folder, job.checkpoints, start.facts, interruption, start.newest)
             with interruption.held():
-                run(plugin, module, settings, meter, seed, data, bits=bits, states=states, begin=start.state)
+                loop = Loop(
+                    plugin, module, phases, meter, seed, data, bits=bits, states=states, keep_weights=bool(job.weights)
+                )
+                loop.run(start.state)
     return Model(
         plugin,
         module.eval(),

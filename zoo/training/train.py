@@ -109,11 +109,15 @@ def plan(
 def train(job: TrainingJob, progress: Progress | None = None) -> Model:
     """Train a job's model, fit its latent density if it has one, and write its run folder if it has one.
 
+    A finished model of a plugin with its own `fit` is returned as it is.
+
     Raises:
         ConfigError: if the folder already contains a run.
         DivergedError: if a loss or a weight is not finite.
         Interrupted: after Ctrl-C or SIGTERM; with a folder, once a checkpoint is saved.
     """
+    if job.finished:
+        return job.finished
     folder, density = job.folder, job.resolved.density
     with single_thread():
         if folder:

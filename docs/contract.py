@@ -23,13 +23,14 @@ Reference of the hooks that a plugin implements, generated from the docstrings o
 change between versions. In the shapes, B is the size of a batch, N a number of examples, `data.shape` the shape of one
 example and `latent` the shape of one code. A hook names only the arguments that it needs, without defaults. The tensors
 and generators that a hook receives are on the model's device, and the tensors that it returns must be on that device
-too; `build` and `initialise` run on the CPU.
+too; `build` runs on the CPU, and so does `initialise` before the first step.
 """
 _CARDS = {
-    "zoo.models": (zoo.Card, zoo.Training),
+    "zoo.models": (zoo.Card, zoo.Training, zoo.Phase, zoo.Player),
     "zoo.densities": (zoo.DensityCard,),
     "zoo.datasets": (zoo.DatasetCard,),
     "zoo.features": (zoo.FeaturesCard,),
+    "zoo.trackers": (zoo.TrackerCard, zoo.TrackedRun),
     "zoo.metrics": (zoo.MetricCard,),
     "zoo.extensions": (zoo.ExtensionCard,),
     "zoo.controls": (),
@@ -72,6 +73,9 @@ def _arguments(cls: Any) -> str:
     """Return `(name, summary[, argument, licence])` of a dataclass, with optional fields in brackets."""
     if not is_dataclass(cls):
         return ""
+    if not cls.__dataclass_params__.init:
+        signature = inspect.signature(cls)
+        return re.sub(r": '[^']*'", "", str(signature).partition(" -> ")[0])
     free = [each.name for each in fields(cls) if (each.default, each.default_factory) != (MISSING, MISSING)]
     needed = [each.name for each in fields(cls) if each.name not in free]
     optional = f"{', ' if needed else ''}{', '.join(free)}"

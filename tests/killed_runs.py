@@ -1,8 +1,11 @@
 """Trains in processes that are killed: `python killed_runs.py FOLDER KILLS SEED CONTESTANT…`, a line of JSON for each.
 
+ZOO_EXAMPLES is the folder of the examples, whose models with phases need not be installed.
+
 One process imports torch, computes nothing and forks the others, so that each starts in no time.
 """
 
+import importlib
 import json
 import os
 import random
@@ -66,8 +69,16 @@ def step(file):
         return None
 
 
+def register_examples():
+    for name, plugin in (("dbn", "DBNPlugin"), ("vqvae", "VQVAEPlugin"), ("gan", "GANPlugin")):
+        if name not in default.names():
+            sys.path.insert(0, str(Path(os.environ["ZOO_EXAMPLES"]) / f"zoo-{name}"))
+            default.register(getattr(importlib.import_module(f"zoo_{name}.plugin"), plugin))
+
+
 def main(folder, kills, seed, *contestants):
     dice = random.Random(int(seed))
+    register_examples()
     for number, contestant in enumerate(contestants):
         resolve(default, parse_contestant(contestant))  # imports its plugins
         whole, run = Path(folder) / f"{number}-whole", Path(folder) / f"{number}-killed"

@@ -99,8 +99,7 @@ class TinyVAE(nn.Module):
         self.shape, self.D, self.real = data.shape, config.latent_dim, data.support == "real"
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(data.size, 32), nn.Tanh(), nn.Linear(32, 2 * self.D))
         self.decoder = nn.Sequential(nn.Linear(self.D, 32), nn.Tanh(), nn.Linear(32, data.size))
-        if self.real:
-            self.log_sigma = nn.Parameter(torch.zeros(()))
+        self.register_parameter("log_sigma", nn.Parameter(torch.zeros(())) if self.real else None)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, log_sigma = self.encoder(x).chunk(2, -1)
@@ -272,7 +271,25 @@ class ClassCoinsPlugin(CoinsPlugin):
         return (zoo.LogProb(each.gather(0, y[None])[0], "exact"),)
 
 
-GOOD = (CoinsPlugin, TinyVAEPlugin, ClassVAEPlugin, ClassCoinsPlugin)
+class AlternatingVAEPlugin(TinyVAEPlugin):
+    """The same model and loss; trained as a whole at first, and then encoder and decoder in turn."""
+
+    card = dataclasses.replace(
+        TinyVAEPlugin.card,
+        name="alternating",
+        phases=(
+            zoo.Phase("whole", zoo.Player("all", modules=("",))),
+            zoo.Phase(
+                "turns",
+                zoo.Player("recognition", modules=("encoder",)),
+                zoo.Player("generation", modules=("decoder", "log_sigma"), steps=2),
+                share=2.0,
+            ),
+        ),
+    )
+
+
+GOOD = (CoinsPlugin, TinyVAEPlugin, ClassVAEPlugin, ClassCoinsPlugin, AlternatingVAEPlugin)
 MUTANTS: list[tuple[type, str]] = []
 
 
@@ -367,6 +384,62 @@ class DecodedLogits(TinyVAEPlugin):
     @zoo.hookimpl
     def decode(self, model, z):
         return model.decoder(z).reshape(-1, *model.shape)
+
+
+@caught_by("results-are-float32")
+class SamplesInFloat64(CoinsPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        return super().sample(model, n, generator).double()
+
+
+@caught_by("results-are-float32")
+class CodesInFloat64(TinyVAEPlugin):
+    @zoo.hookimpl
+    def encode(self, model, x, generator):
+        return super().encode(model, x, generator).double()
+
+
+@caught_by("a-later-call-leaves-earlier-results-as-they-are")
+class OneBufferHandedOutTwice(TinyVAEPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        x = super().sample(model, n, generator)
+        if getattr(model, "handed_out", torch.empty(0)).shape != x.shape:
+            model.handed_out = torch.empty_like(x)
+        return model.handed_out.copy_(x)
+
+
+@caught_by("a-later-call-leaves-earlier-results-as-they-are")
+class AViewOfWhatTheNextCallOverwrites(CoinsPlugin):
+    @zoo.hookimpl
+    def log_prob(self, model, x):
+        model.kept = getattr(model, "kept", torch.empty(5000))
+        model.kept[: len(x)] = nats(model, x)
+        return (zoo.LogProb(model.kept[: len(x)], "exact"),)
+
+
+@caught_by("a-loss-is-a-mean-over-the-batch")
+class ALossSummedOverTheBatch(TinyVAEPlugin):
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        return {"loss": super().loss(model, x, generator)["loss"] * len(x)}
+
+
+@caught_by("the-same-generator-gives-the-same")
+class SamplesThatDependOnTheSeedBefore(CoinsPlugin):
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        x = super().sample(model, n, generator)
+        last, model.last = getattr(model, "last", x), x
+        return torch.where(last.sum() > x.sum(), x, x.flip(0))
+
+
+@caught_by("a-likelihood-is-one-value-per-example")
+class AnErrorOfNone(CoinsPlugin):
+    @zoo.hookimpl
+    def log_prob(self, model, x):
+        return (zoo.LogProb(nats(model, x), "exact", stderr=None),)
 
 
 @caught_by("a-likelihood-is-one-value-per-example")
@@ -899,6 +972,56 @@ class SortsTheTrainingSplit(CoinsPlugin):
     def fit(self, model, train):
         super().fit(model, train)
         train.copy_(train.sort(0).values)
+
+
+@caught_by("a-player-changes-its-own-modules-only")
+class ATurnThatMovesTheOtherPlayer(AlternatingVAEPlugin):
+    @zoo.hookimpl
+    def loss(self, model, x, generator, player):
+        if player == "recognition":
+            with torch.no_grad():
+                model.decoder[0].bias.mul_(0.99)
+        return super().loss(model, x, generator)
+
+
+class NormedVAE(TinyVAE):
+    """A tiny VAE whose code is normalised by moving averages."""
+
+    def __init__(self, config: TinyConfig, data: zoo.DataSpec) -> None:
+        super().__init__(config, data)
+        self.encoder.append(nn.BatchNorm1d(2 * self.D))
+
+
+@caught_by("a-player-changes-its-own-modules-only")
+class AFrozenModuleThatMoves(AlternatingVAEPlugin):
+    """The encoder, which the second phase does not train, is set to training mode again, so that its averages move."""
+
+    card = dataclasses.replace(
+        AlternatingVAEPlugin.card,
+        phases=(zoo.Phase("encoder"), zoo.Phase("decoder", zoo.Player("decoder", modules=("decoder", "log_sigma")))),
+    )
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        return NormedVAE(config, data)
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator):
+        model.encoder.train(model.training)
+        return super().loss(model, x, generator)
+
+
+@caught_by("a-training-stopped-in-any-turn-goes-on")
+class ATurnThatCountsOnTheSide(AlternatingVAEPlugin):
+    """The decoder's loss is scaled by the number of its turns so far, which no checkpoint contains."""
+
+    @zoo.hookimpl
+    def loss(self, model, x, generator, player):
+        losses = super().loss(model, x, generator)
+        if player == "generation" and model.training:
+            model.turns = getattr(model, "turns", 0) + 1
+            losses["loss"] = losses["loss"] * model.turns
+        return losses
 
 
 @caught_by("samples-are-of-their-class")

@@ -172,8 +172,7 @@ main(["info", "vae"])
 @pytest.mark.parametrize(
     "environment",
     [
-        {"COLUMNS": "20"},
-        {"NO_COLOR": "1", "TERM": "dumb"},
+        {"COLUMNS": "20", "NO_COLOR": "1", "TERM": "dumb"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         {"PYTHONIOENCODING": "ascii"},
     ],

@@ -16,7 +16,6 @@ PROVES_IMPORT = "from pathlib import Path; Path(__file__).with_suffix('.imported
 @pytest.fixture(autouse=True)
 def configuration(tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     for name in ("ZOO_NO_PLUGINS", "ZOO_NO_EXTENSIONS", "ZOO_STRICT"):
         monkeypatch.delenv(name, raising=False)
 

@@ -129,3 +129,76 @@ def test_training_settings_have_bounds(change):
 def test_betas_are_two_numbers_below_1(betas, message):
     with pytest.raises(zoo.ConfigError, match=f"Settings of m: {message}"):
         zoo.Training.parse({"betas": betas}, "m")
+
+
+@pytest.mark.parametrize("name", ["critic", "layer_1", "a"])
+def test_lower_case_words_joined_by_underscores_name_phases_and_players(name):
+    assert zoo.Phase(name).players == (zoo.Player(name),)
+    assert zoo.Player(name).modules == (name,)
+
+
+@pytest.mark.parametrize("name", ["", "Critic", "1a", "a-b", "a.b", "a b", 3])
+@pytest.mark.parametrize("kind", ["phase", "player"])
+def test_no_phase_or_player_takes_another_name(kind, name):
+    with pytest.raises(ValueError, match=f"the name of a {kind} must be lower-case words"):
+        {"phase": zoo.Phase, "player": zoo.Player}[kind](name)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: zoo.Player("clip"), ValueError, "must not be that of a setting of zoo.Training, got 'clip'"),
+        (lambda: zoo.Player("a", ["b"]), TypeError, r"modules of player 'a' must be a tuple of names, got \['b'\]"),
+        (lambda: zoo.Player("a", "bc"), TypeError, "modules of player 'a' must be a tuple of names, got 'bc'"),
+        (lambda: zoo.Player("a", training={"clip": 1}), TypeError, "training of player 'a' must be a zoo.Training"),
+        (
+            lambda: zoo.Player("a", steps=0),
+            ValueError,
+            "steps of player 'a' must be a whole number of at least 1, got 0",
+        ),
+        (lambda: zoo.Player("a", steps=1.0), ValueError, "steps of player 'a' must be a whole number"),
+        (lambda: zoo.Phase("a", "b"), TypeError, r"players of phase 'a' must be zoo.Player, got \('b',\)"),
+        (lambda: zoo.Phase("a", share=0), ValueError, "share of phase 'a' must be a finite number above 0, got 0"),
+        (lambda: zoo.Phase("a", share=float("inf")), ValueError, "share of phase 'a' must be a finite number"),
+    ],
+)
+def test_a_phase_or_player_refuses_what_cannot_be(make, error, match):
+    with pytest.raises(error, match=match):
+        make()
+
+
+GAME = zoo.Phase("game", zoo.Player("critic"), zoo.Player("maker"))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"phases": [GAME]}, TypeError, "phases .* must be a tuple of zoo.Phase, got "),
+        ({"phases": (zoo.Player("a"),)}, TypeError, "phases .* must be a tuple of zoo.Phase"),
+        ({"phases": lambda config: ()}, TypeError, r"what the function of the config returns.* got \(\)"),
+        ({"phases": (GAME, GAME)}, ValueError, "the names of a card's phases must be unique, got 'game' twice"),
+        ({"phases": (GAME, zoo.Phase("maker"))}, ValueError, "a card's players must be unique, got 'maker' twice"),
+        (
+            {"phases": (zoo.Phase("a", zoo.Player("a", training=zoo.Training(batch_size=128))),)},
+            zoo.ConfigError,
+            "batch_size is the same for all players, got 128 for 'a'",
+        ),
+        (
+            {"phases": (GAME,), "training": zoo.Training(patience=3)},
+            zoo.ConfigError,
+            "patience must be 0 for 'critic', which takes turns with other players: .* Got 3",
+        ),
+        ({"phases": (GAME,), "sensitivity": {"train.critc.clip": (1.0,)}}, TypeError, "sensitivity must map settings"),
+        ({"phases": (GAME,), "sensitivity": {"train.critic.clip": (-1.0,)}}, zoo.ConfigError, "clip must be greater"),
+    ],
+)
+def test_the_phases_of_a_card_are_checked_when_it_is_created(change, error, match):
+    with pytest.raises(error, match=match):
+        dataclasses.replace(CARD, **change)
+
+
+def test_a_card_without_phases_has_one_player_that_trains_the_whole_model():
+    assert CARD.phases_with(zoo.Config()) == (zoo.Phase("training", zoo.Player("model", ("",))),)
+    assert CARD.players(zoo.Config()) == []
+    card = dataclasses.replace(CARD, phases=(GAME,), sensitivity={"train.critic.clip": (1.0,)})
+    assert card.players(zoo.Config()) == ["critic", "maker"]

@@ -16,6 +16,7 @@ from tests import mutants
 from tests.mutants import GOOD, MUTANTS, CoinsPlugin
 from zoo.api import Registry
 from zoo.cli.check import command
+from zoo.cli.main import run
 from zoo.conformance.check import Outcome, checks, checks_of
 from zoo.conformance.claim import Failure
 from zoo.conformance.determinism import random_states
@@ -23,10 +24,12 @@ from zoo.conformance.learning import energy_distance
 from zoo.conformance.subject import Subject
 from zoo.conformance.verdict import Verdict, examine
 
+COINS_ON_BITS = "bits of 2×4 (120 training examples, batches of 120"
 
-def only(plugin, name):
+
+def only(plugin, name, registry=None):
     """One check of a plugin."""
-    return next(check for check in checks(plugin) if check.name == name)
+    return next(check for check in checks(plugin, registry) if check.name == name)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def test_a_failure_that_is_declared_is_expected_and_keeps_its_reason():
 
     outcome = only(Declared, "nothing-is-printed").run()
     assert outcome.status == "expected"
-    assert outcome.reason.startswith("it likes to talk (on bits of 2×4: hooks must not print or warn, got 'fitting")
+    assert outcome.reason.startswith(f"it likes to talk (on {COINS_ON_BITS}; models of 0, 20 and 300 steps): ")
 
 
 def test_a_declared_failure_that_passes_is_a_failure():
@@ -159,8 +162,133 @@ def test_an_exception_of_a_plugin_is_a_failure_with_its_traceback():
             raise ZeroDivisionError("by zero")
 
     outcome = only(Raises, "samples-have-the-shape-of-the-data").run()
-    assert (outcome.status, outcome.reason) == ("failed", "ZeroDivisionError: by zero")
+    assert outcome.status == "failed"
+    assert outcome.reason == f"ZeroDivisionError: by zero (on {COINS_ON_BITS}; models of 300 steps))"
     assert "in sample" in outcome.traceback
+
+
+@pytest.mark.parametrize(
+    ("mutant", "circumstances"),
+    [
+        (
+            mutants.CentresTheBatchInPlace,
+            "on bits of 2×4 (120 training examples, batches of 40; models of 0 steps)",
+        ),
+        (mutants.SamplesInFloat64, f"on {COINS_ON_BITS}; models of 300 steps): sample must return float32"),
+        (mutants.AFitThatLearnsNothing, f"after training on {COINS_ON_BITS}; models of 0 and 300 steps)"),
+        (mutants.EightPixelsOnly, " (on 3 examples of type bits and shape (3, 2, 2); a model of 0 steps)"),
+    ],
+    ids=lambda each: getattr(each, "__name__", None),
+)
+def test_every_failure_says_on_which_data_and_after_which_training(mutant, circumstances):
+    check = next(check for cls, check in MUTANTS if cls is mutant)
+    assert circumstances in only(mutant, check).run().reason
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device is not emulated")
+@pytest.mark.parametrize(
+    ("mutant", "hook"),
+    [
+        (mutants.DrawsOnTheProcessor, "a draw of sample"),
+        (mutants.FitsInNumpy, "fit"),
+        (mutants.HoldsATensorThatIsNoBuffer, "decode"),
+    ],
+)
+def test_a_failure_on_another_device_names_the_hook(mutant, hook):
+    reason = only(mutant, "another-device-gives-the-same").run().reason
+    assert f": {hook} must run on the device that the model was moved to: " in reason
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device is not emulated")
+@pytest.mark.parametrize("hook", ["loss", "log_prob"])
+def test_a_hook_with_transforms_of_torch_func_is_skipped_where_the_device_is_emulated(hook):
+    class Transforms(mutants.TinyVAEPlugin):
+        @zoo.hookimpl
+        def loss(self, model, x, generator):
+            found = super().loss(model, x, generator)
+            penalty = torch.func.vmap(lambda each: (each * model.decoder[0].bias.sum()).sum())(x).mean()
+            return {"loss": found["loss"] + 0.01 * penalty} if hook == "loss" else found
+
+        @zoo.hookimpl
+        def log_prob(self, model, x, generator, prior):
+            slope = torch.func.grad(lambda each: model.mean(each).sum())(torch.zeros(1, model.D, device=x.device))
+            (bound,) = super().log_prob(model, x, generator, prior)
+            return (dataclasses.replace(bound, nats=bound.nats + 0 * slope.sum()) if hook == "log_prob" else bound,)
+
+    outcome = only(Transforms, "another-device-gives-the-same").run()
+    assert outcome.status == "skipped"
+    assert outcome.reason.startswith("its hooks use transforms of torch.func, which the emulated device does not")
+
+
+@pytest.fixture
+def tiny():
+    registry = Registry(extensions=False)
+    registry.register(mutants.TinyVAEPlugin)
+    return registry
+
+
+def test_settings_of_the_model_and_the_training_reach_every_model_of_the_checks(tiny):
+    check = only("tiny:latent_dim=2,train.batch_size=7,train.learning_rate=0.5", "codes-have-one-shape", tiny)
+    assert check.run().status == "passed"
+    for case in check.subject.cases:
+        assert case.trained.encode(case.data.train[:5]).shape == (5, 2)
+        assert case.trained.protocol["training"]["batch_size"] == 7
+        assert case.untrained.config.latent_dim == 2
+        assert "batches of 7; models of 0 and 300 steps" in case.circumstances
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("tiny:latent=2", "Settings of tiny: no key 'latent'. Did you mean 'latent_dim'"),
+        ("tiny:train.batch_size=0", "Settings of the training of tiny: batch_size must be greater than 0, got 0"),
+        ("tiny:sample.steps=1", "Settings of the sampling of tiny: no key 'steps'"),
+        ("tiny@gmm:latent_dim=2", "tiny@gmm:latent_dim=2: a latent density is not part of the plugin; check tiny"),
+        ("tiny:", "'tiny:' is not a valid contestant"),
+    ],
+)
+def test_wrong_settings_are_refused_before_any_check(tiny, text, match):
+    seen = []
+    with pytest.raises(zoo.ConfigError, match=match):
+        examine(text, tiny, only=["codes-have-one-shape"], progress=lambda *each: seen.append(each))
+    assert len(seen) <= 1
+
+
+def test_an_expected_failure_that_passes_under_other_settings_is_no_failure(tiny):
+    class Declared(CoinsPlugin):
+        card = dataclasses.replace(CoinsPlugin.card, expected_failures={"nothing-is-printed": "it prints by default"})
+
+    tiny.register(Declared)
+    statuses = [only(text, "nothing-is-printed", tiny).run().status for text in ("coins", "coins:smoothing=2.0")]
+    assert statuses == ["failed", "passed"]
+
+
+def test_only_the_named_checks_run_in_their_order_and_each_is_announced(tiny):
+    seen = []
+    names = ["nothing-is-written", "codes-have-one-shape"]
+    verdict = examine(
+        "tiny:latent_dim=2", tiny, only=names, progress=lambda check, *numbers: seen.append((check.name, *numbers))
+    )
+    assert [outcome.check for outcome in verdict.outcomes] == names[::-1]
+    assert seen == [("codes-have-one-shape", 0, 2), ("nothing-is-written", 1, 2)]
+    assert (verdict.plugin, verdict.summary) == ("tiny:latent_dim=2", "ran 2 of 2: 2 passed")
+    with pytest.raises(zoo.ConfigError, match=r"No check 'code-has-one-shape'\. Did you mean 'codes-have-one-shape'\?"):
+        examine("tiny", tiny, only=["code-has-one-shape"])
+
+
+def test_the_command_takes_settings_and_a_choice_of_checks(distribution, capsys):
+    distribution()
+    assert (
+        run(["check", "coins:smoothing=2.0", *("--only", "codes-have-one-shape"), *("--only", "settings-survive-json")])
+        == 0
+    )
+    assert capsys.readouterr().out.endswith(
+        "zoo-coins/coins:smoothing=2.0 1.0: ran 1 of 1: 1 passed; 1 do not apply.\n"
+    )
+    assert run(["check", "coins:smoothing=0"]) == 2
+    assert "Settings of coins: smoothing must be greater than 0, got 0" in capsys.readouterr().err
+    assert run(["check", "coins", "--only", "nothing"]) == 2
+    assert "No check 'nothing'." in capsys.readouterr().err
 
 
 def test_an_exit_of_a_plugin_is_a_failure_of_that_check_alone():
@@ -169,7 +297,7 @@ def test_an_exit_of_a_plugin_is_a_failure_of_that_check_alone():
         def sample(self):
             raise SystemExit(4)
 
-    assert only(Exits, "samples-have-the-shape-of-the-data").run().reason == "SystemExit: 4"
+    assert only(Exits, "samples-have-the-shape-of-the-data").run().reason.startswith("SystemExit: 4")
     assert only(Exits, "an-exact-likelihood-sums-to-one").run().status == "passed"
 
 

@@ -55,6 +55,13 @@ def test_train_writes_a_run_folder_of_its_own_each_time(trained, capsys):
     assert json.loads(out)["run"].endswith("vae@gmm-digits-2")
 
 
+def test_train_says_what_a_step_has_cost(tmp_path, capsys):
+    assert run(["train", "vae:latent_dim=2,hidden=[16]", "--steps", "3", "--out", str(tmp_path)]) == 0
+    ms = json.loads((tmp_path / "vae-digits-1" / "run.json").read_text())["step_ms"]
+    assert list(ms) == ["all"]
+    assert f"\nCost: 3 steps of {ms['all']:.3g} ms\n" in said(capsys)[0]
+
+
 def test_train_resume_says_where_it_goes_on_and_needs_nothing_typed_again(trained, tmp_path, capsys):
     run_folder = shutil.copytree(trained, tmp_path / "run")
     (run_folder / "model.safetensors").unlink()

@@ -1,5 +1,6 @@
 """The grid and its table: the same numbers however it is run, and nothing hidden."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -13,10 +14,11 @@ from torch import nn
 import zoo
 from zoo.api import Registry
 from zoo.comparison.jobs import from_json
-from zoo.engine.executor import TaskExecutor, default_jobs
+from zoo.engine.executor import InlineExecutor, TaskExecutor, default_jobs
 from zoo.engine.processes import SpawnExecutor
 
-VAE = "vae:latent_dim=2,hidden=[8],sample.k=5"
+SMALL = "latent_dim=2,hidden=[8],sample.k=5"
+VAE = f"vae:{SMALL}"
 
 
 class MeansConfig(zoo.Config):
@@ -74,7 +76,7 @@ def figures(comparison):
 
 def test_models_and_figures_are_the_same_whatever_the_jobs_and_the_start_method(tmp_path, executor):
     contestants = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8],sample.k=5"]
-    settings = {"seeds": 1, "steps": 5}
+    settings = {"data": torch.rand(200, 4, 4, generator=torch.Generator().manual_seed(0)), "seeds": 1, "steps": 5}
     one, two = (
         zoo.compare(contestants, out=tmp_path / str(jobs), jobs=jobs, executor=executor, **settings) for jobs in (1, 2)
     )
@@ -115,10 +117,10 @@ def test_busy_neighbours_on_every_core_change_no_hash_and_no_figure(tmp_path, co
 def test_every_cell_of_another_seed_starts_from_other_weights(tmp_path, compare):
     contestants = [
         "rbm:hidden=8,sample.steps=2,train.learning_rate=1e-30",
-        "ae:hidden=[8],train.learning_rate=1e-30",
-        "vae:hidden=[8],sample.k=2,train.learning_rate=1e-30",
+        "ae:hidden=[8],latent_dim=2,train.learning_rate=1e-30",
+        "vae:hidden=[8],latent_dim=2,sample.k=2,train.learning_rate=1e-30",
     ]
-    comparison = compare(zoo, contestants, seeds=3, steps=1, out=tmp_path)
+    comparison = compare(zoo, contestants, "bars-and-stripes:2", seeds=3, steps=1, out=tmp_path)
     for row in comparison.rows[:3]:
         states = [
             torch.cat([each.flatten() for each in zoo.load(folder).module.parameters()])
@@ -130,7 +132,9 @@ def test_every_cell_of_another_seed_starts_from_other_weights(tmp_path, compare)
 
 
 def test_contestants_of_equal_settings_share_one_training(tmp_path, compare):
-    comparison = compare(zoo, ["ae@normal", "ae@gmm", "ae:tied=false", VAE], seeds=1, steps=2, out=tmp_path)
+    comparison = compare(
+        zoo, [f"ae@normal:{SMALL}", f"ae@gmm:{SMALL}", f"ae:{SMALL},tied=false", VAE], seeds=1, steps=2, out=tmp_path
+    )
     assert [row["folder"] for row in comparison.rows] == ["ae", "ae", "ae", "vae", "real"]
     seconds = [row["train_seconds"] for row in comparison.rows]
     assert seconds[0] == seconds[1] == seconds[2]
@@ -163,11 +167,11 @@ def test_a_model_registered_here_stands_beside_installed_ones_and_is_marked(regi
 
 
 def test_a_model_without_samples_is_shown_with_its_reason(tmp_path, compare):
-    comparison = compare(zoo, ["ae", "ae@normal"], seeds=1, steps=2, out=tmp_path)
+    comparison = compare(zoo, [f"ae:{SMALL}", f"ae@normal:{SMALL}"], seeds=1, steps=2, out=tmp_path)
     summary = comparison.rows[0]["summary"]
     assert "no distribution" in summary["frechet"]["unsupported"]
     assert summary["reconstruction"]["mean"] == comparison.rows[1]["summary"]["reconstruction"]["mean"]
-    assert "n/a, ae: " in str(comparison)
+    assert f"n/a, ae:{SMALL}: " in " ".join(str(comparison).split())
 
 
 def test_a_failed_cell_is_shown_and_costs_no_other(registry, tmp_path, compare):
@@ -220,16 +224,16 @@ def test_what_is_asked_wrongly_is_refused_before_any_training(tmp_path, contesta
 
 
 SCRIPT = """
-import zoo, zoo.comparison.run
+import sys, zoo, zoo.comparison.run
 zoo.comparison.run.PRELOAD = ("zoo.comparison.measuring", "zoo.training.train")  # a server that is there sooner
-comparison = zoo.compare("vae:latent_dim=2,hidden=[8]", "bars-and-stripes:2", seeds=1, steps=1, out={out!r}, jobs=1)
-print("rows:", len(comparison.rows) - 1, "failed:", comparison.failed)
+comparison = zoo.compare({vae!r}, "bars-and-stripes:2", seeds=1, steps=1, out={out!r}, jobs=1)
+print("rows:", len(comparison.rows) - 1, "failed:", comparison.failed, "torch:", "torch" in sys.modules)
 """
 
 
 @pytest.mark.parametrize("how", ["script", "standard input", "notebook"])
 def test_compare_works_without_a_main_guard(how, tmp_path):
-    source = textwrap.dedent(SCRIPT.format(out=str(tmp_path)))
+    source = textwrap.dedent(SCRIPT.format(vae=VAE, out=str(tmp_path)))
     if how == "notebook":
         import nbformat
         from nbclient import NotebookClient
@@ -242,4 +246,50 @@ def test_compare_works_without_a_main_guard(how, tmp_path):
         printed = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True).stdout
     else:
         printed = subprocess.run([sys.executable], input=source, capture_output=True, text=True).stdout
-    assert printed.strip().endswith("rows: 1 failed: []")
+    assert printed.strip().endswith("rows: 1 failed: [] torch: False")
+
+
+class QuittingOptions(zoo.Config):
+    quits: bool = False
+
+
+class QuittingConfig(zoo.Config):
+    raises: bool = False
+
+
+class QuittingPlugin(MeansPlugin):
+    """Means that call sys.exit when sampled, or raise what is no Exception when trained, if told so."""
+
+    card = dataclasses.replace(MeansPlugin.card, name="quitting", config=QuittingConfig, options=QuittingOptions)
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        module = nn.Module()
+        module.register_buffer("p", torch.full(data.shape, 0.5))
+        module.raises = config.raises
+        return module
+
+    @zoo.hookimpl
+    def fit(self, model):
+        if model.raises:
+            raise BaseException("no luck")
+
+    @zoo.hookimpl
+    def sample(self, model, n, options):
+        if options.quits:
+            sys.exit("no more")
+        return model.p.expand(n, *model.p.shape)
+
+
+def test_a_contestant_that_raises_anything_at_all_costs_no_other(tmp_path):
+    registry = Registry(extensions=False)
+    registry.register(QuittingPlugin)
+    contestants = ["quitting", "quitting:sample.quits=true", "quitting:raises=true"]
+    comparison = registry.compare(
+        contestants, "bars-and-stripes:3", seeds=1, steps=1, executor=InlineExecutor(), out=tmp_path
+    )
+    assert comparison.failed == [
+        "quitting:sample.quits=true seed 0: something called sys.exit('no more')",
+        "quitting:raises=true seed 0: BaseException: no luck",
+    ]
+    assert comparison["quitting"].cells[0].metrics

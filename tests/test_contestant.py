@@ -72,6 +72,11 @@ def test_settings_of_the_density_have_a_prefix_and_a_setting_named_density_is_th
     assert parse_contestant("m:density=0.3") == Contestant("m:density=0.3", "m", config={"density": 0.3})
 
 
+def test_settings_of_a_player_are_kept_under_its_name():
+    parsed = parse_contestant("gan:train.clip=1,train.critic.learning_rate=0.1,train.critic.schedule=cosine")
+    assert parsed.training == {"clip": 1, "critic": {"learning_rate": 0.1, "schedule": "cosine"}}
+
+
 def test_a_bare_word_may_stand_anywhere_in_the_list():
     parsed = parse_contestant("m:a=first,b=2,c=middle,train.schedule=cosine")
     assert parsed.config == {"a": "first", "b": 2, "c": "middle"}
@@ -100,10 +105,18 @@ def test_settings_that_are_not_toml_are_refused_with_an_example(settings):
 
 @pytest.mark.parametrize(
     ("settings", "prefix"),
-    [("training.clip=1", "training"), ("train.adam.beta=1", "adam"), ("train=3", "train")],
+    [
+        ("training.clip=1", "training"),
+        ("train.critic.adam.beta=1", "adam"),
+        ("sample.critic.steps=1", "critic"),
+        ("train=3", "train"),
+    ],
 )
-def test_a_dotted_key_has_one_of_two_prefixes(settings, prefix):
-    with pytest.raises(ConfigError, match=f"'{prefix}' in .* is not a prefix; use 'train.', 'sample.' or 'density.'"):
+def test_a_dotted_key_has_one_of_four_prefixes(settings, prefix):
+    with pytest.raises(
+        ConfigError,
+        match=f"'{prefix}' in .* is not a prefix; use 'train.', 'train.PLAYER.', 'sample.' or 'density.'",
+    ):
         parse_contestant(f"vae:{settings}")
 
 

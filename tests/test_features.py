@@ -239,9 +239,8 @@ def test_features_that_are_not_finite_are_refused(digits, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_comparison_in_a_plugin_s_features_says_so(tmp_path, compare, monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    contestant = "ae@normal:latent_dim=2,hidden=[8]"
+def test_a_comparison_in_a_plugin_s_features_says_so(tmp_path, compare):
+    contestant = "ae@normal:latent_dim=2,hidden=[8],sample.k=5"
     found = compare(zoo, contestant, seeds=1, steps=2, out=tmp_path, features="components")
     assert found.typed.protocol.features.description == "32 leading principal components of the training split"
     assert found.typed.protocol.features.sha256 == feature_space(zoo.load_data("digits"), tmp_path, "components").sha256

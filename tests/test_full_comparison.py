@@ -36,7 +36,7 @@ class ChainPlugin:
         trains_on="grey",
         latent=None,
         samples="means",
-        sensitivity={"share": (0.5,), "sample.steps": (1, 100)},
+        sensitivity={"share": (np.float32(0.5),), "sample.steps": (np.int64(1), 100)},
     )
 
     @zoo.hookimpl

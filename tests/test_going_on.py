@@ -25,8 +25,9 @@ from zoo.comparison.schedule import Outcome, ScheduledJob
 from zoo.files.folder_lock import locked
 from zoo.results.schema import Measured
 
-SETTINGS = {"seeds": 2, "steps": 8}
-CONTESTANTS = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8]"]
+LIGHT = ("zoo.comparison.measuring", "zoo.training.train")  # imports of a server that is there sooner
+SETTINGS = {"data": "bars-and-stripes:3", "seeds": 2, "steps": 8}
+CONTESTANTS = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8],sample.k=5"]
 
 #: an AE whose third step kills its process as often as the file beside it says, and which keeps a state in a buffer
 MORTAL = """
@@ -64,12 +65,7 @@ class Broken:
 """
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """Ctrl-C interrupts, also where these tests run in the background of a shell that ignores it for them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 def weights(comparison):
@@ -84,7 +80,10 @@ def started(seen):
     return sorted(job.name for job, event in seen if "started" in event and "seed" in job.name)
 
 
-def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_nothing_twice(tmp_path, compare):
+def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_nothing_twice(
+    tmp_path, compare, monkeypatch
+):
+    monkeypatch.setattr("zoo.comparison.run.PRELOAD", LIGHT)
     whole = compare(zoo, CONTESTANTS, out=tmp_path / "whole", **SETTINGS)
     seen = []
 
@@ -93,7 +92,7 @@ def test_a_comparison_that_is_interrupted_goes_on_to_the_same_result_and_finds_n
         if "ended" in event and isinstance(job.job, TrainCell):
             signal.raise_signal(signal.SIGINT)
 
-    folder = tmp_path / "cut" / "compare-digits-1"
+    folder = tmp_path / "cut" / "compare-bars-and-stripes_3-1"
     said = f"Interrupted. Resume with: zoo compare --resume {shlex.quote(str(folder))}"
     with pytest.raises(KeyboardInterrupt, match=re.escape(said)) as interrupted:
         zoo.compare(CONTESTANTS, out=tmp_path / "cut", jobs=1, on_event=interrupt, **SETTINGS)
@@ -122,7 +121,7 @@ def test_a_cell_whose_process_is_killed_goes_on_from_its_state_twice_and_the_tab
     distribution, site, tmp_path, lives, compare
 ):
     distribution("zoo-mortal", source=MORTAL, entry="mortal", target="Mortal")
-    contestants = ["mortal:latent_dim=2,hidden=[8]", "ae@normal:latent_dim=2,hidden=[8]"]
+    contestants = ["mortal:latent_dim=2,hidden=[8]", "ae@normal:latent_dim=2,hidden=[8],sample.k=5"]
     settings = {"seeds": 1, "steps": 8, "save_every": 0.0, "jobs": 1}
     (site / "lives").write_text(str(lives))
     comparison = compare(Registry(), contestants, out=tmp_path, **settings)
@@ -149,7 +148,7 @@ def test_a_cell_whose_process_is_killed_goes_on_from_its_state_twice_and_the_tab
 
 def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distribution, tmp_path, compare):
     distribution("zoo-broken", source=BROKEN, entry="broken", target="Broken", group="zoo.densities")
-    contestants = ["ae@broken:latent_dim=2,hidden=[8]", "ae@normal:latent_dim=2,hidden=[8]"]
+    contestants = ["ae@broken:latent_dim=2,hidden=[8]", "ae@normal:latent_dim=2,hidden=[8],sample.k=5"]
     comparison = compare(Registry(), contestants, seeds=1, steps=2, out=tmp_path)
     assert comparison.failed == [f"{contestants[0]} seed 0: ZeroDivisionError: division by zero"]
     assert "mean" in comparison.rows[1]["summary"]["frechet"]
@@ -159,16 +158,16 @@ def test_what_fails_for_one_contestant_costs_none_that_shares_its_training(distr
 
 
 # `zoo …` with a server that is there sooner
-LIGHT = """
+COMMAND = f"""
 import zoo.cli.main, zoo.comparison.run
-zoo.comparison.run.PRELOAD = ("zoo.comparison.measuring", "zoo.training.train")
+zoo.comparison.run.PRELOAD = {LIGHT}
 zoo.cli.main.main()
 """
 
 
 def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path):
     words = ["compare", "vae:latent_dim=2,hidden=[8]", "--data", "bars-and-stripes:3", "--seeds", "1"]
-    command = [sys.executable, "-c", LIGHT, *words, "--epochs", "1000000", "--out", str(tmp_path)]
+    command = [sys.executable, "-c", COMMAND, *words, "--epochs", "1000000", "--out", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
     folder = tmp_path / "compare-bars-and-stripes_3-1"
     run = folder / "vae" / "seed-0"
@@ -187,7 +186,7 @@ def test_sigterm_saves_the_trainings_and_says_the_command_that_goes_on(tmp_path)
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, compare):
     """A finished comparison; its journal and plan are put back after each test that spoils them."""
-    contestants = ["ae@normal:latent_dim=2,hidden=[8]"]
+    contestants = ["ae@normal:latent_dim=2,hidden=[8],sample.k=5"]
     return compare(zoo, contestants, seeds=1, steps=2, out=tmp_path_factory.mktemp("done")).path
 
 
@@ -247,7 +246,7 @@ def test_a_plan_that_is_none_is_refused(folder, content, compare):
 
 def test_data_that_were_an_array_are_given_again(tmp_path, compare):
     x = torch.rand(120, 3, 3, generator=torch.Generator().manual_seed(0)).numpy()
-    comparison = compare(zoo, ["ae@normal:latent_dim=2,hidden=[8]"], x, seeds=1, steps=2, out=tmp_path)
+    comparison = compare(zoo, ["ae@normal:latent_dim=2,hidden=[8],sample.k=5"], x, seeds=1, steps=2, out=tmp_path)
     with pytest.raises(zoo.ConfigError, match="compares on an array, which no file holds; give it again as data"):
         compare(zoo, resume=comparison.path)
     assert figures(compare(zoo, data=x, resume=comparison.path)) == figures(comparison)

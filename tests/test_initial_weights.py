@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 
 import pytest
 import torch
@@ -21,16 +20,7 @@ STILL = "train.learning_rate=1e-300"  # 0 in single precision: no step moves a w
 SMALL = {"rbm": "hidden=6,chains=5", "ae": "latent_dim=2,hidden=[5]", "vae": "latent_dim=2,hidden=[5]"}
 
 
-@pytest.fixture(autouse=True)
-def disk(monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 @pytest.fixture(scope="module")

@@ -211,6 +211,27 @@ def test_a_folder_is_built_without_a_network_and_stays_as_it_was(zoo_in, environ
     assert _content(environment) == before
 
 
+def test_an_editable_install_of_the_same_version_is_replaced_and_the_command_says_so(
+    zoo_in, environment, wheels, tmp_path
+):
+    source = tmp_path / "built"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(PYPROJECT)
+    (source / "zoo_built.py").write_text(PLUGIN.replace("NAME", "built"))
+    python, before = environment / "bin" / "python", _content(environment)
+    editable = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-e", source]
+    subprocess.run([python, *editable], check=True, capture_output=True)
+
+    installed = zoo_in("install", "./built", "--offline", str(wheels), "--yes")
+    assert installed.returncode == 0, installed.stderr
+    assert installed.stdout.endswith(f"Installed zoo-built 0.3 in place of 0.3 (editable, {source}): built.\n")
+    code = "import zoo_built; print(zoo_built.__file__)"
+    where = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd="/").stdout
+    assert Path(where.strip()).is_relative_to(environment)
+    assert zoo_in("uninstall", "zoo-built", "--yes").returncode == 0
+    assert _content(environment) == before
+
+
 @pytest.mark.parametrize(
     ("requirement", "match"),
     [

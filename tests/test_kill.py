@@ -20,6 +20,14 @@ from zoo.runtime.threads import ENVIRONMENT
 
 SCRIPT = Path(__file__).with_name("killed_runs.py").read_text(encoding="utf-8")
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+GAME = "gan:network=mlp,hidden=[16],latent_dim=4"
+PHASES = (
+    GAME,
+    "dbn:hidden=[16,16]",
+    "vqvae:hidden=[16],positions=2,entries=8,dim=2,prior_hidden=8,prior_share=0.5",
+)
 SOME = ("rbm:hidden=16,chains=10", "vae@gmm:latent_dim=2,hidden=[8],train.average=0.9")
 ALL = (
     *SOME,
@@ -31,7 +39,7 @@ ALL = (
 
 def killed(executor, folder, kills, seed, contestants):
     """What became of each contestant's run after so many SIGKILLs."""
-    done = executor.script(SCRIPT, folder, kills, seed, *contestants, **ENVIRONMENT)
+    done = executor.script(SCRIPT, folder, kills, seed, *contestants, **ENVIRONMENT, ZOO_EXAMPLES=str(EXAMPLES))
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -55,6 +63,19 @@ def memory():
 
 def test_a_run_killed_at_random_moments_ends_as_if_it_had_been_left_alone(memory, executor):
     check(killed(executor, memory, 3, 0, SOME), 3)
+
+
+def test_a_critic_and_a_generator_killed_in_their_turns_end_as_if_they_had_been_left_alone(memory, executor):
+    check(killed(executor, memory, 3, 4, (GAME,)), 3)
+
+
+@pytest.mark.slow
+def test_players_and_phases_killed_twenty_times_end_as_if_they_had_been_left_alone(memory, executor):
+    runs = killed(executor, memory, 20, 5, PHASES)
+    print(*runs, sep="\n")
+    check(runs, 20)
+    for run in runs[1:]:  # both phases, each with half of the 60 steps
+        assert min(run["steps"]) < 30 <= max(run["steps"])
 
 
 @pytest.mark.slow

@@ -37,8 +37,7 @@ WRONG = [
 
 
 @pytest.fixture
-def measured(tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+def measured(tmp_path):
     data = zoo.load_data("bars-and-stripes:3")
 
     def measured(answer, distribution=""):

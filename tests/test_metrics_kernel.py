@@ -38,7 +38,7 @@ def test_kernel_distance_equals_the_sums_over_pairs_in_blocks_of_every_size(monk
 
 def test_kernel_distance_of_normals_is_that_of_their_moments_and_unbiased_at_small_n():
     """(xy + 1)³ = Σ_a C(3, a) xᵃyᵃ, so that KID = Σ_a C(3, a) (E xᵃ - E yᵃ)² for a = 1, 2, 3."""
-    δ, repetitions = 0.5, 1000
+    δ, repetitions = 0.5, 300
     expected = 3 * δ**2 + 3 * δ**4 + (3 * δ + δ**3) ** 2
     draws = normal(repetitions, 2, 10, 1, seed=3)
     for shift, value in ((δ, expected), (0.0, 0.0)):
@@ -80,8 +80,8 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
 
 @pytest.mark.parametrize("figure", [frechet_distance, kernel_distance])
 def test_the_jackknives_of_both_sets_are_the_spread_of_a_distance_over_repetitions(figure):
-    repetitions = 60
-    draws = [(x, y + 0.5) for x, y in normal(repetitions, 2, 200, 3, seed=11)]
+    repetitions = 40
+    draws = [(x, y + 0.5) for x, y in normal(repetitions, 2, 100, 3, seed=11)]
     values = torch.tensor([figure(x, y) for x, y in draws])
     errors = torch.tensor(
         [

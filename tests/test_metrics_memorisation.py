@@ -176,7 +176,7 @@ def test_neighbours_of_held_out_images_are_kept_for_each_set_of_reference_images
 
 
 @pytest.mark.parametrize("bits", [False, True])
-def test_a_memoriser_is_caught_and_unseen_real_images_are_not(digits, cache, bits):
+def test_a_memoriser_is_caught_and_unseen_real_images_are_not(digits, bits):
     """n of N training images are copied; of n random ones a share of n/N is, so that AA(train) is near ½ (1 - n/N)."""
     real = reference_split(digits).real
     n, N = len(real), len(digits.train)
@@ -199,7 +199,7 @@ def test_a_memoriser_is_caught_and_unseen_real_images_are_not(digits, cache, bit
     assert abs(Adversarial().measure(honest).value - 0.5) < 4.5 * error
 
 
-def test_the_figures_are_those_of_the_functions_on_returned_samples(digits, cache):
+def test_the_figures_are_those_of_the_functions_on_returned_samples(digits):
     evaluation = Evaluation(None, digits, reference_split(digits).real, PIXELS)
     sets = [x.flatten(1) for x in (digits.train, evaluation.reference, evaluation.samples)]
     expected = adversarial_accuracy(*sets)

@@ -367,3 +367,19 @@ def test_what_is_neither_tensor_nor_array_of_numbers_is_refused(registry, real, 
             method(wrong)
     with pytest.raises(TypeError, match=f"^x must be a tensor or {came}$"):
         registry.train("affine", real).log_prob(wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["rbm:hidden=4", "vae:latent_dim=3,hidden=[8]", "ae@gmm:latent_dim=2,hidden=[8]", "ae@normal"]
+)
+def test_samples_are_a_function_of_the_seed_and_their_number(name, tmp_path):
+    """Not of the seed alone: torch's normal draws and the RBM's chains fill one block per step, whose shape has n."""
+    model = zoo.train(name, "bars-and-stripes:3", steps=3)
+    wanted = {(n, seed): model.sample(n, seed=seed) for n in (1, 9, 20) for seed in (0, 1)}
+    model.save(tmp_path)
+    for found in (model, zoo.load(tmp_path)):
+        for (n, seed), samples in reversed(wanted.items()):
+            assert torch.equal(found.sample(n, seed=seed), samples)
+    assert not torch.equal(wanted[20, 0], wanted[20, 1])
+    if name.startswith("rbm"):
+        assert (wanted[20, 0][:9] != wanted[9, 0]).flatten(1).any(1).sum() > 4  # so no prefix can be promised

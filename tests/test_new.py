@@ -2,9 +2,6 @@
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 import tomllib
 
 import pytest
@@ -77,11 +74,11 @@ def test_a_new_plugin_trains_on_digits(installed, minimal):
     assert model.sample(2, seed=0).shape == (2, 8, 8)
 
 
-def test_the_tests_of_a_new_plugin_pass(installed, site):
+def test_the_tests_of_a_new_plugin_pass(installed, site, executor):
     folder = installed("demo")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "of_torch or survive-json"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, sys.path)])}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    source = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    words = ["-q", "-p", "no:cacheprovider", "-k", "of_torch or survive-json"]
+    done = executor.script(source, *words, folder=folder, path=[site])
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout
 

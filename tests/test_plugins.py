@@ -15,7 +15,7 @@ from zoo.plugins.plugin import Candidate, Plugin, discover
 
 
 def _candidate(name="coins", group="zoo.models"):
-    return next(each for each in discover(group) if each.name == name)
+    return next(each for each in discover()[group] if each.name == name)
 
 
 def _refused(distribution, then="", match="", **settings) -> Candidate:
@@ -32,6 +32,28 @@ def _refused(distribution, then="", match="", **settings) -> Candidate:
 
 
 # The good plugin, which every case below breaks in one place
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            "training=zoo.Training(batch_size=8, learning_rate=0.1, clip=1.0)",
+            "sets training.learning_rate, training.clip",
+        ),
+        ("phases=(zoo.Phase('one'),)", "has phases, but its own 'fit' trains the model"),
+    ],
+)
+def test_a_card_of_a_plugin_with_a_fit_says_nothing_of_an_optimiser(distribution, change, match):
+    then = f"import dataclasses\nIndependentPixels.card = dataclasses.replace(IndependentPixels.card, {change})"
+    _refused(distribution, then=then, match=match)
+
+
+def test_a_card_of_a_plugin_with_a_fit_may_set_the_batch_size(distribution):
+    then = "import dataclasses\ntraining = zoo.Training(batch_size=8)\n"
+    then += "IndependentPixels.card = dataclasses.replace(IndependentPixels.card, training=training)"
+    distribution(then=then)
+    assert _candidate().load().card.training.batch_size == 8
 
 
 def test_a_whole_plugin_loads_and_answers_through_its_hooks(distribution):
@@ -114,6 +136,8 @@ def test_no_plugin_answers_for_another(distribution):
         ("import no_such_module", r"ModuleNotFoundError: No module named 'no_such_module'\."),
         ("def (", "SyntaxError: "),
         ("raise ValueError", r"is broken: ValueError\. "),
+        ("raise BaseException('no luck')", r"is broken: BaseException: no luck\. "),
+        ("raise GeneratorExit", r"is broken: GeneratorExit\. "),
         ("import sys; sys.exit(3)", r"it called sys\.exit\(3\) while it was imported"),
         ("class IndependentPixels:\n    def __init__(self): exit('no')", r"it called sys\.exit\('no'\)"),
     ],

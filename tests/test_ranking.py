@@ -247,10 +247,10 @@ def test_six_identical_contestants_are_told_apart_in_at_most_5_per_cent_of_table
     generator = np.random.default_rng(seeds)
     metrics = [FIGURE.model_copy(update={"name": f"m{number}"}) for number in range(3)]
     wrong = 0
-    for _ in range(200):
+    for _ in range(100):
         rows = rank(noise(generator, 6, seeds, 20, metrics, test=0.0 if seeds == 1 else 1.0), metrics).rows
         wrong += any(each.summary[metric.name].standing == "behind" for each in rows for metric in metrics)
-    assert wrong <= stats.binom.ppf(0.99, 200, 0.05)
+    assert wrong <= 5  # the test is cautious: about 1 is expected
 
 
 # bounds

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import get_args
 
 import pytest
 
 import zoo
 from zoo.contestant import Contestant
+from zoo.contract.card import Latent, TrainsOn
 from zoo.plugins.plugin import Candidate
+from zoo.plugins.registry import FILTERS
 from zoo.training.train import create
 
 CATALOGUE = """
@@ -354,3 +357,24 @@ def test_filters_leave_out_what_is_known_to_differ_and_keep_what_is_not_known(di
     assert {each.latent for each in registry.list_models("coins")} == {"none"}
     assert names(latent="bits") == {"rbm", "dbn"}
     assert names(trains_on="bits") == {"rbm", "vae", "made", "vqvae", "dbn", "coins"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "match"),
+    [
+        (
+            {"latent": "foo"},
+            "latent must be one of 'real', 'bits', 'index', 'none', or None .* got 'foo'",
+        ),
+        ({"trains_on": "gray"}, "trains_on must be one of 'grey', 'bits', 'real', or None .* got 'gray'"),
+        ({"likelihood": "yes"}, "likelihood must be one of True, False, or None .* got 'yes'"),
+    ],
+)
+def test_a_filter_that_no_model_could_meet_is_refused(filters, match):
+    with pytest.raises(zoo.ConfigError, match=match):
+        zoo.list_models(**filters)
+
+
+def test_the_filters_are_the_kinds_that_cards_have():
+    assert FILTERS["trains_on"] == get_args(TrainsOn)
+    assert FILTERS["latent"] == (*get_args(Latent), "none")

@@ -282,10 +282,28 @@ def test_likelihoods_are_drawn_as_what_they_are():
     assert drawn["rbm:hidden=9"]["marker"]["symbol"] == "circle"
 
 
-def test_the_curve_over_gibbs_steps_is_sorted_and_leaves_other_settings_out():
+def test_the_curve_over_a_samplers_steps_is_sorted_and_leaves_other_settings_out():
     rbm, real = charts.steps(typed())["data"]
     assert (rbm["x"], rbm["y"]) == ([1, 10, 100, 1000, 10000], [180.0, 95.0, 51.0, 14.2, 9.4])
     assert real["y"] == [2.11, 2.11]
+
+
+@pytest.mark.parametrize("value", [0, -1, 0.25, True, "adaptive", None, float("inf")])
+def test_the_steps_of_any_sampler_are_drawn_if_they_are_numbers_above_0(value):
+    """A solver's `steps` may be anything, which is not a reason to refuse the results."""
+    found = results()
+    found["sensitivity"] = [{**found["sensitivity"][0], "contestant": "vae", "value": each} for each in (8, value)]
+    vae = charts.steps(typed(found))["data"][0]
+    assert vae["x"] == ([0.25, 8] if value == 0.25 else [8])
+
+
+def test_a_page_calls_no_samplers_steps_gibbs_steps(tmp_path):
+    found = results()
+    found["sensitivity"] = [{**found["sensitivity"][0], "contestant": "vae", "value": each} for each in (8, "adaptive")]
+    write_folder(tmp_path, found)
+    section = render(tmp_path, typed(found)).partition('<section id="steps">')[2].partition("</section>")[0]
+    assert "<h2>Sampling steps</h2>" in section
+    assert "Gibbs" not in section
 
 
 def test_learning_curves_have_a_line_per_seed_and_one_legend_entry(place):

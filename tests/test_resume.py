@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -34,18 +35,7 @@ class Stop:
         return (yield)
 
 
-@pytest.fixture(autouse=True)
-def disk(monkeypatch):
-    """Nothing here is about power cuts, and a busy disk takes a tenth of a second for each fsync."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """Ctrl-C interrupts, also where these tests run in the background of a shell that ignores it for them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +266,71 @@ def test_a_model_with_a_fit_of_its_own_is_trained_again_from_its_first_step(data
     assert torch.equal(model.module.logits, torch.logit(data.train.flatten(1).mean(0)))
     assert len(lines(tmp_path)) == 1
     assert json.loads((tmp_path / "run.json").read_text())["resumed"] == []
+
+
+class MeanPlugin(DicePlugin):
+    """The mean of the training split, by a `fit` that counts its calls."""
+
+    card = zoo.Card(
+        name="mean-of",
+        summary="fits",
+        config=DicePlugin.card.config,
+        trains_on="grey",
+        latent=None,
+        samples="means",
+        training=zoo.Training(batch_size=7),
+    )
+    loss = None
+    calls: ClassVar[list] = []
+
+    @zoo.hookimpl
+    def fit(self, model, train, budget):
+        model.logits.data = torch.logit(train.flatten(1).mean(0))
+        budget.step(model, loss=1.0)
+        self.calls.append(budget.batch_size)
+
+
+@pytest.fixture
+def mean():
+    MeanPlugin.calls.clear()
+    registry = Registry(extensions=False)
+    registry.register(MeanPlugin)
+    return registry
+
+
+def test_a_finished_run_with_a_fit_of_its_own_is_returned_as_it_is(mean, data, tmp_path):
+    trained = mean.train("mean-of", data, folder=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    model = mean.resume(tmp_path, data=data)
+    assert MeanPlugin.calls == [7]
+    assert torch.equal(model.module.logits, trained.module.logits)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_fit_whose_model_was_not_written_is_run_again(mean, data, tmp_path):
+    mean.train("mean-of", data, folder=tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    mean.resume(tmp_path, data=data)
+    assert len(MeanPlugin.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"steps": 3}, "budget 2 steps then, 3 steps now"),
+        ({"contestant": "mean-of:train.batch_size=3"}, r"training\.batch_size 7 then, 3 now"),
+    ],
+)
+def test_a_finished_fit_is_run_again_under_other_conditions_only_if_changes_are_allowed(
+    mean, data, tmp_path, change, difference
+):
+    mean.train("mean-of", data, steps=2, folder=tmp_path)
+    with pytest.raises(
+        zoo.CheckpointError, match=f"is finished, under other conditions: {difference}.*start a new run"
+    ):
+        mean.resume(tmp_path, data=data, **change)
+    mean.resume(tmp_path, data=data, allow_changes=True, **change)
+    assert len(MeanPlugin.calls) == 2
 
 
 def test_what_a_killed_writer_left_is_removed(dice, data, tmp_path):

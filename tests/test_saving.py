@@ -16,6 +16,7 @@ from torch import nn
 
 import zoo
 from zoo.api import Registry
+from zoo.files import tensor_file
 from zoo.files.storage import write_atomically
 from zoo.files.tensor_file import read
 
@@ -129,13 +130,8 @@ def data():
     return zoo.Data.from_arrays(torch.rand(10, 2, generator=torch.Generator().manual_seed(0)), name="pairs")
 
 
-@pytest.fixture
-def disk(monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 def test_whichever_operation_of_a_run_fails_its_files_are_whole_and_it_ends_as_if_nothing_had_been(
-    walk, data, tmp_path, monkeypatch, disk
+    walk, data, tmp_path, monkeypatch
 ):
     settings = {"steps": 4, "save_every": 0, "keep": 2}
     walk.train("walk", data, folder=tmp_path / "undisturbed", **settings)
@@ -231,7 +227,7 @@ def test_a_full_disk_leaves_the_last_state_and_space_lets_the_run_go_on(walk, da
 
 
 @pytest.mark.parametrize("poison", [0, 4, 8])
-def test_a_weight_that_is_nan_while_the_losses_are_finite_reaches_no_file(walk, data, tmp_path, disk, poison):
+def test_a_weight_that_is_nan_while_the_losses_are_finite_reaches_no_file(walk, data, tmp_path, poison):
     with pytest.raises(
         zoo.DivergedError, match=rf"w is nan or infinite at step {poison + 1}; lower the learning"
     ) as error:
@@ -253,7 +249,7 @@ def test_a_weight_that_is_nan_at_the_end_is_found_without_a_folder_too(walk, dat
         walk.train("walk:poison=8,train.patience=0", data, steps=9)
 
 
-def test_a_validation_loss_that_is_nan_ends_the_training(walk, data, tmp_path, disk):
+def test_a_validation_loss_that_is_nan_ends_the_training(walk, data, tmp_path):
     class Invalid(WalkPlugin):
         @zoo.hookimpl
         def loss(self, model, x, generator, step):
@@ -267,7 +263,7 @@ def test_a_validation_loss_that_is_nan_ends_the_training(walk, data, tmp_path, d
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_density_that_is_nan_reaches_no_file(data, tmp_path, disk):
+def test_a_density_that_is_nan_reaches_no_file(data, tmp_path):
     class Nowhere:
         card = zoo.DensityCard(name="nowhere", summary="nan")
 
@@ -290,15 +286,15 @@ def test_a_density_that_is_nan_reaches_no_file(data, tmp_path, disk):
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_state_is_saved_when_its_time_has_come_and_at_the_end(walk, data, tmp_path, disk, monkeypatch):
+def test_a_state_is_saved_when_its_time_has_come_and_at_the_end(walk, data, tmp_path, monkeypatch):
     import zoo.training.checkpoints
 
     now, saved = [0.0], []
     clock = type("clock", (), {"monotonic": staticmethod(lambda: now[0])})
     monkeypatch.setattr(zoo.training.checkpoints, "time", clock)
-    write = zoo.training.checkpoints.write
+    write = tensor_file.write
     monkeypatch.setattr(
-        zoo.training.checkpoints,
+        tensor_file,
         "write",
         lambda path, tensors, facts: (saved.append(facts["step"]), write(path, tensors, facts)),
     )

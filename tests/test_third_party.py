@@ -158,7 +158,9 @@ def test_a_stranger_s_model_trains_and_samples(zoo_command):
 
 def test_a_stranger_s_model_stands_in_the_table_beside_the_others(zoo_command, monkeypatch, tmp_path, compare):
     monkeypatch.syspath_prepend(zoo_command.site)
-    coins, vae, real = compare(Registry(), ["coins", "vae"], seeds=1, epochs=2, out=tmp_path).rows
+    coins, vae, real = compare(
+        Registry(), ["coins", "vae:latent_dim=2,hidden=[8],sample.k=5"], seeds=1, epochs=2, out=tmp_path
+    ).rows
     assert coins["settings"]["model"] == "zoo-coins/coins"
     assert coins["summary"]["frechet"]["mean"] > real["summary"]["frechet"]["mean"]
     assert coins["summary"]["reconstruction"]["unsupported"] == "independent coins have no code"

@@ -23,7 +23,20 @@ def test_a_command_prints_who_was_called_and_how_often(tmp_path, capsys):
 
 def test_a_cell_s_calls_are_in_its_log(tmp_path):
     assert (
-        run(["--trace-hooks", "compare", "vae:hidden=[8]", "--seeds", "1", "--steps", "7", "--out", str(tmp_path)]) == 0
+        run(
+            [
+                "--trace-hooks",
+                "compare",
+                "vae:hidden=[8],sample.k=2",
+                "--seeds",
+                "1",
+                "--steps",
+                "7",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
     )
     log = (tmp_path / "compare-digits-1" / "vae" / "seed-0" / "output.log").read_text()
     assert re.search(r"zoo-vae/vae +loss +7 ", log)

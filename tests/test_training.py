@@ -1,6 +1,9 @@
 """The trainer: what a step sees, when it ends, what it leaves behind."""
 
+import dataclasses
+import json
 import random
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from zoo.api import Registry
 from zoo.contestant import parse_contestant
 from zoo.training.average import Average
 from zoo.training.budget import TrainingBudget
-from zoo.training.loop import schedule
+from zoo.training.learner import schedule
 
 
 class Recorder(nn.Module):
@@ -155,6 +158,47 @@ def test_a_budget_of_seconds_ends_training_in_time(registry, data, tmp_path):
     assert progress[-2] < 1.0  # the time may run out between the last step's beginning and its look at the clock
 
 
+class SlowlySetUp(RecorderPlugin):
+    """A model whose parameters take 0.3 s to list, as torch's first optimiser takes seconds to import."""
+
+    card = dataclasses.replace(RecorderPlugin.card, name="slowly-set-up")
+
+    @zoo.hookimpl
+    def build(self, config, data):
+        model = super().build(config, data)
+        listed = model.parameters
+        model.parameters = lambda: (time.sleep(0.3), *listed())[1:]
+        return model
+
+
+def test_what_is_set_up_before_the_first_step_is_not_the_budgets(registry, data, tmp_path):
+    registry.register(SlowlySetUp)
+    model = registry.train("slowly-set-up", data, seconds=0.2, folder=tmp_path)
+    assert model.module.steps[0][2] < 0.5
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] == len(model.module.steps) > 0
+
+
+class Asking(RecorderPlugin):
+    """A model with its own fit, which asks whether it may go on."""
+
+    card = dataclasses.replace(RecorderPlugin.card, name="asking", training=zoo.Training())
+    loss = None
+
+    @zoo.hookimpl
+    def fit(self, model, budget):
+        while not budget.exhausted:
+            budget.step(model, loss=0.0)
+
+
+@pytest.mark.parametrize("name", ["recorder", "asking"])
+def test_a_budget_that_ends_before_the_first_step_is_an_error(registry, data, tmp_path, name):
+    registry.register(Asking)
+    with pytest.raises(zoo.ConfigError, match="budget of 1e-09 seconds was used up before the first step; give a larg"):
+        registry.train(name, data, seconds=1e-9, folder=tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
+    assert not (tmp_path / "model.safetensors").exists()
+
+
 def test_a_budget_that_cannot_be_is_refused():
     with pytest.raises(zoo.ConfigError, match="keep one"):
         TrainingBudget.choose(epochs=1, steps=1, seconds=None)
@@ -226,12 +270,13 @@ def test_the_log_holds_the_mean_losses_of_each_epoch(registry, data, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == len(model.module.steps)
 
 
-def test_early_stopping_keeps_the_weights_with_the_best_validation_loss(registry, data, tmp_path):
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_early_stopping_keeps_the_weights_with_the_best_validation_loss(registry, data, tmp_path, average):
+    """With averaged weights, it validates and keeps averages."""
     import json
 
-    model = registry.train(
-        "recorder:grey=true,train.patience=3,train.learning_rate=3", data, epochs=100, folder=tmp_path
-    )
+    settings = f"train.patience=3,train.learning_rate=3,train.average={average}"
+    model = registry.train(f"recorder:grey=true,{settings}", data, epochs=100, folder=tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = [line["valid_loss"] for line in lines if "valid_loss" in line]
     assert len(losses) - 1 - losses.index(min(losses)) == 3
@@ -242,7 +287,7 @@ def test_early_stopping_keeps_the_weights_with_the_best_validation_loss(registry
 
 def test_averaged_weights_are_the_bias_corrected_moving_average():
     module, decay = nn.Linear(1, 1, bias=False), 0.9
-    average, values = Average(module, decay), [1.0, 3.0, -2.0]
+    average, values = Average(module.parameters(), decay), [1.0, 3.0, -2.0]
     for value in values:
         module.weight.data.fill_(value)
         average.update()

@@ -38,10 +38,12 @@ if TYPE_CHECKING:
         train,
     )
     from zoo.comparison.result import Comparison
-    from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, FeaturesCard, MetricCard, Training
+    from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, FeaturesCard, MetricCard, TrackerCard
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
     from zoo.contract.log_prob import LogProb
+    from zoo.contract.tracked_run import TrackedRun
+    from zoo.contract.training import Phase, Player, Training
     from zoo.data.dataset import Data
     from zoo.data.fetch import DataFile, fetch_files
     from zoo.data.idx import read_idx
@@ -71,10 +73,14 @@ _HOME = {
     "Meter": "zoo.training.meter",
     "MetricCard": "zoo.contract.card",
     "Model": "zoo.models.model",
+    "Phase": "zoo.contract.training",
+    "Player": "zoo.contract.training",
     "Registry": "zoo.api",
     "SPLIT_SEED": "zoo.runtime.seeds",
     "Step": "zoo.training.meter",
-    "Training": "zoo.contract.card",
+    "TrackedRun": "zoo.contract.tracked_run",
+    "TrackerCard": "zoo.contract.card",
+    "Training": "zoo.contract.training",
     "bernoulli": "zoo.runtime.randomness",
     "cache_folder": "zoo.files.storage",
     "compare": "zoo.api",
@@ -119,9 +125,13 @@ __all__ = [
     "Meter",
     "MetricCard",
     "Model",
+    "Phase",
+    "Player",
     "PluginError",
     "Registry",
     "Step",
+    "TrackedRun",
+    "TrackerCard",
     "Training",
     "Unsupported",
     "ZooError",

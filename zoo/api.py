@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo.contestant import Contestant, parse_contestant
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.registry import PluginRegistry
+from zoo.scalars import plain
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -86,6 +87,7 @@ class Registry(PluginRegistry):
         save_every: float = 30.0,
         keep: int = 2,
         device: str = "cpu",
+        track: str | Iterable[str] = (),
         progress: bool | Progress | None = None,
         **config: Any,
     ) -> Model:
@@ -105,6 +107,8 @@ class Registry(PluginRegistry):
             save_every: seconds between two checkpoints, 0 or more; 0 saves after every step.
             keep: number of checkpoints to keep, 1 or more.
             device: device on which the model is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
+            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
+                fails costs a `RuntimeWarning`.
             progress: None shows a progress bar on a terminal and in a notebook, True always shows progress (as lines
                 on standard error where a bar cannot be drawn), False never. A function is called instead with the
                 `zoo.training.log.Report` of each epoch, and about twice a second within long epochs.
@@ -122,10 +126,13 @@ class Registry(PluginRegistry):
             KeyboardInterrupt: after Ctrl-C or SIGTERM; if there is a folder, a checkpoint is saved first.
         """
         from zoo.report.progress import training_progress
+        from zoo.tracking.trackers import find_trackers
+        from zoo.tracking.training import train_tracked
         from zoo.training.budget import TrainingBudget
         from zoo.training.checkpoints import CheckpointPolicy
-        from zoo.training.train import plan, train
+        from zoo.training.train import plan
 
+        trackers = find_trackers(self, track)
         job = plan(
             self,
             _contestant(contestant, config),
@@ -138,7 +145,7 @@ class Registry(PluginRegistry):
             weights=None if weights is None else Path(weights),
         )
         with training_progress(progress) as report:
-            return train(job, report)
+            return train_tracked(trackers, job, report)
 
     def resume(
         self,
@@ -153,17 +160,21 @@ class Registry(PluginRegistry):
         keep: int = 2,
         allow_changes: bool = False,
         device: str | None = None,
+        track: str | Iterable[str] = (),
         progress: bool | Progress | None = None,
     ) -> Model:
         """Resume a training from its run folder and return the model, bit-identical to that of an uninterrupted run.
 
-        A run without a checkpoint starts again at its first step, and so does a model whose plugin has its own `fit`.
+        A run without a checkpoint starts again at its first step, and so does an unfinished run of a plugin with its
+        own `fit`. The model of a finished one is returned as it is.
 
         Args:
             run: the run folder, or one of its checkpoint files.
             contestant, data, epochs, steps, seconds, device: replace what the run was started with; None keeps it.
                 The budget is the total, including what is already done. Data that were an array must be given again.
             save_every, keep, progress: as for `zoo.train`.
+            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
+                fails costs a `RuntimeWarning`.
             allow_changes: resume even if data, settings, versions or number of threads differ from the checkpoint's.
 
         Raises:
@@ -171,11 +182,13 @@ class Registry(PluginRegistry):
             ConfigError, PluginError, DataError, DivergedError, KeyboardInterrupt: as for `zoo.train`.
         """
         from zoo.report.progress import training_progress
+        from zoo.tracking.trackers import find_trackers
+        from zoo.tracking.training import train_tracked
         from zoo.training.budget import TrainingBudget
         from zoo.training.checkpoints import CheckpointPolicy
         from zoo.training.resume import RunRecord, plan_resumed
-        from zoo.training.train import train
 
+        trackers = find_trackers(self, track)
         job = plan_resumed(
             self,
             RunRecord.read(Path(run)),
@@ -186,7 +199,7 @@ class Registry(PluginRegistry):
             device=device,
         )
         with training_progress(progress) as report:
-            return train(job, report)
+            return train_tracked(trackers, job, report)
 
     def load(self, path: str | Path, *, device: str = "cpu") -> Model:
         """Load a trained model from a run folder or a `.safetensors` file.
@@ -224,6 +237,7 @@ class Registry(PluginRegistry):
         save_every: float = 30.0,
         resume: str | Path | None = None,
         allow_changes: bool = False,
+        track: str | Iterable[str] = (),
         progress: bool | None = None,
         on_event: OnEvent | None = None,
     ) -> Comparison:
@@ -255,10 +269,13 @@ class Registry(PluginRegistry):
             resume: folder of a comparison to resume after an interruption or failed cells. Finished cells are kept.
                 Only `data` that were an array must be given again.
             allow_changes: resume even if versions or settings differ from those at the start.
+            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
+                fails costs a `RuntimeWarning`.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
-            on_event: called as `on_event(job, event)` with each event of a job, and with the estimated time of a full
-                comparison (`{"estimate": seconds}`).
+            on_event: called as `on_event(job, event)` with each event of a job, with the estimated time of a full
+                comparison (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
+                be written; the results are complete all the same.
 
         Returns:
             The comparison; its folder contains `results.json`, `report.html`, tables, and the trained models.
@@ -269,8 +286,11 @@ class Registry(PluginRegistry):
         """
         from zoo.comparison.run import compare
         from zoo.report.progress import comparison_progress
+        from zoo.tracking.comparison import tracked_comparison
+        from zoo.tracking.trackers import find_trackers
 
-        with comparison_progress(progress, on_event) as shown:
+        trackers = find_trackers(self, track)
+        with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
             return compare(
                 self,
                 [contestants] if isinstance(contestants, str) else list(contestants),
@@ -290,7 +310,7 @@ class Registry(PluginRegistry):
                 save_every=save_every,
                 resume=resume,
                 allow_changes=allow_changes,
-                on_event=shown,
+                on_event=listening,
             )
 
     def evaluate(
@@ -311,6 +331,7 @@ class Registry(PluginRegistry):
         timeout: float | None = None,
         executor: Executor | None = None,
         save_every: float = 30.0,
+        track: str | Iterable[str] = (),
         progress: bool | None = None,
         on_event: OnEvent | None = None,
     ) -> Comparison:
@@ -323,7 +344,7 @@ class Registry(PluginRegistry):
             seeds: as for `zoo.compare`; a run is sampled and measured once per seed.
             full: add all metrics and the catalogue's control rows, which are trained.
             epochs, steps, seconds: the training budget of the control rows.
-            features, device, out, jobs, method, timeout, executor, save_every, progress, on_event: as for
+            features, device, out, jobs, method, timeout, executor, save_every, track, progress, on_event: as for
                 `zoo.compare`.
 
         Raises:
@@ -333,8 +354,11 @@ class Registry(PluginRegistry):
         """
         from zoo.comparison.run import compare, evaluated
         from zoo.report.progress import comparison_progress
+        from zoo.tracking.comparison import tracked_comparison
+        from zoo.tracking.trackers import find_trackers
 
-        with comparison_progress(progress, on_event) as shown:
+        trackers = find_trackers(self, track)
+        with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
             return compare(
                 self,
                 *evaluated(self, source, data),
@@ -351,14 +375,14 @@ class Registry(PluginRegistry):
                 timeout=timeout,
                 executor=executor,
                 save_every=save_every,
-                on_event=shown,
+                on_event=listening,
             )
 
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
     parsed = parse_contestant(text)
-    parsed.config.update(config)
+    parsed.config.update(plain(dict(config)))
     return parsed
 
 

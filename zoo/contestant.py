@@ -28,7 +28,8 @@ class Contestant:
         text: the contestant as typed; its label in tables.
         model: name of the model, or `distribution/name` if several distributions have it.
         density: name of the latent density, or None.
-        config, training, options: settings of the model, those after `train.`, and those after `sample.`.
+        config, training, options: settings of the model, those after `train.`, and those after `sample.`; those after
+            `train.PLAYER.` are a dictionary under the player's name.
         density_options: settings of the latent density, those after `density.`.
         group: entry-point group of the model: `zoo.models`, or `zoo.controls` for a control row.
     """
@@ -54,23 +55,18 @@ def parse_contestant(text: str) -> Contestant:
     if match is None:
         raise ConfigError(f"{text!r} is not a valid contestant. {_EXAMPLE}.")
     settings = parse_settings(match["settings"] or "", text)
-    groups = {key: settings.pop(key, {}) for key in ("train", "sample")}
-    groups["density"] = settings.pop("density") if isinstance(settings.get("density"), dict) else {}
-    for key, values in (*groups.items(), ("", settings)):
-        nested = (
-            [name for name, value in values.items() if isinstance(value, dict)] if isinstance(values, dict) else [key]
+    train, sample = (settings.pop(key, {}) for key in ("train", "sample"))
+    density = settings.pop("density") if isinstance(settings.get("density"), dict) else {}
+    wrong = [key for key, values in (("train", train), ("sample", sample)) if not isinstance(values, dict)]
+    if not wrong:
+        of_players = (values for values in train.values() if isinstance(values, dict))
+        groups = (*of_players, sample, density, settings)
+        wrong = [key for values in groups for key in values if isinstance(values[key], dict)]
+    if wrong:
+        raise ConfigError(
+            f"{wrong[0]!r} in {text!r} is not a prefix; use 'train.', 'train.PLAYER.', 'sample.' or 'density.'."
         )
-        if nested:
-            raise ConfigError(f"{nested[0]!r} in {text!r} is not a prefix; use 'train.', 'sample.' or 'density.'.")
-    return Contestant(
-        text,
-        match["model"],
-        match["density"],
-        settings,
-        groups["train"],
-        groups["sample"],
-        density_options=groups["density"],
-    )
+    return Contestant(text, match["model"], match["density"], settings, train, sample, density_options=density)
 
 
 def check_text(text: str) -> None:

@@ -52,7 +52,16 @@ class Unsupported(ZooError):  # noqa: N818  (raised deliberately by plugin autho
     exit_code = 2
 
 
+class TrackerWarning(RuntimeWarning):
+    """A tracker failed; results are not affected."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'rbm'?`, with a leading space, for the nearest known name, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def clause(error: Exception) -> str:
+    """Return an exception's message as a clause of one line; the name of its type if it has none."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -22,19 +21,22 @@ _HEADINGS = {
 
 @click.command("check")
 @click.argument("name", type=MODEL)
+@click.option("--only", multiple=True, metavar="CHECK", help="Run this check only; repeatable.")
 @as_json
-def command(name: str, as_json: bool) -> int:
-    """Run the conformance checks on the model NAME: train it on tiny data and test every hook.
+def command(name: str, only: tuple[str, ...], as_json: bool) -> int:
+    """Run the conformance checks on the model NAME[:KEY=VALUE,...]: train it on tiny data and test every hook.
 
     Exits with 3 if a check fails.
 
-    Example: zoo check vae
+    Example: zoo check vae:beta=4.0
     """
     from zoo.conformance.verdict import examine
+    from zoo.report.progress import ShownProgress
 
-    if sys.stderr.isatty():
-        click.echo(f"Checking {name}; this takes seconds, or a minute if sampling is slow.", err=True)
-    verdict = examine(name)
+    with ShownProgress() as shown:
+        verdict = examine(
+            name, only=only, progress=lambda check, done, number: shown.move(name, done / number, check.name)
+        )
     if as_json:
         print_json(verdict.as_dict())
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option
+from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option, track_option
 from zoo.cli.output import as_json, print_comparison
 from zoo.errors import ConfigError
 
@@ -29,6 +29,7 @@ from zoo.errors import ConfigError
 @click.option("--allow-changes", is_flag=True, help="Resume even if versions or settings have changed.")
 @device_option
 @click.option("--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]")
+@track_option
 @as_json
 def command(
     contestants: tuple[str, ...],
@@ -46,6 +47,7 @@ def command(
     allow_changes: bool,
     device: str,
     features: str,
+    track: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] with several seeds and compare how well each generates.
@@ -77,6 +79,7 @@ def command(
         save_every=save_every,
         resume=resume,
         allow_changes=allow_changes,
+        track=track,
         progress=True,
     )
     print_comparison(comparison, as_json=as_json)

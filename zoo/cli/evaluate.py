@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import DATA, FINITE, device_option
+from zoo.cli.names import DATA, FINITE, device_option, track_option
 from zoo.cli.output import as_json, print_comparison
 
 
@@ -27,6 +27,7 @@ from zoo.cli.output import as_json, print_comparison
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @click.option("--timeout", type=FINITE, help="Time limit per job in seconds; a job is retried at most twice.")
 @device_option
+@track_option
 @as_json
 def command(
     source: str,
@@ -37,6 +38,7 @@ def command(
     jobs: int | None,
     timeout: float | None,
     device: str,
+    track: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Measure how well RUN generates: a run folder, a model file, or samples:FILE.
@@ -59,6 +61,7 @@ def command(
         out=out,
         jobs=jobs,
         timeout=timeout,
+        track=track,
         progress=True,
     )
     print_comparison(comparison, as_json=as_json)

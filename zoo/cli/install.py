@@ -64,7 +64,9 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
     if as_json:
         print_json({"plan": facts, "plugins": [asdict(each) for each in verdicts]})
     elif verdicts:
-        click.echo(f"Installed {plan.plugin.name} {plan.plugin.version}: {', '.join(each.name for each in verdicts)}.")
+        step, names = plan.plugin, ", ".join(each.name for each in verdicts)
+        replaced = f" in place of {step.replaces}" if step.replaces else ""
+        click.echo(f"Installed {step.name} {step.version}{replaced}: {names}.")
 
 
 def _wheel_of(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request:

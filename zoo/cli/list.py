@@ -7,16 +7,13 @@ from dataclasses import asdict
 import click
 
 from zoo.cli.output import as_json, print_json, print_table
+from zoo.plugins.registry import FILTERS
 
 
 @click.command("list")
 @click.argument("pattern", default="*")
-@click.option(
-    "--trains-on", type=click.Choice(["grey", "bits", "real"]), help="Only models trained on this kind of data."
-)
-@click.option(
-    "--latent", type=click.Choice(["real", "bits", "index", "none"]), help="Only models with this kind of code."
-)
+@click.option("--trains-on", type=click.Choice(FILTERS["trains_on"]), help="Only models trained on this kind of data.")
+@click.option("--latent", type=click.Choice(FILTERS["latent"]), help="Only models with this kind of code.")
 @click.option("--likelihood/--no-likelihood", default=None, help="Only models with, or without, a likelihood.")
 @as_json
 def command(pattern: str, trains_on: str | None, latent: str | None, likelihood: bool | None, as_json: bool) -> None:

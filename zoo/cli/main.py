@@ -10,12 +10,13 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zoo.errors import ZooError
+from zoo.errors import TrackerWarning, ZooError
 from zoo.plugins.blocking import VARIABLE
 from zoo.runtime import tracing
 from zoo.runtime.threads import ENVIRONMENT
@@ -121,6 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     _open_streams()
+    warnings.formatwarning = _format_warning
     sys.exit(run(arguments))
 
 
@@ -159,6 +161,18 @@ def run(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code if isinstance(code, int) else 0
+
+
+_standard_format = warnings.formatwarning
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning about a tracker as one sentence, and any other as Python does."""
+    if issubclass(category, TrackerWarning):
+        return f"Warning: {message}\n"
+    return _standard_format(message, category, filename, lineno, line)
 
 
 def _open_streams() -> None:

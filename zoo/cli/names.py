@@ -66,6 +66,14 @@ DEVICE_HELP = "Device: cpu, cuda, or cuda:1 for the second GPU."
 device_option = click.option("--device", type=DEVICE, default="cpu", show_default=True, help=DEVICE_HELP)
 
 
+track_option = click.option(
+    "--track",
+    multiple=True,
+    type=PluginName("zoo.trackers"),
+    help="Log in another tool with this tracker, a plugin of zoo.trackers; repeatable.",
+)
+
+
 def budget_options(function: Any) -> Any:
     """Add `--epochs`, `--steps` and `--seconds`, of which at most one may be given."""
     for name, kind, text in (

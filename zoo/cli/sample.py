@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Random seed of the samples.",
+    help="Random seed of the samples; those of another -n may all differ.",
 )
 @click.option(
     "--label",

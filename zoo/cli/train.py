@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options
+from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options, track_option
 from zoo.cli.output import as_json, print_json
 from zoo.errors import ConfigError
 
@@ -29,6 +29,7 @@ from zoo.errors import ConfigError
 )
 @click.option("--allow-changes", is_flag=True, help="Resume even if data, settings or versions have changed.")
 @click.option("--device", type=DEVICE, help=f"{DEVICE_HELP}  [default: cpu, or the run's]")
+@track_option
 @as_json
 def command(
     contestant: str | None,
@@ -44,12 +45,13 @@ def command(
     resume: Path | None,
     allow_changes: bool,
     device: str | None,
+    track: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Train CONTESTANT = NAME[@DENSITY][:KEY=VALUE,...] and write a run folder.
 
     DENSITY is a latent density. KEY is a setting of the model, train.KEY a setting of training; 'zoo info NAME' lists
-    them.
+    them. For a model with several players, train.KEY is for all of them, and train.PLAYER.KEY for one.
 
     --weights starts with the weights of a finished run, for example to continue with another learning rate.
 
@@ -61,11 +63,15 @@ def command(
     from zoo.contestant import parse_contestant
     from zoo.data.paths import source_of
     from zoo.report.progress import ShownProgress
+    from zoo.tracking.trackers import find_trackers
+    from zoo.tracking.training import train_tracked
     from zoo.training.budget import TrainingBudget
     from zoo.training.checkpoints import CheckpointPolicy
+    from zoo.training.record import cost_in_words
     from zoo.training.resume import RunRecord, plan_resumed
-    from zoo.training.train import plan, train
+    from zoo.training.train import plan
 
+    trackers = find_trackers(default, track)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     checkpoints = CheckpointPolicy(save_every, keep, allow_changes=allow_changes)
     parsed = None if contestant is None else parse_contestant(contestant)
@@ -91,19 +97,21 @@ def command(
         if weights is not None:
             raise ConfigError("A resumed run keeps the weights that it was started with; remove --weights.")
         run = RunRecord.read(resume)
-        where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
-        click.echo(f"{run.folder} {where}.", err=True)
         contestant = contestant or run.contestant.text
         job = plan_resumed(
             default, run, contestant=parsed, data=data, budget=budget, checkpoints=checkpoints, device=device
         )
+        where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
+        click.echo(f"{run.folder} {'is finished' if job.finished else where}.", err=True)
     with ShownProgress() as shown:
-        model = train(job, shown.report)
+        model = train_tracked(trackers, job, shown.report)
     if as_json:
         print_json(
             {"run": str(job.folder), "contestant": contestant, "parameters": model.n_parameters, "losses": shown.losses}
         )
         return 0
     click.echo(f"Trained {model.name} with {model.n_parameters:,} parameters: {job.folder}")
+    if job.folder and (cost := cost_in_words(job.folder)):
+        click.echo(f"Cost: {cost}")
     click.echo(f"Next: zoo sample {job.folder} -n 64 -o samples.png")
     return 0

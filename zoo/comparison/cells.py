@@ -277,7 +277,7 @@ class Trial:
             if self.budget.unit == "seconds":
                 seconds = self.budget.value
             elif not first.plugin.implements("fit"):  # which has stopped by itself
-                epochs = self.budget.value * ceil(len(data.train) / first.training.batch_size)
+                epochs = self.budget.value * ceil(len(data.train) / first.batch_size)
                 seconds *= (self.budget.value if self.budget.unit == "steps" else epochs) / run["steps"]
             n, test = reference_split(data).n_samples, len(data.test)
             x = data.test[:100]
@@ -297,7 +297,9 @@ def _attempted(measured: Callable[[Contestant], Measurements], contestant: Conte
     """Return the measurements of a contestant, or why there are none; the traceback goes to the log."""
     try:
         return measured(contestant)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
         failed = failure(error)
         print(failed["traceback"], end="", file=sys.stderr, flush=True)
         return Measurements(failed=failed["reason"], exit_code=failed["exit_code"])
@@ -319,4 +321,4 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def _progress(report: Report) -> dict[str, Any]:
-    return {"progress": report.progress, "epoch": report.epoch, "losses": report.losses}
+    return {"progress": report.progress, "step": report.step, "losses": report.losses}

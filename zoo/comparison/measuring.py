@@ -27,6 +27,7 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.results.schema import Measured
 from zoo.runtime.randomness import bernoulli, generator
 from zoo.runtime.seeds import BITS_SEED
+from zoo.scalars import plain
 
 _DIAGNOSED = 2000  # examples of either split
 
@@ -115,7 +116,9 @@ def _figure(plugin: Plugin, evaluation: Evaluation) -> Measured:
         answer = plugin.hooks.measure(evaluation=evaluation)
     except Unsupported as error:
         return Measured(unsupported=str(error))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
         if plugin.distribution == "genzoo":
             raise
         return Measured(unsupported=f"the metric {plugin.source} failed: {type(error).__name__}: {error}")
@@ -126,5 +129,5 @@ def _figure(plugin: Plugin, evaluation: Evaluation) -> Measured:
         if plugin.distribution == "genzoo":
             raise DivergedError(f"The training diverged, or the samples did: {reason}.")
         return Measured(unsupported=f"{reason}, which is not finite")
-    given = ((each.name, getattr(measurement, each.name), each.default) for each in fields(measurement))
+    given = ((each.name, plain(getattr(measurement, each.name)), each.default) for each in fields(measurement))
     return Measured(**{name: value for name, value, default in given if value != default})

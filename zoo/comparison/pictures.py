@@ -1,19 +1,23 @@
 """Arrays for the report's pictures of one contestant, in one `.npz`: samples and their nearest training images,
-reconstructions, paths between codes, and maps of codes. What a model does not support is left out.
+reconstructions, paths between codes, and maps of codes. What a model does not support or fails at is left out: pictures
+never cost a result.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.errors import Unsupported
+from zoo.errors import DivergedError, Unsupported
 from zoo.evaluation.evaluation import Evaluation
 from zoo.files.storage import write_atomically
 from zoo.models.model import Model
@@ -27,24 +31,45 @@ _SIDE = 15  # images of a map's side
 
 
 def save_pictures(path: Path, evaluation: Evaluation, seed: int) -> None:
-    """Write the arrays of one contestant; the keys are in `docs/results-schema.md`."""
-    arrays: dict[str, Any] = {}
-    with contextlib.suppress(Unsupported):
-        arrays["samples"] = evaluation.samples[:SHOWN]
-        arrays["nearest"] = _nearest(evaluation)
-    if evaluation.model is not None:
+    """Write the arrays of one contestant; the keys are in `docs/results-schema.md`.
+
+    A picture that fails is left out, and its traceback goes to standard error, which is the job's log.
+    """
+    arrays = _made(_samples, evaluation) | _made(_nearest, evaluation)
+    if (model := evaluation.model) is not None:
         for part in (_reconstructions, _codes, _interpolations, _traversals):
-            with contextlib.suppress(Unsupported):
-                arrays |= part(evaluation.model, evaluation, seed)
+            arrays |= _made(part, model, evaluation, seed)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{key: np.asarray(value) for key, value in arrays.items()})  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())
 
 
-def _nearest(evaluation: Evaluation) -> Tensor:
+def _made(part: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, NDArray[Any]]:
+    """Return the finite arrays of one kind of picture; none if the model does not support it, or fails."""
+    try:
+        found = {key: np.asarray(value) for key, value in part(*arguments).items()}
+        for key, array in found.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise DivergedError(f"the picture {key!r} is not finite")
+    except Unsupported:
+        return {}
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a plugin may raise anything, and its figures are complete without this picture
+        traceback.print_exc()
+        return {}
+    return found
+
+
+def _samples(evaluation: Evaluation) -> dict[str, Any]:
+    """The first samples."""
+    return {"samples": evaluation.samples[:SHOWN]}
+
+
+def _nearest(evaluation: Evaluation) -> dict[str, Any]:
     """The training image nearest to each of the first samples in the feature space, both as the samples are."""
     distances = torch.cdist(evaluation.returned_features[:_NEAREST], evaluation.train_features)
-    return evaluation.data.train[distances.argmin(1)]
+    return {"nearest": evaluation.data.train[distances.argmin(1)]}
 
 
 def _reconstructions(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
@@ -76,7 +101,7 @@ def _traversals(model: Model, evaluation: Evaluation, seed: int) -> dict[str, An
         raise Unsupported("only real-valued codes can be moved along an axis")
     y = evaluation.test_y(_CODES)
     z, of = model.encode(evaluation.data.test[:_CODES], y), None if y is None else y[0]
-    flat = z.flatten(1).double()
+    flat = _flat(z)
     axes, deviations = _principal_axes(flat)
     steps = torch.linspace(-_SPAN, _SPAN, _POINTS, dtype=torch.float64)
     paths = []
@@ -84,11 +109,11 @@ def _traversals(model: Model, evaluation: Evaluation, seed: int) -> dict[str, An
         middle = flat[0] - axis * (axis @ (flat[0] - flat.mean(0)))  # its own value on the other axes
         paths.append(middle + torch.outer(steps * deviation, axis))  # (points, D)
     points = torch.stack(paths, dim=1).float()  # (points, paths, D)
-    found = {"traversal": _decoded(model, [each.unflatten(1, z.shape[1:]) for each in points], of)}
+    found = {"traversal": _decoded(model, [each.reshape(-1, *z.shape[1:]) for each in points], of)}
     if flat.shape[1] == 2:
         across, up = (flat[:, k].mean() + _SPAN * flat[:, k].std() * torch.linspace(-1, 1, _SIDE) for k in (0, 1))
         rows = [torch.stack([across, y.expand(_SIDE)], dim=1).float() for y in up.flip(0)]
-        found["map"] = _decoded(model, [row.unflatten(1, z.shape[1:]) for row in rows], of).transpose(0, 1)
+        found["map"] = _decoded(model, [row.reshape(-1, *z.shape[1:]) for row in rows], of).transpose(0, 1)
     return found
 
 
@@ -96,7 +121,9 @@ def _codes(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
     """Draws of the codes of test images and the codes that the sampler draws, on the first two axes of the former."""
     if model.plugin.card.latent not in ("real", "bits"):
         raise Unsupported("only vectors can be drawn on a map")
-    real = model.encode(evaluation.test_as_trained[:_CODES], evaluation.test_y(_CODES), seed=seed).flatten(1).double()
+    real = _flat(model.encode(evaluation.test_as_trained[:_CODES], evaluation.test_y(_CODES), seed=seed))
+    if min(real.shape) < 2:
+        raise Unsupported("a plane needs codes of two dimensions or more")
     plain = real.shape[1] == 2
     axes = torch.eye(2, dtype=torch.float64) if plain else _principal_axes(real)[0][:, :2]
     centre = torch.zeros(()) if plain else real.mean(0)
@@ -107,9 +134,14 @@ def _codes(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
     if evaluation.data.test_labels is not None:
         found["code_labels"] = evaluation.data.test_labels[:_CODES]
     with contextlib.suppress(Unsupported):
-        drawn = model.sample_codes(len(real), seed=seed).flatten(1).double()
+        drawn = _flat(model.sample_codes(len(real), seed=seed))
         found["drawn_codes"] = (drawn - centre) @ axes
     return found
+
+
+def _flat(z: Tensor) -> Tensor:
+    """Codes of any shape (B, *latent) as vectors (B, D), float64; D is 1 for codes that are single numbers."""
+    return z.reshape(len(z), -1).double()
 
 
 def _principal_axes(z: Tensor) -> tuple[Tensor, Tensor]:

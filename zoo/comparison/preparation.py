@@ -14,6 +14,7 @@ from zoo.engine.events import emit
 from zoo.errors import CheckpointError, DataError
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.schema import DataFacts, Features, Metric
+from zoo.scalars import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,9 +163,9 @@ class DescribeContestant:
             trains_on=card.trains_on_with(resolved.config),
             samples=card.samples,
             config=resolved.config.model_dump(mode="json"),
-            training=resolved.training.model_dump(mode="json"),
+            training=resolved.training(),
             options=resolved.options.model_dump(mode="json"),
-            sensitivity={key: list(values) for key, values in card.sensitivity.items()},
+            sensitivity={key: plain(list(values)) for key, values in card.sensitivity.items()},
             **special,
         )
 

@@ -36,6 +36,7 @@ from zoo.results.ranking import fools_metrics, rank
 from zoo.results.schema import BudgetFacts, Cell, Protocol, Results, Row, Variation
 from zoo.results.summary import summarise
 from zoo.runtime.interruption import Interruption
+from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.differences import differences
@@ -80,7 +81,8 @@ def compare(
     """Train every contestant with every seed and measure how each one generates; see `zoo.compare`."""
     chosen = (contestants,) if isinstance(contestants, str) else tuple(contestants)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
-    CheckpointPolicy(save_every)  # refuses a wrong time
+    save_every = CheckpointPolicy(save_every).every  # refuses a wrong time
+    jobs, timeout = plain(jobs), plain(timeout)
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     if resume is None:
@@ -152,7 +154,11 @@ def compare(
         results = _results(grid, plan, cells, variations, jobs=scheduler.slots, wall_seconds=journal.seconds)
         write_results(folder, results)
         comparison = Comparison(results, folder)
-        comparison.write()
+        try:
+            comparison.write()
+        except Exception as error:  # the results are complete, and stay so
+            text = f"The report of {folder} is incomplete ({type(error).__name__}: {error}); results.json is complete"
+            scheduler.on_event(ScheduledJob("report", None), {"warning": f"{text}. Retry with: zoo report {folder}"})
     return comparison
 
 
@@ -270,7 +276,8 @@ def _data_name(source: Any) -> str:
 
 
 def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    given = plain(seeds)
+    numbers = list(range(given)) if isinstance(given, int) else [plain(seed) for seed in given]
     if not numbers or len(set(numbers)) < len(numbers) or any(type(seed) is not int or seed < 0 for seed in numbers):
         raise ConfigError(f"seeds must be a number >= 1, or distinct whole numbers >= 0, got {seeds!r}.")
     if len(numbers) < fewest:

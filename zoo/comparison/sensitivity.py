@@ -120,14 +120,17 @@ def _with_setting(contestant: Contestant, key: str, value: Any) -> Contestant:
     """Return a contestant with one more setting, which its text says too."""
     mark = "," if ":" in contestant.text else ":"
     text = f"{contestant.text}{mark}{key}={json.dumps(value)}"
-    prefix, _, name = key.rpartition(".")
+    prefix, *player, name = key.split(".") if "." in key else ["", key]
     field = {"": "config", "train": "training", "sample": "options"}[prefix]
-    changes: dict[str, Any] = {"text": text, field: getattr(contestant, field) | {name: value}}
+    settings = getattr(contestant, field)
+    changed = {name: value} if not player else {player[0]: settings.get(player[0], {}) | {name: value}}
+    changes: dict[str, Any] = {"text": text, field: settings | changed}
     return replace(contestant, **changes)
 
 
 def _sets(contestant: Contestant, key: str) -> bool:
     """Return whether a contestant sets a setting itself."""
-    prefix, _, name = key.rpartition(".")
+    prefix, *player, name = key.split(".") if "." in key else ["", key]
     groups = {"": contestant.config, "train": contestant.training, "sample": contestant.options}
-    return name in groups[prefix]
+    settings = groups[prefix].get(player[0], {}) if player else groups[prefix]
+    return name in settings

@@ -27,6 +27,7 @@ GROUPS = (
     "codes",
     "labels",
     "gradients",
+    "phases",
     "device",
     "manners",
 )
@@ -112,13 +113,17 @@ def _examine_cases(
     left_out: dict[str, list[str]] = {}
     kind: type[Exception] = DoesNotApply
     for case in cases:
+        case.budgets.clear()
         try:
             function(case)
         except (DoesNotApply, Skip, Unsupported) as error:
             left_out.setdefault(str(error), []).append(case.name)
             kind = Skip if isinstance(error, Skip) else kind
         except Failure as error:
-            raise Failure(f"on {case.name}: {error}") from None
+            raise Failure(f"on {case.circumstances}: {error}") from None
+        except Exception as error:
+            error.add_note(f"on {case.circumstances}")
+            raise
     if sum(map(len, left_out.values())) == len(cases):
         raise kind("; ".join(left_out))
     return [f"not on {' and '.join(names)}: {reason}" for reason, names in left_out.items()]

@@ -58,13 +58,18 @@ def _proposal(z: Tensor, latent: str | None) -> Tensor:
     if latent == "real":
         noise = torch.randn(z.shape, generator=draws, dtype=z.dtype)
         return z.add(noise, alpha=2 / z[0].numel() ** 0.5)
-    if latent == "bits" and not bool((z.flatten(1).sum(1) == 1).all()):
+    if latent == "bits" and not bool((_flat(z).sum(1) == 1).all()):
         place = torch.randint(z[0].numel(), (len(z), 1), generator=draws)
-        flat = z.flatten(1)
+        flat = _flat(z)
         return flat.scatter(1, place, 1 - flat.gather(1, place)).reshape(z.shape)
     raise DoesNotApply("the check has no symmetric proposal for such codes")
 
 
 def _summary(z: Tensor, case: Case) -> Tensor:
-    flat = z.flatten(1).double()
+    flat = _flat(z).double()
     return flat.square().sum(1) if case.plugin.card.latent == "real" else flat.sum(1)
+
+
+def _flat(z: Tensor) -> Tensor:
+    """Return codes of any shape (N, *latent), also (N,), as vectors (N, D)."""
+    return z.reshape(len(z), -1)

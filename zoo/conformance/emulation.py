@@ -44,11 +44,14 @@ class EmulatedDevice(TorchFunctionMode):
 
     Attributes:
         reads: number of times that the host has read a value from the device.
+        transformed: whether a function was called inside a transform of torch.func, such as `vmap` or `grad`. Tensors
+            inside are wrappers that torch makes and removes unseen, so that the emulation does not follow them.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.reads = 0
+        self.transformed = False
         self._there: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
         self._patches = ExitStack()
 
@@ -80,6 +83,7 @@ class EmulatedDevice(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
+        self.transformed |= torch._C._functorch.peek_interpreter_stack() is not None
         given = args[:1] if name == "__deepcopy__" else (args, kwargs)  # the second argument holds earlier copies
         tensors = [each for each in tree_leaves(given) if isinstance(each, Tensor)]
         there = [each for each in tensors if self._holds(each)]
@@ -101,7 +105,9 @@ class EmulatedDevice(TorchFunctionMode):
         if generator is not None and isinstance(generator, _Generator) != goes:
             raise RuntimeError(f"{name}: the generator is on {generator.device}, but the drawn tensor is not")
         if name == "backward":
-            return self._differentiate(args[0], kwargs.get("gradient"), bool(kwargs.get("retain_graph")))
+            return self._differentiate(
+                args[0], kwargs.get("gradient"), bool(kwargs.get("retain_graph")), kwargs.get("inputs")
+            )
         result = func(*args, **kwargs)
         if name in ("to", "cpu") and result is args[0] and goes != bool(there):
             result = result.clone()
@@ -110,14 +116,16 @@ class EmulatedDevice(TorchFunctionMode):
                 self._mark(each, goes)
         return result
 
-    def _differentiate(self, loss: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
-        """Run `loss.backward()` such that derivatives written in Python also see the emulated device."""
+    def _differentiate(
+        self, loss: Tensor, gradient: Tensor | None, retain_graph: bool, inputs: list[Tensor] | None
+    ) -> None:
+        """Run `loss.backward(inputs=inputs)` such that derivatives written in Python also see the emulated device."""
         seed = torch.ones_like(loss) if gradient is None else gradient
         self._mark(seed, self._holds(loss))
         super().__enter__()  # type: ignore[no-untyped-call]  # torch disables the mode inside backward
         try:
             _engine_run_backward(
-                (loss,), (seed,), retain_graph, False, (), allow_unreachable=True, accumulate_grad=True
+                (loss,), (seed,), retain_graph, False, tuple(inputs or ()), allow_unreachable=True, accumulate_grad=True
             )
         finally:
             super().__exit__(None, None, None)  # type: ignore[no-untyped-call]

@@ -21,10 +21,8 @@ import torch
 from zoo.conformance.claim import Failure, case_claim
 from zoo.conformance.determinism import draws_of, fit
 from zoo.conformance.settings import restore, settings
-from zoo.conformance.subject import FEW, Case
+from zoo.conformance.subject import FEW, STEPS, Case
 from zoo.errors import Unsupported
-from zoo.runtime.randomness import generator
-from zoo.training.meter import Step
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
@@ -70,15 +68,16 @@ def the_plugin_keeps_no_state(case: Case) -> None:
 @case_claim()
 def what_a_model_learns_from_is_left_as_it_is(case: Case) -> None:
     """`loss`, `initialise` and `fit` do not write into the examples that they are given."""
-    hooks, module = case.plugin.hooks, case.build().train()
+    module = case.build().train()
     train = case.data.standardise(case.data.train).clone()
     examples = {"initialise": train, "loss": case.training_split.clone()}
     before = {hook: x.clone() for hook, x in examples.items()}
     whole = case.data.train.clone()
-    if case.plugin.implements("initialise"):
-        hooks.initialise(model=module, train=train, y=case.y)
+    for phase in case.phases:
+        case.initialise(module, phase, train)
     if case.plugin.implements("loss"):
-        hooks.loss(model=module, x=examples["loss"], generator=generator(0, "loss"), step=Step(), y=case.y)
+        for turn in case.turns:
+            case.loss(module, turn, examples["loss"])
     else:
         fit(case, module)
     for hook, x in examples.items():
@@ -110,6 +109,7 @@ def _observed(case: Case) -> Observed:
         after = vars(case.plugin.instance)
         seen.kept = [name for name in after if name not in instance or after[name] is not instance[name]]
         _LIVES[case] = seen
+    case.budgets.update((0, FEW, STEPS))
     return _LIVES[case]
 
 
@@ -119,9 +119,8 @@ def _live(case: Case) -> None:
     if case.plugin.implements("fit"):
         fit(case, module)
     else:
-        case.plugin.hooks.loss(
-            model=module, x=case.training_split, generator=generator(0, "loss"), step=Step(), y=case.y
-        )
+        for turn in case.turns:
+            case.loss(module, turn)
         case.train(0, FEW)
     for call in draws_of(case).values():
         with contextlib.suppress(Unsupported):

@@ -44,12 +44,14 @@ def a_fresh_process_gives_the_same(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folders = [Path(temporary) / str(number) for number in range(len(subject.cases))]
         for folder, case in zip(folders, subject.cases, strict=True):
+            case.budgets.clear()
             case.trained.save(folder)
             save_file({"x": case.data.train[:8].clone(), "bits": case.bits[:8].clone()}, folder / "inputs")
         _answer_elsewhere(folders)
         for folder, case in zip(folders, subject.cases, strict=True):
             wanted = outputs(case.trained, case.data.train[:8], case.bits[:8])
-            _must_agree(load_file(folder / "outputs"), wanted, f"on {case.name}: the model in a new process")
+            who = f"on {case.circumstances}: the model in a new process"
+            _must_agree(load_file(folder / "outputs"), wanted, who)
 
 
 @case_claim()
@@ -61,9 +63,7 @@ def a_stopped_training_goes_on(case: Case) -> None:
         folder = Path(temporary)
         wanted = case.train(0, FEW, folder, CheckpointPolicy(every=0, keep=FEW)).module.state_dict()
         for state in earlier_states(folder)[::_APART]:  # latest first: leftovers in the plugin are then wrong
-            found = _resumed(case, folder, state)
-            wrong = [name for name in wanted | found if not _same(found.get(name), wanted.get(name))]
-            if wrong:
+            if wrong := wrong_after(resumed(case, folder, state), wanted):
                 raise Failure(
                     f"{', '.join(wrong[:3])} must be the same after resuming from {state.stem}; what a loss keeps "
                     "between steps must be a buffer (persistent=False keeps it out of the model's file)"
@@ -107,14 +107,19 @@ def _answer_elsewhere(folders: list[Path]) -> None:
         raise Failure(f"a new process must load the model, got\n{done.stderr.strip()}")
 
 
-def _resumed(case: Case, folder: Path, state: Path) -> dict[str, Tensor]:
+def resumed(case: Case, folder: Path, state: Path, steps: int = FEW) -> dict[str, Tensor]:
     """Return the weights and saved buffers at the end of a training resumed from a checkpoint."""
     try:
-        return dict(case.train(0, FEW, folder, CheckpointPolicy(keep=FEW, start=state)).module.state_dict())
+        return dict(case.train(0, steps, folder, CheckpointPolicy(keep=steps, start=state)).module.state_dict())
     except CheckpointError as error:
         raise Failure(
             f"a new module must load the checkpoint: register all buffers in build, as None if set later ({error})"
         ) from None
+
+
+def wrong_after(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
+    """Return the names of the weights that differ from those of an uninterrupted training."""
+    return [name for name in wanted | found if not _same(found.get(name), wanted.get(name))]
 
 
 def _same(found: Tensor | None, wanted: Tensor | None) -> bool:

@@ -6,9 +6,11 @@ gradient and in the data's range.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 from zoo.conformance.claim import DoesNotApply, Failure, case_claim, plugin_claim
@@ -51,6 +53,24 @@ def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
                 case.trained.decode(z, seed=0)
 
 
+@case_claim()
+def results_are_float32(case: Case) -> None:
+    """Samples, codes, drawn codes and decoded codes are float32; likelihoods may be float64."""
+    model, x = case.trained, case.data.train[:2]
+    calls: dict[str, Callable[[], Tensor]] = {
+        "sample": lambda: model.sample(2, seed=0),
+        "encode": lambda: model.encode(x),
+        "a draw of encode": lambda: model.encode(x, seed=0),
+        "decode": lambda: model.decode(model.encode(x).float()),
+    }
+    if case.plugin.implements("sample_codes"):
+        calls["sample_codes"] = lambda: model.sample_codes(2, seed=0)
+    for hook, call in calls.items():
+        with contextlib.suppress(Unsupported):
+            if (dtype := call().dtype) != torch.float32:
+                raise Failure(f"{hook} must return float32, as its input is, got {dtype}; return x.float()")
+
+
 @case_claim("sample_codes")
 def drawn_codes_have_the_shape_of_codes(case: Case) -> None:
     """`sample_codes` returns (n, *latent), with the latent shape of `encode`; `decode` accepts these codes."""
@@ -88,13 +108,17 @@ def other_shapes_work(subject: Subject) -> None:
         for shape in SHAPES:
             spec = DataSpec(shape, support)
             try:
-                model = untrained(subject.plugin, spec, subject.options)
+                model = untrained(subject.plugin, subject.resolved.config, spec, subject.options)
             except Unsupported as error:
                 refused.append(f"{support} of shape {shape}: {error}")
                 continue
             built += 1
             x = next(case.data.train for case in subject.cases if case.data.spec.support == support)
-            refused += _refusals(model, x.flatten()[: 3 * spec.size].reshape(3, *shape))
+            try:
+                refused += _refusals(model, x.flatten()[: 3 * spec.size].reshape(3, *shape))
+            except Exception as error:
+                error.add_note(f"on 3 examples of type {support} and shape {shape}; a model of 0 steps")
+                raise
     if not built:
         raise DoesNotApply("; ".join(refused))
 

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from zoo.conformance.settings import kept
+from zoo.contestant import parse_contestant
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
+from zoo.contract.training import Phase, Player
 from zoo.data.dataset import Data
-from zoo.errors import Unsupported
+from zoo.errors import ConfigError, Unsupported
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
@@ -29,8 +31,9 @@ from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_ran
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.job import TrainingJob
+from zoo.training.meter import Step
 from zoo.training.module import spec_for, train_module
-from zoo.training.resolved import Resolved
+from zoo.training.resolved import Resolved, resolve, resolve_phases
 
 N = 240  # examples of each data set, half of them for training
 STEPS = 300  # training steps, for claims about what a model learned
@@ -40,21 +43,25 @@ FEW = 20  # training steps, for all other claims
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A plugin on one data set, with the default settings of its card.
+    """A plugin on one data set, under one choice of settings.
 
     Attributes:
         plugin: the model plugin.
         data: the data set.
-        config: the settings.
+        config: the settings of the model.
+        phases: the phases of the training, with all settings of their players.
         registry: used to find the plugin when a model is loaded.
         options: sampling options that differ from the card's defaults.
+        budgets: training steps of the models that were used, 0 for an untrained one; for messages.
     """
 
     plugin: Plugin
     data: Data
     config: Config
+    phases: tuple[Phase, ...]
     registry: PluginRegistry
     options: Mapping[str, Any] = field(default_factory=dict)
+    budgets: set[int] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -77,25 +84,48 @@ class Case:
         """The spec from which the model is built."""
         return spec_for(self.plugin, self.config, self.data.spec, self.data)
 
-    @cached_property
+    @property
+    def circumstances(self) -> str:
+        """The data set, and the training of the models that were used on it since `budgets` was cleared."""
+        *others, last = map(str, sorted(self.budgets) or [0])
+        steps = f"{', '.join(others)} and {last}" if others else last
+        size = min(self.batch_size, len(self.data.train))
+        return f"{self.name} ({len(self.data.train)} training examples, batches of {size}; models of {steps} steps)"
+
+    @property
     def untrained(self) -> Model:
         """The model before its first step."""
-        return self._model(self.build())
+        self.budgets.add(0)
+        return self._untrained
 
-    @cached_property
+    @property
     def trained(self) -> Model:
         """The model after `STEPS` steps."""
-        return self.train(0, STEPS)
+        self.budgets.add(STEPS)
+        return self._trained
 
-    @cached_property
+    @property
     def samples(self) -> Tensor:
         """`SAMPLES` samples of the trained model, in the data's units."""
-        return self.trained.sample(SAMPLES, seed=0)
+        self.budgets.add(STEPS)
+        return self._samples
 
     @cached_property
     def first_samples(self) -> Tensor:
         """`SAMPLES` / 4 samples of the untrained model, in the data's units."""
         return self.untrained.sample(SAMPLES // 4, seed=0)
+
+    @cached_property
+    def _untrained(self) -> Model:
+        return self._model(self.build())
+
+    @cached_property
+    def _trained(self) -> Model:
+        return self.train(0, STEPS)
+
+    @cached_property
+    def _samples(self) -> Tensor:
+        return self._trained.sample(SAMPLES, seed=0)
 
     @cached_property
     def training_split(self) -> Tensor:
@@ -108,14 +138,59 @@ class Case:
         unit = self.data.spec.support == "unit"
         return bernoulli(self.data.train, generator(0, "bits of a case")) if unit else self.data.train
 
-    def build(self, seed: int = 0) -> nn.Module:
-        """Return a module that is built and initialised, as at the start of training."""
+    @property
+    def batch_size(self) -> int:
+        """Examples per step."""
+        return self.phases[0].players[0].settings.batch_size
+
+    @property
+    def turns(self) -> list[tuple[Phase, Player]]:
+        """Each player with its phase."""
+        return [(phase, player) for phase in self.phases for player in phase.players]
+
+    def build(self, seed: int = 0, until: Phase | None = None) -> nn.Module:
+        """Return a module that is built and initialised, as at the start of training.
+
+        Args:
+            seed: of the weights.
+            until: the last phase at whose beginning it is initialised; None for the first phase.
+        """
+        self.budgets.add(0)
         with scoped_randomness(derive_seed(seed, "build")):
             module: nn.Module = self.plugin.hooks.build(config=self.config, data=self.spec)
-            if self.plugin.implements("initialise"):
-                train = self.data.standardise(self.data.train)
-                self.plugin.hooks.initialise(model=module, train=train.to(torch.get_default_dtype()), y=self.y)
+            for phase in self.phases:
+                if phase is self.phases[0] or self.plugin.names("initialise", "phase"):
+                    self.initialise(module, phase)
+                if phase is (until or self.phases[0]):
+                    break
         return module
+
+    def initialise(self, module: nn.Module, phase: Phase, train: Tensor | None = None) -> None:
+        """Initialise a module as the core does, if the plugin has the hook."""
+        if self.plugin.implements("initialise"):
+            shown = self.data.standardise(self.data.train) if train is None else train
+            draws = generator(0, f"initialise {phase.name}")
+            self.plugin.hooks.initialise(
+                model=module, train=shown.to(torch.get_default_dtype()), phase=phase.name, generator=draws, y=self.y
+            )
+
+    def loss(
+        self,
+        module: nn.Module,
+        turn: tuple[Phase, Player],
+        x: Tensor | None = None,
+        seed: int = 0,
+        progress: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """Return the losses of a player in the module's mode; x is the training split in another form, or repeated."""
+        phase, player = turn
+        step = Step(round(200 * progress), round(2 * progress), progress, phase.name)
+        x = self.training_split if x is None else x
+        y = None if self.y is None else self.y.repeat(len(x) // len(self.y))
+        found: dict[str, Tensor] = self.plugin.hooks.loss(
+            model=module, x=x, generator=generator(seed, "loss"), step=step, player=player.name, y=y
+        )
+        return found
 
     def train(
         self,
@@ -126,9 +201,10 @@ class Case:
         device: torch.device = CPU,
     ) -> Model:
         """Return a model trained by the core; in a folder it saves checkpoints, or resumes from one."""
+        self.budgets.add(steps)
         card = self.plugin.card
         options = card.options.parse(self.options, f"the sampling of {card.name}")
-        resolved = Resolved(self.plugin, None, self.config, card.training, options)
+        resolved = Resolved(self.plugin, None, self.config, self.phases, options)
         budget = TrainingBudget(steps, "steps")
         return self.of_one_class(train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device)))
 
@@ -157,26 +233,50 @@ class Subject:
     """A plugin under test.
 
     Args:
-        plugin: a name, a loaded plugin, or a plugin object or its class that is registered in `registry`.
+        plugin: a name with settings (`vae`, `zoo-vae/vae:beta=4.0`), a loaded plugin, or a plugin object or its class
+            that is registered in `registry`.
         registry: where names are looked up.
         options: sampling options that differ from the card's defaults.
+
+    Raises:
+        ConfigError: for a text that is not a name with settings.
     """
 
     def __init__(
         self, plugin: str | Plugin | object, registry: PluginRegistry, options: Mapping[str, Any] | None = None
     ) -> None:
         self.registry = registry
-        self.options = dict(options or {})
         self._given = plugin
+        contestant = parse_contestant(plugin) if isinstance(plugin, str) else None
+        if contestant and contestant.density:
+            raise ConfigError(f"{plugin}: a latent density is not part of the plugin; check {contestant.model}.")
+        self._contestant = contestant
+        self.options = {**(contestant.options if contestant else {}), **(options or {})}
 
     @cached_property
+    def resolved(self) -> Resolved:
+        """The loaded and verified plugin with its settings.
+
+        Raises:
+            PluginError: if the plugin cannot be loaded.
+            ConfigError: if there is no such plugin, or for wrong settings.
+        """
+        if self._contestant is not None:
+            return resolve(self.registry, self._contestant)
+        plugin = self._given if isinstance(self._given, Plugin) else self.registry.register(self._given)
+        card = plugin.card
+        config = card.config()
+        return Resolved(plugin, None, config, resolve_phases(plugin, config, {}), card.options())
+
+    @property
     def plugin(self) -> Plugin:
-        """The loaded and verified plugin; raises `PluginError` or `ConfigError` if it cannot be found or loaded."""
-        if isinstance(self._given, Plugin):
-            return self._given
-        if isinstance(self._given, str):
-            return self.registry.plugin(self._given)
-        return self.registry.register(self._given)
+        """The plugin; raises as `resolved` does."""
+        return self.resolved.plugin
+
+    @property
+    def settings(self) -> str:
+        """The settings that differ from the card's, as typed: `:beta=4.0`; "" for none."""
+        return "".join(self._contestant.text.partition(":")[1:]) if self._contestant else ""
 
     @property
     def expected_failures(self) -> Mapping[str, str]:
@@ -189,7 +289,8 @@ class Subject:
         """The cases that the plugin accepts, and its reasons for refusing the other data sets."""
         accepted, refused = [], []
         for data in (bits(), grey_images(), table()):
-            case = Case(self.plugin, data, self.plugin.card.config(), self.registry, self.options)
+            resolved = self.resolved
+            case = Case(self.plugin, data, resolved.config, resolved.phases, self.registry, self.options)
             try:
                 with kept():
                     case.untrained  # noqa: B018  (it builds)
@@ -237,9 +338,8 @@ def table() -> Data:
     return Data.from_arrays(x, (u > 0).long(), name="a table of 2 columns", support="real")
 
 
-def untrained(plugin: Plugin, spec: DataSpec, options: Mapping[str, Any]) -> Model:
-    """Return an untrained model with the plugin's default settings, built from a data spec alone."""
-    config = plugin.card.config()
+def untrained(plugin: Plugin, config: Config, spec: DataSpec, options: Mapping[str, Any]) -> Model:
+    """Return an untrained model, built from its settings and a data spec alone."""
     conditional = plugin.card.is_conditional_with(config)
     spec = replace(spec, class_shares=(0.5, 0.5) if conditional else ())
     with scoped_randomness(derive_seed(0, "build")):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from zoo.conformance.check import Outcome, Status, checks
-from zoo.errors import PluginError
+from zoo.conformance.check import Check, Outcome, Status, checks
+from zoo.errors import ConfigError, PluginError, did_you_mean
 from zoo.plugins.registry import PluginRegistry
+
+Progress = Callable[[Check, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Verdict:
     """The outcomes of all checks of one plugin.
 
     Attributes:
-        plugin: `distribution/name`, or the name of one registered in this process.
+        plugin: `distribution/name`, or the name of one registered in this process; then the settings, as typed.
         version: version of its distribution; "" for a plugin registered in this process.
         refused: the data sets that the plugin refuses, each with its reason; no checks run on them.
         outcomes: one outcome per check, in order.
@@ -57,21 +60,39 @@ class Verdict:
         }
 
 
-def examine(plugin: str | object, registry: PluginRegistry | None = None) -> Verdict:
-    """Run all checks of a plugin.
+def examine(
+    plugin: str | object,
+    registry: PluginRegistry | None = None,
+    *,
+    only: Collection[str] = (),
+    progress: Progress | None = None,
+) -> Verdict:
+    """Run the checks of a plugin.
 
     Args:
-        plugin: a name, or a plugin object or its class that is not installed.
+        plugin: a name with settings (`vae:beta=4.0`), or a plugin object or its class that is not installed.
         registry: where names are looked up; None creates one without extensions.
+        only: names of the checks to run; () runs all.
+        progress: called before each check with the check, its number from 0 on, and their number.
 
     Raises:
-        ConfigError: if no plugin with that name is installed.
+        ConfigError: if no plugin or check with such a name exists, or for wrong settings.
     """
     found = checks(plugin, registry)
+    names = [check.name for check in found]
+    if unknown := [name for name in only if name not in names]:
+        raise ConfigError(
+            f"No check {unknown[0]!r}.{did_you_mean(unknown[0], names)} The checks are: {', '.join(names)}."
+        )
+    chosen = [check for check in found if not only or check.name in only]
+    outcomes = []
+    for number, check in enumerate(chosen):
+        if progress:
+            progress(check, number, len(chosen))
+        outcomes.append(check.run())
     subject = found[0].subject
-    outcomes = [check.run() for check in found]
     try:
         loaded = subject.plugin
     except PluginError:
         return Verdict(str(plugin), "", [], outcomes)
-    return Verdict(loaded.qualified, loaded.version, subject.refused, outcomes)
+    return Verdict(f"{loaded.qualified}{subject.settings}", loaded.version, subject.refused, outcomes)

@@ -10,49 +10,14 @@ from pydantic import Field
 
 from zoo.contract.config import Config
 from zoo.contract.names import PLUGIN_NAME
+from zoo.contract.training import Phase, Player, Training, check_phases, completed
 
 TrainsOn = Literal["grey", "bits", "real"]
 Latent = Literal["real", "bits", "index"]
 Samples = Literal["means", "draws"]
 Conditional = Literal["class"]
 Direction = Literal["lower", "higher", "none"]
-_Decay = Annotated[float, Field(ge=0, lt=1)]
 Level = Literal["headline", "detail", "full"]
-
-
-class Training(Config):
-    """Settings of the optimiser. The length of a training is not among them: all contestants get the same budget."""
-
-    optimiser: Annotated[Literal["adam", "adamw", "sgd"], Field(description="update rule")] = "adam"
-    learning_rate: Annotated[float, Field(gt=0, description="largest step size")] = 1e-3
-    batch_size: Annotated[int, Field(gt=0, description="examples per step")] = 128
-    schedule: Annotated[
-        Literal["constant", "linear", "cosine"],
-        Field(description="decay of the step size to 0 over the budget; constant: no decay"),
-    ] = "constant"
-    warmup: Annotated[
-        float, Field(ge=0, lt=1, description="share of the budget in which the step size rises from 0")
-    ] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of sgd")] = 0.0
-    betas: Annotated[
-        tuple[_Decay, _Decay],
-        Field(description="decays of the means of the gradient and of its square, of adam and adamw"),
-    ] = (0.9, 0.999)
-    epsilon: Annotated[
-        float, Field(gt=0, description="added to the root of the mean square in the update, of adam and adamw")
-    ] = 1e-8
-    weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
-    clip: Annotated[float, Field(ge=0, description="largest norm of the gradient; 0: unlimited")] = 0.0
-    average: Annotated[
-        float, Field(ge=0, lt=1, description="decay of the averaged weights, bias-corrected; 0: no averaging")
-    ] = 0.0
-    patience: Annotated[
-        int,
-        Field(ge=0, description="epochs without a better validation loss before training stops; 0: never stops early"),
-    ] = 0
-
-
-TRAINING_KEYS_USED_BY_FIT = ("batch_size",)  # the training settings that apply to a model with `fit`
 
 
 class DensityOptions(Config):
@@ -96,7 +61,9 @@ class Card:
         conditional: `class` for a model of p(x|y), whose hooks name the class labels `y`; None for a model of p(x); or
             a function of the config that returns one of these.
         options: class of the sampling and likelihood settings, a `zoo.Config`; they can change without retraining.
-        training: default settings of the optimiser.
+        training: default settings of the optimiser, the same for all players except for what a player gives itself.
+        phases: the phases of the training, in order, each a `zoo.Phase`; or a function of the config that returns them.
+            Empty for a model that is trained as a whole: one phase with one player.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
         expected_failures: checks of `zoo check` that the model fails for a good reason, each with the reason.
@@ -112,6 +79,7 @@ class Card:
     conditional: Conditional | Callable[[Config], Conditional | None] | None = None
     options: type[Config] = NoOptions
     training: Training = field(default_factory=Training)
+    phases: tuple[Phase, ...] | Callable[[Config], tuple[Phase, ...]] = ()
     sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     paper: str = ""
@@ -130,6 +98,8 @@ class Card:
                 raise TypeError(f"{key} must be a subclass of zoo.Config, got {value!r}")
         if not isinstance(self.training, Training):
             raise TypeError(f"training must be a zoo.Training, got {self.training!r}")
+        if self.phases != ():
+            completed(self.phases_with(self.config()), self.training, {}, {}, f"the training of {self.name}")
         self._check_sensitivity()
         self._check_expected_failures()
 
@@ -157,6 +127,22 @@ class Card:
         _check_choice(_CONDITIONAL, found, (*get_args(Conditional), None))
         return found == "class"
 
+    def phases_with(self, config: Config) -> tuple[Phase, ...]:
+        """Return the phases of the training of a model with this config.
+
+        Raises:
+            TypeError, ValueError: if the card's function of the config returns anything but phases with unique names.
+        """
+        if self.phases == ():
+            return (Phase("training", Player("model", modules=("",))),)
+        phases = self.phases(config) if callable(self.phases) else self.phases
+        check_phases(phases)
+        return phases
+
+    def players(self, config: Config) -> list[str]:
+        """Return the names of the players, which `train.PLAYER.KEY=` addresses; none for a card without phases."""
+        return [player.name for phase in self.phases_with(config) for player in phase.players if self.phases != ()]
+
     def _check_sensitivity(self) -> None:
         """Check every value of the sensitivity, because a comparison would use it only after hours."""
         if not isinstance(self.sensitivity, Mapping):
@@ -164,6 +150,7 @@ class Card:
         for key, values in self.sensitivity.items():
             prefix, _, name = key.rpartition(".")
             configs: dict[str, type[Config]] = {"": self.config, "train": Training, "sample": self.options}
+            configs |= {f"train.{player}": Training for player in self.players(self.config())}
             config = configs.get(prefix)
             if config is None or not isinstance(values, tuple) or not values:
                 raise TypeError(f"sensitivity must map settings to tuples of values, got {key!r}: {values!r}")
@@ -228,6 +215,17 @@ class ExtensionCard:
 
     def __post_init__(self) -> None:
         _check_name("extension", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerCard:
+    """Description of a tracker, which logs runs in another tool."""
+
+    name: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _check_name("tracker", self.name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from zoo.errors import ConfigError, did_you_mean
+from zoo.scalars import plain
 
 
 class Config(BaseModel):
@@ -21,10 +22,11 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _lists_are_tuples(cls, values: Any) -> Any:
-        """Convert the lists of TOML and JSON to tuples, because a config is frozen."""
+    def _plain(cls, values: Any) -> Any:
+        """Convert NumPy scalars to numbers, and the lists of TOML and JSON to tuples, because a config is frozen."""
         if isinstance(values, dict):
-            return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+            given = plain(values)
+            return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         return values
 
     @classmethod

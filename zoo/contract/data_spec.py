@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import fsum, prod
 from typing import Literal, get_args
 
+from zoo.scalars import plain
+
 Support = Literal["bits", "unit", "real"]
 
 
@@ -24,6 +26,7 @@ class DataSpec:
     class_shares: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", plain(self.shape))
         if not self.shape or any(not isinstance(side, int) or side < 1 for side in self.shape):
             raise ValueError(f"shape must list the sides of one example, each at least 1, got {self.shape!r}")
         if self.support not in get_args(Support):

@@ -9,7 +9,8 @@ In the shapes below, B is the size of a batch, N a number of examples, `data.sha
 example (without the batch) and `latent` the shape of one code.
 
 All tensors and generators that a model's hook receives are on the model's device (CPU or GPU), and the
-tensors that it returns must be on that device too; `build` and `initialise` always run on the CPU.
+tensors that it returns must be on that device too; `build` always runs on the CPU, and `initialise` does
+before the first step.
 
 For a model that is conditional (`card.conditional`), `y` are the classes 0, 1, … of the examples, int64, one
 per example; for any other model, `y` is None.
@@ -26,11 +27,14 @@ import pluggy
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Generator, Tensor, nn
 
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
     from zoo.contract.log_prob import LogProb
+    from zoo.contract.tracked_run import TrackedRun
     from zoo.data.dataset import Data
     from zoo.evaluation.evaluation import Evaluation, Measurement
     from zoo.training.meter import Meter, Step
@@ -67,24 +71,28 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def initialise(self, model: nn.Module, train: Tensor, y: Tensor | None) -> None:
+    def initialise(self, model: nn.Module, train: Tensor, phase: str, generator: Generator, y: Tensor | None) -> None:
         """Optional: initialise parameters from statistics of the training split, before the first step.
 
         `train` has shape (N, *data.shape): grayscale values for [0, 1] data, standardised values for real data.
         `y` are its classes, shape (N,).
+        A hook that names `phase` is called at the beginning of each phase of the card, with the weights that the
+        phases before it have trained: on the CPU before the first step, on the model's device at later phases.
         """
         raise NotImplementedError
 
     @_one
     def loss(
-        self, model: nn.Module, x: Tensor, generator: Generator, step: Step, y: Tensor | None
+        self, model: nn.Module, x: Tensor, generator: Generator, step: Step, player: str, y: Tensor | None
     ) -> dict[str, Tensor]:
         """Return `{"loss": scalar to minimise, …}`; the core differentiates the loss and logs every entry.
 
         `x` is a batch of shape (B, *data.shape), prepared as `card.trains_on` says, and `y` its classes, shape (B,).
-        `step` has `index` (number of updates so far), `epoch` and `progress` (used share of the budget, in [0, 1]). In
-        evaluation mode (`model.training` is False) the hook must not change the model, and a lower loss
-        must mean a better model, because early stopping uses it.
+        `step` has `index` (number of updates so far), `epoch`, `progress` (used share of the budget of the phase, in
+        [0, 1]) and `phase` (its name). `player` is the name of the player whose turn it is: the loss is the one that
+        this player minimises, and only its parameters change. Modules that the phase does not train are in evaluation
+        mode. In evaluation mode (`model.training` is False) the hook must not change the model, and a lower loss must
+        mean a better model, because early stopping uses it.
         """
         raise NotImplementedError
 
@@ -99,13 +107,15 @@ class ModelHooks(Hooks):
         y: Tensor | None,
         valid_y: Tensor | None,
     ) -> None:
-        """Train the model in closed form or in custom phases; replaces `loss`.
+        """Train the model in closed form or by an algorithm of its own, such as EM; replaces `loss`.
 
         `train` and `valid` have shape (N, *data.shape) and contain grayscale or real values; draw bits with
         `zoo.bernoulli(p, generator)`. `y` and `valid_y` are their classes, shape (N,).
-        Call `budget.step(model, **losses)` after each step and stop when `budget.exhausted` is true: `step`
-        counts and logs the steps, and refuses a step beyond the budget.
-        No checkpoints are saved during `fit`: after an interruption it starts again.
+        Call `budget.step(model, **losses)` after each step and stop when `budget.exhausted` is true: `step` counts
+        and logs the steps, and refuses a step beyond the budget.
+        `budget.batch_size` is the batch size of the settings; the card must not set any other field of
+        `zoo.Training`, and users cannot. No checkpoints are saved during `fit`: after an interruption it starts again,
+        and a finished run is not trained again.
         """
         raise NotImplementedError
 
@@ -132,7 +142,8 @@ class ModelHooks(Hooks):
         """Return n samples from the model's distribution, shape (n, *data.shape), of the classes `y`, shape (n,).
 
         For [0, 1] data, samples are means or draws, as `card.samples` says; for real data they are draws,
-        observation noise included. `options` is an instance of `card.options`.
+        observation noise included. `options` is an instance of `card.options`. The same generator and n must give
+        the same samples; how those of another n relate to them is not part of the contract.
         """
         raise NotImplementedError
 
@@ -293,6 +304,41 @@ class ControlHooks(ModelHooks):
     """
 
 
+class TrackerHooks(Hooks):
+    """Entry-point group `zoo.trackers`: logs of runs in other tools, selected with `--track NAME`.
+
+    The entry point names a class without constructor arguments. Each run gets an instance of its own, which may keep
+    state from `begin` to `end`. Hooks are called by the parent process in a thread per tracker, in order, and outside
+    everything that is timed. A hook that raises or hangs costs a warning: the tracker is not called again, and
+    results are unaffected. Trackers must not seed or draw from the global random states.
+    """
+
+    required = ("log",)
+
+    @_one
+    def begin(self, run: TrackedRun) -> None:
+        """Optional: a run begins."""
+        raise NotImplementedError
+
+    @_one
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Record the mean losses since the last call; `step` is the number of updates, and may repeat after a retry."""
+        raise NotImplementedError
+
+    @_one
+    def image(self, name: str, pixels: NDArray[np.uint8]) -> None:
+        """Optional: record an image, shape (H, W, 3), for example a grid of samples."""
+        raise NotImplementedError
+
+    @_one
+    def end(self, summary: dict[str, float], failure: str) -> None:
+        """Optional: the run ended; `summary` has its last losses or its metrics, `CONTESTANT/METRIC`, in a comparison.
+
+        `failure` says why a run failed or was interrupted; it is "" for one that did not.
+        """
+        raise NotImplementedError
+
+
 #: entry-point group -> the hooks of its plugins
 GROUPS: dict[str, type[Hooks]] = {
     "zoo.models": ModelHooks,
@@ -302,6 +348,7 @@ GROUPS: dict[str, type[Hooks]] = {
     "zoo.metrics": MetricHooks,
     "zoo.extensions": ExtensionHooks,
     "zoo.controls": ControlHooks,
+    "zoo.trackers": TrackerHooks,
 }
 
 #: groups of models, whose hooks extensions wrap

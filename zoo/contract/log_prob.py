@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from zoo.scalars import plain
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,6 +33,13 @@ class LogProb:
     declared: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stderr", plain(self.stderr))
+        if not hasattr(self.nats, "ndim"):
+            raise TypeError(f"nats must be a tensor of shape (N,), one value per example, got {self.nats!r}")
+        if not hasattr(self.stderr, "__float__") or self.stderr < 0:
+            raise ValueError(
+                f"stderr must be a number of nats >= 0, 0.0 for a method without error, got {self.stderr!r}"
+            )
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
         if self.nats.ndim != 1:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from zoo.contract.data_spec import DataSpec, Support
 from zoo.errors import DataError
-from zoo.files.storage import write_atomically
+from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
 from zoo.runtime.seeds import SPLIT_SEED
+from zoo.scalars import plain
 
 SPLITS = ("train", "valid", "test")
 
@@ -59,6 +56,7 @@ class Data:
     columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "epochs", plain(self.epochs))
         for split in SPLITS:
             x, labels = getattr(self, split), getattr(self, f"{split}_labels")
             if x.dtype != torch.float32 or x.shape[1:] != self.spec.shape:
@@ -131,11 +129,7 @@ class Data:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the content: shape, support, and every split with its labels; the name does not count."""
-        digest = hashlib.sha256(f"{self.spec.shape} {self.spec.support}".encode())
-        for name, tensor in sorted(self._tensors().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.contiguous().numpy().data)
-        return digest.hexdigest()
+        return hash_tensors(f"{self.spec.shape} {self.spec.support}", self._tensors())
 
     @cached_property
     def standardisation(self) -> tuple[Tensor, Tensor] | None:
@@ -186,14 +180,12 @@ class Data:
             "sha256": self.sha256,
         }
         tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may share memory
-        write_atomically(path, save(tensors, {"zoo": json.dumps(facts)}))
+        write_plain(path, tensors, facts)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Memory-map a file written by `save`; processes that open the same file share one copy in memory."""
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["zoo"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+        facts, tensors = map_plain(path)
         data = cls(
             facts["name"],
             DataSpec(tuple(facts["shape"]), facts["support"]),

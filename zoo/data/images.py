@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import DataError
+from zoo.errors import DataError, clause
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -83,7 +83,7 @@ def _frames(image: Image, path: Path) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise DataError(f"{path} is corrupt or truncated: {_clause(error)}.") from None
+        raise DataError(f"{path} is corrupt or truncated: {clause(error)}.") from None
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
@@ -93,7 +93,7 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
         try:
             values: Any = np.asarray(image.convert("L" if grayscale else "RGB"))
         except Exception as error:  # Pillow's decoders raise many kinds
-            raise DataError(f"{path} is corrupt or truncated: {_clause(error)}.") from None
+            raise DataError(f"{path} is corrupt or truncated: {clause(error)}.") from None
     pixels: NDArray[np.uint8] = values[None] if grayscale else values.transpose(2, 0, 1)
     return pixels
 
@@ -111,13 +111,9 @@ def _opened(path: Path) -> Image:
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image, despite its extension.") from None
     except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or _clause(error)}.") from None
+        raise DataError(f"Cannot read {path}: {error.strerror or clause(error)}.") from None
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise DataError(f"{path} is corrupt or truncated: {_clause(error)}.") from None
-
-
-def _clause(error: Exception) -> str:
-    return str(error).strip().rstrip(".").replace("\n", " ") or type(error).__name__
+        raise DataError(f"{path} is corrupt or truncated: {clause(error)}.") from None
 
 
 def _size(shape: tuple[int, int, int]) -> str:

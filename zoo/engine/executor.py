@@ -109,7 +109,9 @@ class InlineExecutor(TaskExecutor):
         with emitting(on_event):
             try:
                 future.set_result(fn(*args, **(kwargs or {})))
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a plugin may raise anything
                 future.set_exception(failed(worker.failure(error)))
         return future
 

@@ -28,7 +28,9 @@ def perform(job: dict[str, Any], channel: int) -> None:
         module, _, name = job["function"].partition(":")
         with emitting(lambda event: send("event", event)):
             answer = getattr(importlib.import_module(module), name)(*job["args"], **job["kwargs"])
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
         send("failed", failure(error))
     else:
         send("done", answer)

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import DataError
+from zoo.errors import DataError, clause
 
 _LARGEST = 2**34  # bytes of all arrays that a zip directory may declare
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # NumPy's; others allocate what a header declares
@@ -32,7 +32,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
     except Exception as error:  # numpy's reader raises many kinds
-        raise DataError(f"{path} is not a valid .npy file of numbers: {_clause(error)}.") from None
+        raise DataError(f"{path} is not a valid .npy file of numbers: {clause(error)}.") from None
     if (size := path.stat().st_size) != x.offset + x.nbytes:
         raise DataError(f"{path} is longer than its header says: {x.offset + x.nbytes:,} bytes expected, got {size:,}.")
     array: NDArray[Any] = x
@@ -78,7 +78,7 @@ def read_arrays(path: Path, labels: str | None = None) -> dict[str, NDArray[Any]
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
     except Exception as error:  # zipfile, zlib and numpy raise many kinds
-        raise DataError(f"{path} is not a valid .npz file of numbers: {_clause(error)}.") from None
+        raise DataError(f"{path} is not a valid .npz file of numbers: {clause(error)}.") from None
 
 
 def _check_names(names: list[str], labels: str, path: Path) -> None:
@@ -115,7 +115,3 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if any(side < 0 for side in shape) or dtype.itemsize == 0:
         raise ValueError(f"its header declares the shape {shape} of {dtype}")
     return shape, dtype
-
-
-def _clause(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError
 
+_umask_lock = threading.Lock()
 _PART = ".part"  # suffix of a file that is being written
 
 
@@ -111,9 +113,10 @@ def _number(name: str, stem: str) -> int:
 
 
 def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
+    """Return the process's umask, which can only be read by setting it: one thread at a time."""
+    with _umask_lock:
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask
 
 

@@ -16,12 +16,22 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, PluginError
 from zoo.files.storage import write_atomically
 
 FORMAT = 1
 _KEY = "zoo"
+#: what safetensors both writes and reads; it writes float8_e8m0fnu and float4_e2m1fn_x2, but does not read them
+_DTYPES = frozenset(
+    {
+        *(torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+        *(torch.int8, torch.int16, torch.int32, torch.int64),
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64),
+        *(torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz),
+    }
+)
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -29,7 +39,11 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
 
     Raises:
         ZooError: if the file cannot be written; an existing file is unchanged.
+        PluginError: for a tensor that a file cannot hold.
     """
+    for name, value in tensors.items():
+        if reason := obstacle(value):
+            raise PluginError(f"Cannot write {path}: {name} {reason}.")
     owned = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     told = {"format": FORMAT, **facts}
     write_plain(path, owned, told | {"sha256": _sha256(owned, told)})
@@ -60,6 +74,20 @@ def read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if stored != _sha256(tensors, facts):
         raise damaged
     return facts, tensors
+
+
+def obstacle(value: object) -> str:
+    """Return why a value cannot be written to a file and read back the same, with the way out; "" if it can."""
+    if not isinstance(value, Tensor):
+        return f"is not a tensor but {type(value).__name__}; keep settings in the config and numbers in buffers"
+    if is_lazy(value) or value.is_meta:
+        return "has no values yet; build must give every tensor its shape and values"
+    if value.layout != torch.strided or value.is_nested:
+        layout = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+        return f"has the layout {layout}; use a dense tensor"
+    if value.dtype not in _DTYPES:
+        return f"has the type {value.dtype}, which the file format lacks; use float32, int64 or complex64"
+    return ""
 
 
 def write_plain(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:

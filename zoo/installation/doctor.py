@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import platform
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from zoo.contract.hookspecs import GROUPS
 from zoo.engine.executor import TaskFailed, default_jobs
 from zoo.engine.processes import process_executor
 from zoo.errors import PluginError
+from zoo.installation.plan import editable_folder
 from zoo.plugins.plugin import Candidate, discover
 from zoo.plugins.registry import PluginRegistry
 from zoo.version import __version__
@@ -41,7 +39,7 @@ def diagnose(registry: PluginRegistry, *, timeout: float = 60.0, jobs: int | Non
 
 def load_one(group: str, value: str, qualified: str) -> dict[str, str]:
     """Load one plugin in this process and return its state, reason and traceback."""
-    for candidate in discover(group):
+    for candidate in discover()[group]:
         if (candidate.qualified, candidate.value) == (qualified, value):
             with contextlib.suppress(PluginError):
                 candidate.load()
@@ -74,13 +72,11 @@ def _stale_entry_points() -> list[str]:
     """Return hints for editable distributions whose entry points changed after installation."""
     hints = []
     for distribution in importlib.metadata.distributions():
+        if (folder := editable_folder(distribution)) is None:
+            continue
         try:
-            origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-            if not origin.get("dir_info", {}).get("editable"):
-                continue
-            folder = Path(unquote(urlparse(origin["url"]).path))
             project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError):
             continue
         declared = project.get("project", {}).get("entry-points", {})
         for group in GROUPS:

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -28,7 +29,7 @@ class InstallStep:
     Attributes:
         url: URL of its wheel.
         sha256: hash of the wheel.
-        replaces: the installed version; "" if it is not installed.
+        replaces: the installed version, with its folder if it is editable; "" if it is not installed.
         requested: whether the user requested it; otherwise it is a dependency.
     """
 
@@ -195,6 +196,23 @@ def installed_version(name: str) -> str:
         return ""
 
 
+def _installed(name: str) -> str:
+    """Return what is installed of a distribution, for people: `1.0`, `1.0 (editable, FOLDER)` or ""."""
+    if not (version := installed_version(name)):
+        return ""
+    folder = editable_folder(importlib.metadata.distribution(name))
+    return version if folder is None else f"{version} (editable, {folder})"
+
+
+def editable_folder(distribution: importlib.metadata.Distribution) -> Path | None:
+    """Return the folder from which a distribution is installed editable; None if it is not."""
+    try:
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        return Path(unquote(urlsplit(origin["url"]).path)) if origin.get("dir_info", {}).get("editable") else None
+    except (ValueError, KeyError):
+        return None
+
+
 def _step(item: dict[str, Any]) -> InstallStep:
     """Return the step for one entry of pip's report."""
     download, metadata = item["download_info"], item["metadata"]
@@ -204,7 +222,7 @@ def _step(item: dict[str, Any]) -> InstallStep:
         metadata["version"],
         download["url"],
         download.get("archive_info", {}).get("hashes", {}).get("sha256", ""),
-        installed_version(name),
+        _installed(name),
         bool(item["requested"]),
     )
 

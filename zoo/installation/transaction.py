@@ -137,6 +137,7 @@ def install(plan: InstallPlan, folder: Path, keep: Callable[[list[TrialVerdict]]
     step, backup = plan.plugin, _Backup(plan, folder / "backup")
     list_ = _requirements(plan.steps, folder / "plan.txt")
     options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-warn-script-location"]
+    options.append("--force-reinstall")  # pip would leave an editable install of the same version as it is
     try:
         Pip(folder / "wheels").run("install", [*options, "--requirement", str(list_)], what=step.name)
         importlib.invalidate_caches()

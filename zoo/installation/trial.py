@@ -11,7 +11,6 @@ import sys
 
 from packaging.utils import canonicalize_name
 
-from zoo.contract.hookspecs import GROUPS
 from zoo.errors import PluginError
 from zoo.plugins.plugin import discover
 
@@ -19,8 +18,8 @@ from zoo.plugins.plugin import discover
 def trial(distribution: str) -> list[dict[str, str]]:
     """Load each plugin of a distribution; return its name, group, state and reason."""
     rows = []
-    for group in GROUPS:
-        for candidate in discover(group):
+    for group, candidates in discover().items():
+        for candidate in candidates:
             if canonicalize_name(candidate.distribution) == canonicalize_name(distribution):
                 with contextlib.suppress(PluginError):
                     candidate.load()

@@ -15,6 +15,7 @@ from zoo.errors import ConfigError
 from zoo.models.labels import draw_labels
 from zoo.plugins.hook_checks import checked
 from zoo.plugins.plugin import Plugin
+from zoo.runtime.threads import alone
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ class FittedDensity(LatentDensity):
 
     def sample(self, n: int, generator: Generator) -> Tensor:
         """Draw n flat codes, float64, shape (n, D), on the generator's device; the density computes on the CPU."""
-        z = self.plugin.hooks.sample(state=self.state, n=n, generator=_on_cpu(generator))
+        with alone():
+            z = self.plugin.hooks.sample(state=self.state, n=n, generator=_on_cpu(generator))
         return checked(z, self.plugin, "sample", (n, *self.codes)).to(generator.device)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, shape (B,), for codes of shape (B, D) or (B, *latent)."""
         flat = z.reshape(len(z), -1).double().cpu()
-        nats = self.plugin.hooks.log_prob(state=self.state, z=flat)
+        with alone():
+            nats = self.plugin.hooks.log_prob(state=self.state, z=flat)
         return checked(nats, self.plugin, "log_prob", (len(z),)).to(z.device)
 
     @property

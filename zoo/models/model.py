@@ -29,6 +29,7 @@ from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import CPU, device_of, find_device
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
+from zoo.scalars import plain
 from zoo.version import __version__
 
 FILE = "model.safetensors"  # in a run folder
@@ -42,7 +43,8 @@ class Model:
     """A trained model: `encode`, `decode`, `reconstruct`, `sample`, `log_prob`, `save`.
 
     Inputs are tensors or NumPy arrays and may be on any device; outputs are tensors on the input's device (the CPU for
-    arrays). Samples are returned on the CPU. The model computes on the device of its module.
+    arrays). Samples are returned on the CPU. The model computes on the device of its module. Several threads may use
+    one model; their calls run one after another.
 
     Arrays of any real or boolean type are converted to float32; tensors are passed on as they are.
 
@@ -187,7 +189,9 @@ class Model:
         Args:
             n: number of samples, 1 or more.
             y: their classes, for a conditional model; None draws them as `draw_labels` does.
-            seed: the same seed gives the same samples; None takes a fresh one.
+            seed: the same seed and n give the same samples; None takes a fresh one. With another n all samples may
+                differ, so the first samples of a larger set are not those of a smaller one: draw the larger set once,
+                and use its first samples.
             **options: sampling options of the model's card, for this call.
 
         Raises:
@@ -195,6 +199,7 @@ class Model:
                 is not conditional.
             Unsupported: if the model cannot generate; the message gives the reason.
         """
+        n = plain(n)
         if n < 1:
             raise ConfigError(f"The number of samples must be 1 or more, got {n}.")
         if n > (most := _MOST // self.spec.size):
@@ -279,6 +284,8 @@ class Model:
     def sample_codes(self, n: int, y: Labels | None = None, *, seed: int, **options: Any) -> Tensor:
         """Draw n codes from the distribution that `sample` decodes, shape (n, *latent), on the CPU.
 
+        The same seed and n give the same codes; with another n all codes may differ.
+
         Args:
             n, y, seed, **options: as for `sample`.
 
@@ -286,6 +293,7 @@ class Model:
             ConfigError: for invalid classes, and for classes if the model is not conditional.
             Unsupported: if the model does not define a distribution of its codes.
         """
+        n = plain(n)
         draws, labels = generator(seed, "sample codes", self.device), self._sampled(y, n, seed)
         if self.density is not None:
             return self._drawn(n, labels, draws).cpu()
@@ -339,6 +347,7 @@ class Model:
             found = self.plugin.hooks.diagnose(
                 model=self.module, train=seen[0], valid=seen[1], generator=draws, y=labels[0], valid_y=labels[1]
             )
+        found = plain(found)
         if not isinstance(found, dict) or not all(
             isinstance(each, float | int | str | list) for each in found.values()
         ):
@@ -355,7 +364,7 @@ class Model:
             ConfigError: for options that the model's card does not have, or invalid values.
         """
         self._options(changes)
-        return replace(self, options={**self.options, **changes})
+        return replace(self, options=plain({**self.options, **changes}))
 
     def to(self, device: str) -> Model:
         """Move the module to a device, `cpu`, `cuda` or `cuda:1`, and return this same model.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from zoo.contract.card import TRAINING_KEYS_USED_BY_FIT, Card
+from zoo.contract.card import Card
 from zoo.contract.config import Config
+from zoo.contract.training import TRAINING_KEYS_USED_BY_FIT, completed
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.plugin import Plugin
 
@@ -28,13 +29,41 @@ def describe_model(plugin: Plugin, entry: Entry | None) -> dict[str, Any]:
         "samples": card.samples,
         "likelihood": _likelihood(plugin, entry),
         "config": describe_config(card.config()),
-        "training": [
-            row
-            for row in describe_config(card.training)
-            if row["name"] in TRAINING_KEYS_USED_BY_FIT or not plugin.implements("fit")
-        ],
+        **_phases(card),
+        "training": _training(card, fits=plugin.implements("fit")),
         "options": describe_config(card.options()),
     }
+
+
+def _phases(card: Card) -> dict[str, str]:
+    """Return the phases with their shares of the budget and their players in words, if the card has any."""
+    if card.phases == ():
+        return {}
+    phases = card.phases_with(card.config())
+    total = sum(phase.share for phase in phases)
+    words = []
+    for phase in phases:
+        turns = (f"{player.name} ×{player.steps}" if player.steps > 1 else player.name for player in phase.players)
+        words.append(f"{phase.name} ({phase.share / total:.0%} of the budget): {', '.join(turns)}")
+    return {"phases": "; ".join(words)}
+
+
+def _training(card: Card, *, fits: bool) -> list[dict[str, Any]]:
+    """Return an entry per training setting; one for each player of settings in which the players differ."""
+    rows = describe_config(card.training)
+    if fits:
+        return [row for row in rows if row["name"] in TRAINING_KEYS_USED_BY_FIT]
+    phases = completed(card.phases_with(card.config()), card.training, {}, {}, f"the training of {card.name}")
+    players = [player for phase in phases for player in phase.players]
+    found = []
+    for row in rows:
+        values = [getattr(player.settings, row["name"]) for player in players]
+        if all(value == values[0] for value in values):
+            found.append(row | {"default": values[0]})
+        else:
+            names = [f"{player.name}.{row['name']}" for player in players]
+            found += [row | {"name": name, "default": value} for name, value in zip(names, values, strict=True)]
+    return found
 
 
 def _likelihood(plugin: Plugin, entry: Entry | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from types import EllipsisType
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from zoo.errors import DivergedError, PluginError
 from zoo.plugins.plugin import Plugin
+from zoo.runtime.threads import alone
 
 Shape = tuple[int | EllipsisType, ...]
 
@@ -22,6 +23,8 @@ Shape = tuple[int | EllipsisType, ...]
 @contextlib.contextmanager
 def guarded(plugin: Plugin, hook: str, *inputs: Tensor) -> Iterator[None]:
     """Context manager for a hook call: no autograd; fails if the hook modified its inputs or global state.
+
+    Calls from several threads run one after another, because the global state is that of all threads.
 
     Args:
         plugin, hook: the plugin and the name of the hook, for messages.
@@ -31,11 +34,21 @@ def guarded(plugin: Plugin, hook: str, *inputs: Tensor) -> Iterator[None]:
         PluginError: if the hook wrote into an input, drew from the global random state, or changed torch's number of
             threads or default dtype. All but the inputs are restored first.
     """
-    versions = [tensor._version for tensor in inputs]
-    states = _random_states()
-    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    with torch.no_grad():
-        yield
+    with alone():
+        versions = [tensor._version for tensor in inputs]
+        states = _random_states()
+        threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+        with torch.no_grad():
+            yield
+        faults = _faults(inputs, versions, states, threads, dtype)
+    if faults:
+        raise PluginError(f"The hook {hook!r} of {plugin.source} {', and '.join(faults)}.")
+
+
+def _faults(
+    inputs: Sequence[Tensor], versions: list[int], states: tuple[Tensor, Any, Any], threads: int, dtype: torch.dtype
+) -> list[str]:
+    """Return what a hook changed, as clauses; global state is restored."""
     faults = []
     if versions != [tensor._version for tensor in inputs]:
         faults.append("wrote into its input; work on a copy (x.clone())")
@@ -50,8 +63,7 @@ def guarded(plugin: Plugin, hook: str, *inputs: Tensor) -> Iterator[None]:
     if torch.get_default_dtype() != dtype:
         torch.set_default_dtype(dtype)
         faults.append("changed torch's default dtype; pass dtype= when creating tensors")
-    if faults:
-        raise PluginError(f"The hook {hook!r} of {plugin.source} {', and '.join(faults)}.")
+    return faults
 
 
 def _random_states() -> tuple[Tensor, Any, Any]:

@@ -8,6 +8,7 @@ plugin can answer calls to another. This module does not import torch or pydanti
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import inspect
@@ -62,6 +63,10 @@ class Plugin:
         """Wrap this plugin's hooks with those of an extension."""
         self._manager.register(extension.instance, name=f"extension {extension.qualified}")
         self.extensions.append(extension)
+
+    def renewed(self) -> Plugin:
+        """Return this plugin with a new object of its class, which shares no state with the old one."""
+        return Plugin(instantiate(type(self.instance)), self.group, self.distribution, self.version)
 
     def implements(self, hook: str) -> bool:
         """Return whether the plugin implements a hook."""
@@ -125,12 +130,11 @@ class Candidate:
         if self.state == "discovered":
             try:
                 self._plugin = self._import()
-            except Exception as error:
+            except KeyboardInterrupt:  # the user's
+                raise
+            except BaseException as error:  # a plugin may raise anything while it is imported
                 self.state, self.reason = "broken", _reason(error)
                 self.traceback = "" if isinstance(error, ZooError) else traceback.format_exc()
-            except SystemExit as error:
-                self.state, self.reason = "broken", f"it called sys.exit({error.code!r}) while it was imported"
-                self.traceback = traceback.format_exc()
             else:
                 self.state = "loaded"
         if self._plugin is None:
@@ -168,16 +172,19 @@ _WAY_OUT = {
 }
 
 
-def discover(group: str, blocklist: Blocklist = NOTHING) -> list[Candidate]:
-    """Return every entry point of a group in the installed distributions, from metadata only."""
-    return [_candidate(group, entry, blocklist) for entry in importlib.metadata.entry_points(group=group)]
+def discover(blocklist: Blocklist = NOTHING) -> dict[str, list[Candidate]]:
+    """Return the entry points of each group in the installed distributions; each file of metadata is read once."""
+    entries, headers = importlib.metadata.entry_points(), functools.cache(_headers)
+    return {
+        group: [_candidate(entry, headers(entry.dist), blocklist) for entry in entries.select(group=group)]
+        for group in GROUPS
+    }
 
 
-def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Blocklist) -> Candidate:
+def _candidate(entry: importlib.metadata.EntryPoint, headers: list[tuple[str, str]], blocklist: Blocklist) -> Candidate:
     """Return the candidate of an entry point; the core's own plugins are never blocked or incompatible."""
-    headers = _headers(entry)
     name, version = _first(headers, "Name", "an unnamed distribution"), _first(headers, "Version", "without a version")
-    candidate = Candidate(group, entry.name, entry.value, name, version, _first(headers, "Summary", ""))
+    candidate = Candidate(entry.group, entry.name, entry.value, name, version, _first(headers, "Summary", ""))
     if name != CORE and (reason := blocklist.reason(entry.name, name)):
         candidate.state, candidate.reason = "blocked", reason
     elif name != CORE and (mismatch := _core_mismatch(value for key, value in headers if key == "Requires-Dist")):
@@ -185,9 +192,9 @@ def _candidate(group: str, entry: importlib.metadata.EntryPoint, blocklist: Bloc
     return candidate
 
 
-def _headers(entry: importlib.metadata.EntryPoint) -> list[tuple[str, str]]:
-    """Return the headers of the distribution's METADATA without the cost of a full e-mail parser."""
-    text = (entry.dist.read_text("METADATA") or entry.dist.read_text("PKG-INFO") or "") if entry.dist else ""
+def _headers(distribution: importlib.metadata.Distribution | None) -> list[tuple[str, str]]:
+    """Return the headers of a distribution's METADATA without the cost of a full e-mail parser."""
+    text = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "") if distribution else ""
     headers = []
     for line in text.splitlines():
         if not line:
@@ -266,4 +273,6 @@ def _reason(error: BaseException) -> str:
     text = str(error).strip().rstrip(".")
     if isinstance(error, ZooError):
         return text
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r}) while it was imported"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -7,6 +7,7 @@ import importlib
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
 from zoo.contract.hookspecs import GROUPS, MODELS
@@ -14,6 +15,7 @@ from zoo.errors import ConfigError, PluginError, did_you_mean
 from zoo.plugins.blocking import Blocklist
 from zoo.plugins.catalogue import SHIPPED, Catalogue, Entry, read_catalogue
 from zoo.plugins.plugin import Candidate, Plugin, discover, instantiate
+from zoo.runtime.threads import alone
 
 _KIND = {
     "zoo.models": "model",
@@ -23,8 +25,15 @@ _KIND = {
     "zoo.metrics": "metric",
     "zoo.extensions": "extension",
     "zoo.controls": "control",
+    "zoo.trackers": "tracker",
 }
 _UNKNOWN = "?"
+#: the values that `list_models` filters by
+FILTERS: dict[str, tuple[str | bool, ...]] = {
+    "trains_on": ("grey", "bits", "real"),
+    "latent": ("real", "bits", "index", "none"),
+    "likelihood": (True, False),
+}
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,17 @@ class PluginRegistry:
         blocklist: Blocklist | None = None,
         extensions: bool | None = None,
     ) -> None:
-        self.catalogue: Catalogue = read_catalogue(catalogue)
+        self._catalogue = catalogue
         self._entry_points = entry_points
         self._blocklist = blocklist
         self._extensions = extensions
         self._registered: dict[tuple[str, str], Plugin] = {}
         self._found: dict[str, list[Candidate]] = {}
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The catalogue, read on first use."""
+        return read_catalogue(self._catalogue)
 
     def refresh(self) -> None:
         """Search the installed distributions again, after an install or uninstall in this process."""
@@ -114,11 +128,13 @@ class PluginRegistry:
     def candidates(self, group: str = "zoo.models") -> list[Candidate]:
         """Return the installed plugins of a group, sorted by name."""
         _check_group(group)
-        if group not in self._found:
-            blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
-            found = discover(group, blocklist) if self._entry_points else []
-            self._found[group] = sorted(found, key=lambda candidate: (candidate.name, candidate.distribution))
-        return self._found[group]
+        with alone():
+            if group not in self._found:
+                blocklist = Blocklist.read() if self._blocklist is None else self._blocklist
+                found = discover(blocklist) if self._entry_points else {group: []}
+                for of, its in found.items():
+                    self._found[of] = sorted(its, key=lambda candidate: (candidate.name, candidate.distribution))
+            return self._found[group]
 
     def plugin(self, name: str, group: str = "zoo.models") -> Plugin:
         """Load a plugin by its name or by `distribution/name`.
@@ -127,12 +143,13 @@ class PluginRegistry:
             ConfigError: for an unknown name; with the nearest name and what the catalogue offers.
             PluginError: if the plugin is blocked, incompatible or broken, or two distributions have one of this name.
         """
-        found = self.find(name, group)
-        plugin = found.load() if isinstance(found, Candidate) else found
-        if group in MODELS:
-            for extension in self.active_extensions():
-                if extension not in plugin.extensions:
-                    plugin.extend(extension)
+        with alone():
+            found = self.find(name, group)
+            plugin = found.load() if isinstance(found, Candidate) else found
+            if group in MODELS:
+                for extension in self.active_extensions():
+                    if extension not in plugin.extensions:
+                        plugin.extend(extension)
         return plugin
 
     def active_extensions(self) -> list[Plugin]:
@@ -195,8 +212,17 @@ class PluginRegistry:
         Args:
             pattern: shell glob that the names match ("v*").
             trains_on, latent, likelihood: leave out models that are known to differ. A model that is neither loaded
-                nor in the catalogue stays, with `?`.
+                nor in the catalogue stays, with `?`. `trains_on` is `grey`, `bits` or `real`; `latent` is `real`,
+                `bits`, `index` or `none`; `likelihood` is True or False.
+
+        Raises:
+            ConfigError: for another value of a filter.
         """
+        filters = {"trains_on": trains_on, "latent": latent, "likelihood": likelihood}
+        for key, value in filters.items():
+            if value is not None and value not in FILTERS[key]:
+                choices = ", ".join(map(repr, FILTERS[key]))
+                raise ConfigError(f"{key} must be one of {choices}, or None for every model, got {value!r}.")
         listings = [_registered_listing(plugin) for plugin in self.registered()]
         candidates = self.candidates()
         names = [candidate.name for candidate in candidates]

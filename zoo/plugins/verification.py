@@ -27,6 +27,8 @@ def verify(instance: object, group: str) -> Any:
         _verified_signature(instance, group, name)
     if group in MODELS:
         _verify_labels(instance, card, hooks)
+    if group in MODELS and "fit" in hooks:
+        _verify_fit(card)
     return card
 
 
@@ -37,6 +39,21 @@ def _verify_labels(instance: object, card: Any, hooks: list[str]) -> None:
         raise PluginError(f"its {naming[0]!r} asks for 'y', but its card is not conditional; add conditional='class'")
     if card.conditional is not None and "sample" not in naming:
         raise PluginError("its card is conditional, but its 'sample' does not ask for 'y', the classes of the samples")
+
+
+def _verify_fit(card: Any) -> None:
+    """Refuse what a card says about the core's optimiser if the plugin trains its model itself."""
+    from zoo.contract.training import TRAINING_KEYS_USED_BY_FIT, Training
+
+    if card.phases != ():
+        raise PluginError("its card has phases, but its own 'fit' trains the model; define 'loss' instead of 'fit'")
+    defaults = Training().model_dump()
+    given = [key for key, value in card.training.model_dump().items() if value != defaults[key]]
+    if ignored := [key for key in given if key not in TRAINING_KEYS_USED_BY_FIT]:
+        raise PluginError(
+            f"its card sets {', '.join(f'training.{key}' for key in ignored)}, which its own 'fit' does not receive; "
+            f"only {', '.join(TRAINING_KEYS_USED_BY_FIT)} is used: make the others settings of its config"
+        )
 
 
 def _verified_card(instance: object, group: str) -> Any:
@@ -51,6 +68,7 @@ def _verified_card(instance: object, group: str) -> Any:
         "zoo.metrics": cards.MetricCard,
         "zoo.extensions": cards.ExtensionCard,
         "zoo.controls": cards.Card,
+        "zoo.trackers": cards.TrackerCard,
     }
     card = inspect.getattr_static(instance, "card", None)
     if not isinstance(card, kinds[group]):

@@ -118,7 +118,10 @@ def brackets(results: Results, name: str = "likelihood") -> Figure | None:
 
 
 def steps(results: Results) -> Figure | None:
-    """Draw the ranking metric against the steps of the sampling chain; None if they were not varied."""
+    """Draw the ranking metric against a sampler's number of steps, the setting `sample.steps`; None without such.
+
+    What a step is depends on the model: one of a Markov chain, of a solver. Only numbers above 0 are drawn.
+    """
     metric, styles = ranking_metric(results), looks(results)
     if metric is None:
         return None
@@ -126,7 +129,8 @@ def steps(results: Results) -> Figure | None:
     for entry in results.sensitivity:
         measured = entry.metrics.get(metric.name)
         value = finite(measured.value) if measured else None
-        if entry.key == "sample.steps" and value is not None:
+        counted = type(entry.value) in (int, float) and finite(entry.value) is not None and entry.value > 0
+        if entry.key == "sample.steps" and value is not None and counted:
             curves.setdefault(entry.contestant, []).append((entry.value, value))
     if not curves:
         return None
@@ -134,7 +138,7 @@ def steps(results: Results) -> Figure | None:
     for name, curve in curves.items():
         x, y = zip(*sorted(curve), strict=True)
         chart["data"].append(points(x, y, name, styles.get(name, (_GRAY, "circle")), mode="lines+markers"))
-    chart["layout"]["xaxis"] |= {"title": {"text": "Gibbs steps"}, "type": "log", "dtick": 1}
+    chart["layout"]["xaxis"] |= {"title": {"text": "steps of the sampler"}, "type": "log", "dtick": 1}
     _set_quality_axis(chart, results, metric)
     return chart
 
@@ -205,7 +209,7 @@ def bars(values: Sequence[float]) -> Figure:
 
 _CLOCK = {"epoch", "step", "seconds", "progress", "learning_rate"}
 _SIGNS = {"lower": "triangle-right", "upper": "triangle-left", "estimate": "circle-open"}
-_DRAWN = {"loss": ("#3b7fc4", "solid"), "valid_loss": ("#d9772b", "dash")}  # other logged values start hidden
+_DRAWN = {"loss": ("#3b7fc4", "solid"), "valid_loss": ("#d9772b", "dash")}  # of each player; others start hidden
 
 
 def _set_quality_axis(chart: Figure, results: Results, metric: Metric) -> None:
@@ -240,7 +244,8 @@ def _bracket(contestant: str, found: schema.Figure, colour: str) -> dict[str, An
 def _curve(log: list[dict[str, float]], name: str, *, shown: bool) -> dict[str, Any]:
     """Return one logged value of one training as a line; `shown` gives it an entry in the legend."""
     lines = [line for line in log if name in line][:: max(1, len(log) // _POINTS)]
-    colour, dash = _DRAWN.get(name, (_GRAY, "dot"))
+    kind = name.rpartition(".")[2]
+    colour, dash = _DRAWN.get(kind, (_GRAY, "dot"))
     return {
         "type": "scatter",
         "mode": "lines",
@@ -249,7 +254,7 @@ def _curve(log: list[dict[str, float]], name: str, *, shown: bool) -> dict[str, 
         "name": label(name),
         "legendgroup": name,
         "showlegend": shown,
-        "visible": True if name in _DRAWN else "legendonly",
+        "visible": True if kind in _DRAWN else "legendonly",
         "line": {"color": colour, "dash": dash, "width": 1.6},
     }
 

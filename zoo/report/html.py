@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -35,6 +36,9 @@ from zoo.report.table_view import (
     sheets,
 )
 from zoo.results.schema import Cell, Metric, Results, Row, Variation
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FILE = "report.html"
 
@@ -80,18 +84,25 @@ def write_report(folder: Path, results: Results) -> Path:
 
 def render(folder: Path, results: Results) -> str:
     """Return the page as HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
+
+    page, pictures = _Page(), load_pictures(folder, results)
+    parts = _tables(page, results) | galleries(results, pictures) | _charts(page, folder, results, pictures)
+    parts |= {"protocol": results.protocol, "results": results, "figures": page.figures, "plotly": get_plotlyjs()}
+    return _template().render(parts)
+
+
+@cache
+def _template() -> Template:
+    """Return the page's template, compiled once per process."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("zoo.report", package_path="")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"figure": figure, "breakable": _breakable}
-    page, pictures = _Page(), load_pictures(folder, results)
-    parts = _tables(page, results) | galleries(results, pictures) | _charts(page, folder, results, pictures)
-    parts |= {"protocol": results.protocol, "results": results, "figures": page.figures, "plotly": get_plotlyjs()}
-    return environment.get_template("template.html.j2").render(parts)
+    return environment.get_template("template.html.j2")
 
 
 def _tables(page: _Page, results: Results) -> dict[str, Any]:
@@ -191,8 +202,8 @@ def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arr
         ],
         "steps": page.chart(
             charts.steps(results),
-            f"{title} against the number of Gibbs steps",
-            "A curve per contestant: sample quality by number of Gibbs steps.",
+            f"{title} against the number of steps of the sampler",
+            "A curve per contestant: sample quality by number of steps of its sampler.",
         ),
         "sensitivity": _sensitivity_sheet(results),
         "brackets": page.chart(

@@ -47,7 +47,7 @@ def data_uri(image: Image.Image) -> str:
     if image.mode == "RGBA" and _is_grayscale(image):
         image = image.convert("LA")
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
+    image.save(buffer, format="PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

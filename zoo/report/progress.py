@@ -86,6 +86,8 @@ class ShownProgress:
             self._end(job.name, f"tried again: {event['failed_attempt']}", failed=True)
         elif "estimate" in event:
             self._say(f"Estimated time: {_minutes(event['estimate'])}.")
+        elif "warning" in event:
+            self._say(f"Warning: {event['warning']}")
         elif self._bars is None:
             return
         elif "progress" in event:
@@ -104,6 +106,11 @@ class ShownProgress:
         elif report.epoch > self._epoch and _is_round(report.epoch):
             self._epoch = report.epoch
             self._say(f"{text}  {report.seconds:.1f} s")
+
+    def move(self, name: str, share: float, note: str) -> None:
+        """Move a bar, where there are any, to the share of its work that is done."""
+        if self._bars:
+            self._bars.update(name, share, note)
 
     def _end(self, name: str, text: str, *, failed: bool) -> None:
         if self._bars:

@@ -211,8 +211,6 @@ class Variation(_Part):
     def _is_complete(self) -> Variation:
         if not {"failed", "metrics"} & self.model_fields_set:
             raise ValueError("either metrics or failed is required")
-        if self.key == "sample.steps" and not (isinstance(self.value, int) and self.value > 0):
-            raise ValueError(f"sample.steps must be a positive integer, got {self.value!r}")
         return self
 
 

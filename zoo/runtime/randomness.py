@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from zoo.runtime.threads import alone
+
 
 def derive_seed(seed: int, purpose: str) -> int:
     """Return a 63-bit seed, a pure function of (seed, purpose)."""
@@ -29,10 +31,13 @@ def generator(seed: int, purpose: str, device: torch.device | None = None) -> Ge
 
 @contextlib.contextmanager
 def scoped_randomness(seed: int) -> Iterator[None]:
-    """Seed the global state of torch, numpy and random inside the block, and restore the caller's state afterwards."""
-    states = np.random.get_state(), random.getstate()
+    """Seed the global state of torch, numpy and random inside the block, and restore the caller's state afterwards.
+
+    The states belong to the process, so that blocks of several threads run one after another.
+    """
     gpus = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
-    with torch.random.fork_rng(gpus):
+    with alone(), torch.random.fork_rng(gpus):
+        states = np.random.get_state(), random.getstate()
         try:
             torch.manual_seed(seed)
             np.random.seed(seed % 2**32)

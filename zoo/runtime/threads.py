@@ -1,12 +1,14 @@
-"""One thread per process for torch, OpenBLAS and OpenMP: results and speed that do not depend on the machine's load.
+"""Threads: one per process for torch, OpenBLAS and OpenMP, and a lock around what the caller's threads share.
 
-Two threads lose most of their speed when another process is busy, and a different order of summation changes the last
-digits. Worker processes set the environment before any import; `single_thread` is for the caller's process.
+Two threads of torch lose most of their speed when another process is busy, and a different order of summation changes
+the last digits. Worker processes set the environment before any import; `single_thread` is for the caller's process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator
 
 ENVIRONMENT = {
@@ -17,14 +19,36 @@ ENVIRONMENT = {
 }
 
 
+_lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let one thread at a time run such a block; the same thread may enter it again.
+
+    The global random states, the thread counts and the standard streams belong to the whole process. Whoever changes
+    them for a time, or relies on them, does so inside this block.
+    """
+    with _lock:
+        yield
+
+
+def _renew() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew)  # a thread that held it does not exist in a forked child
+
+
 @contextlib.contextmanager
 def single_thread() -> Iterator[None]:
-    """Compute on one thread inside the block, and restore the caller's thread counts afterwards."""
+    """Compute on one thread, `alone`, inside the block, and restore the caller's thread counts afterwards."""
     import torch
     from threadpoolctl import threadpool_limits
 
-    before = torch.get_num_threads()
-    with threadpool_limits(1):
+    with alone(), threadpool_limits(1):
+        before = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             yield

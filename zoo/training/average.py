@@ -7,7 +7,7 @@ Kingma & Ba 2015, section 3): after one step it equals the weights, not a mixtur
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
@@ -16,15 +16,15 @@ from zoo.training.state import State
 
 
 class Average:
-    """The averaged parameters of a module.
+    """The averages of parameters.
 
     Args:
-        module: the module whose parameters are averaged; buffers are not.
+        parameters: the parameters of a module or a part of it.
         decay: d, in (0, 1).
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self._parameters: list[torch.Tensor] = list(module.parameters())
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
+        self._parameters: list[torch.Tensor] = list(parameters)
         self._decay = decay
         self._steps = 0
         self._values = [parameter.detach().clone() for parameter in self._parameters]
@@ -38,7 +38,7 @@ class Average:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Use the averages in the module inside the block, and restore the last weights afterwards."""
+        """Use the averages as weights inside the block, and restore the last weights afterwards."""
         last = [parameter.detach().clone() for parameter in self._parameters]
         self.keep()
         try:
@@ -47,7 +47,7 @@ class Average:
             self._copy(last)
 
     def keep(self) -> None:
-        """Replace the module's weights by the averages."""
+        """Replace the weights by the averages."""
         self._copy(self._values)
 
     def state(self) -> State:

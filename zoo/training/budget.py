@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 from zoo.errors import ConfigError
+from zoo.scalars import plain
 
 Unit = Literal["epochs", "steps", "seconds"]
 
@@ -21,6 +22,7 @@ class TrainingBudget:
     unit: Unit
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "value", plain(self.value))
         if not (math.isfinite(self.value) and self.value > 0):
             raise ConfigError(f"A budget must be a finite number above 0, got {self.value} {self.unit}.")
         if self.unit == "steps" and self.value != int(self.value):

@@ -1,4 +1,7 @@
-"""`state.safetensors`: checkpoints of a training, from which it can be resumed after an interruption or a crash."""
+"""`state.safetensors`: checkpoints of a training, from which it can be resumed after an interruption or a crash.
+
+The process of a comparison imports this module and, unlike its jobs, not torch.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ConfigError
 from zoo.files.storage import write_atomically, writing
-from zoo.files.tensor_file import write
 from zoo.runtime.interruption import Interruption
-from zoo.training.state import Part, State
+from zoo.scalars import plain
+
+if TYPE_CHECKING:
+    from zoo.training.state import Part
 
 FILE = "state.safetensors"
 
@@ -36,6 +41,7 @@ class CheckpointPolicy:
     allow_changes: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "every", plain(self.every))
         if not (math.isfinite(self.every) and self.every >= 0):
             raise ConfigError(f"save_every must be a finite number of seconds >= 0, got {self.every}.")
         if self.keep < 1:
@@ -78,6 +84,9 @@ class States:
             ZooError: if it cannot be written; the last checkpoint is kept.
             Interrupted: after Ctrl-C or SIGTERM.
         """
+        from zoo.files.tensor_file import write
+        from zoo.training.state import State
+
         state = State.of(parts)
         if self._saving.keep > 1 and self.newest not in (None, step):
             self._set_aside(self._folder / f"state-{self.newest}.safetensors")

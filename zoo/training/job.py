@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from zoo.data.dataset import Data
+from zoo.models.model import Model
 from zoo.runtime.devices import CPU
+from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.initial_weights import InitialWeights
@@ -32,6 +34,7 @@ class TrainingJob:
         about: further plain values for `run.json`: the contestant, and where the data came from.
         resuming: whether the folder may hold a run already, which this job continues.
         weights: the weights of another run with which the first step starts; None starts with those of the plugin.
+        finished: the model of a finished run that would only be trained again, because its plugin has its own `fit`.
     """
 
     resolved: Resolved
@@ -44,3 +47,7 @@ class TrainingJob:
     about: Mapping[str, Any] = field(default_factory=dict)
     resuming: bool = False
     weights: InitialWeights | None = None
+    finished: Model | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", plain(self.seed))

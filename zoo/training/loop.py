@@ -1,136 +1,203 @@
 """The training loop for models with a `loss`: data in one tensor, indexed by one permutation per epoch.
 
-On a GPU no step synchronises: losses are summed on the device and read at the end of an epoch.
+A training is a sequence of phases; in a phase one or more players take turns, each step being an update of one of them
+on one batch. On a GPU no step synchronises: losses are summed on the device and read at the end of an epoch.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from zoo.contract.card import Training
+from zoo.contract.training import Phase
 from zoo.data.dataset import Data
-from zoo.errors import PluginError
+from zoo.errors import ConfigError, PluginError
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import device_of
 from zoo.runtime.randomness import bernoulli, generator
-from zoo.training.average import Average
 from zoo.training.checkpoints import States
 from zoo.training.divergence import check_weights
-from zoo.training.meter import Meter, Step
-from zoo.training.state import ModuleState, OptimiserState, Part, RandomState, State
+from zoo.training.initialisation import initialise_again
+from zoo.training.learner import Learner
+from zoo.training.meter import Cost, Meter, Step
+from zoo.training.modules import parameters_of, set_mode
+from zoo.training.state import ModuleState, Part, RandomState, State
+from zoo.training.timetable import Timetable
 
 
-def run(
-    plugin: Plugin,
-    module: nn.Module,
-    settings: Training,
-    budget: Meter,
-    seed: int,
-    data: Data,
-    *,
-    bits: bool,
-    states: States | None = None,
-    begin: State | None = None,
-) -> None:
-    """Minimise the plugin's `loss` until the budget is used up or early stopping ends the training.
+class Loop:
+    """Minimises the plugin's `loss` phase by phase, until the budget is used up or early stopping has ended each phase.
 
     Args:
         plugin, module: the model to train.
-        settings: optimiser settings.
+        phases: the phases of the training, with all settings of their players.
         budget: the meter.
         seed: seed of the cell; the permutation is a pure function of (seed, epoch).
         data: the training split, and the validation split for early stopping; with labels for a conditional model only.
         bits: whether the model is trained on bits, drawn anew each epoch with the examples as probabilities.
         states: writes checkpoints when due, and at the end.
-        begin: training state to resume from; None starts at the first step.
-
-    Raises:
-        DivergedError: if a loss, or at the end a weight, is not finite.
+        keep_weights: whether `initialise` leaves the weights of later phases as they are, because they were given.
     """
-    device, count = device_of(module), len(data.train)
-    train, valid = _examples(data, device), data.standardise(data.valid).to(device)
-    labels, valid_labels = (None if y is None else y.to(device) for y in (data.train_labels, data.valid_labels))
-    draws = generator(seed, "training", device)
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimiser = _optimiser(settings, trained)
-    average = Average(module, settings.average) if settings.average else None
-    stopping = _EarlyStopping(settings.patience, module) if settings.patience else None
-    loss, step, update = plugin.hooks.loss, Step(), _update(settings, optimiser)
-    parts = _parts(module, optimiser, draws, budget, average, stopping)
-    if begin:
-        begin.restore(parts)
-    module.train()
-    while not budget.exhausted:
-        order = torch.randperm(count, generator=generator(seed, f"epoch {budget.epoch}")).to(device)
-        for index in order.split(settings.batch_size)[budget.index % budget.per_epoch :]:
-            step.index, step.epoch, step.progress = budget.index, budget.epoch, budget.progress
-            budget.learning_rate = _set_rate(optimiser, settings, step.progress)
-            x = train(index)
-            y = None if labels is None else labels.index_select(0, index)
-            losses = loss(model=module, x=bernoulli(x, draws) if bits else x, generator=draws, step=step, y=y)
-            if step.index == 0:
-                _check_losses(losses, plugin)
-            for parameter in trained:  # ten times as fast as the optimiser's zero_grad
-                parameter.grad = None
-            losses["loss"].backward()
-            if settings.clip:
-                nn.utils.clip_grad_norm_(trained, settings.clip)
-            update()
-            if average:
-                average.update()
-            budget.step(module, **losses)
-            if budget.exhausted or budget.index % budget.per_epoch == 0:
+
+    def __init__(
+        self,
+        plugin: Plugin,
+        module: nn.Module,
+        phases: tuple[Phase, ...],
+        budget: Meter,
+        seed: int,
+        data: Data,
+        *,
+        bits: bool,
+        states: States | None = None,
+        keep_weights: bool = False,
+    ) -> None:
+        device = device_of(module)
+        self._plugin, self._module, self._budget, self._seed, self._data = plugin, module, budget, seed, data
+        self._bits, self._states, self._keep_weights = bits, states, keep_weights
+        self._train, self._valid = _examples(data, device), data.standardise(data.valid).to(device)
+        self._labels, self._valid_labels = (
+            None if y is None else y.to(device) for y in (data.train_labels, data.valid_labels)
+        )
+        self._draws = generator(seed, "training", device)
+        self._timetable, self._step = Timetable(phases, budget), Step()
+        self._several = sum(len(phase.players) for phase in phases) > 1
+
+    def run(self, begin: State | None = None) -> None:
+        """Train from the first step, or from a training state.
+
+        Raises:
+            DivergedError: if a loss, or at the end a weight, is not finite.
+        """
+        if begin:
+            begin.restore({"timetable": self._timetable})
+        self._train_phase(begin)
+        while not self._timetable.is_last:
+            self._timetable.advance()
+            self._train_phase(None)
+
+    def _train_phase(self, begin: State | None) -> None:
+        """Train the players of the current phase, and keep their averaged or best weights."""
+        timetable, budget, module, states = self._timetable, self._budget, self._module, self._states
+        phase = timetable.phase
+        self._step.phase = phase.name
+        set_mode(module, phase)
+        if not begin and not timetable.is_first and not timetable.exhausted:
+            initialise_again(self._plugin, module, self._data, self._seed, phase, keep_weights=self._keep_weights)
+        learners = {player.name: Learner(player, parameters_of(module, player)) for player in phase.players}
+        patience = phase.players[0].settings.patience
+        stopping = _EarlyStopping(patience, module) if patience else None
+        parts = self._parts(learners, stopping)
+        if begin:
+            begin.restore(parts)
+        while not timetable.exhausted:
+            self._train_epoch(learners, parts)
+            if stopping:
+                (learner,) = learners.values()
+                with learner.averaged():  # the best weights are averages, too
+                    value = self._validate(learner)
+                    budget.stopped = stopping.update(value)
+                budget.flush(**self._logged(learner, {"valid_loss": value}))
+            if states and states.due and not (timetable.is_last and timetable.exhausted):
+                self._save(parts)
+        budget.flush()
+        check_weights(module, budget.index, budget.learning_rate)
+        if states and timetable.is_last and states.newest != budget.index:
+            self._save(parts)
+        if stopping:
+            stopping.keep_best()
+        else:
+            for learner in learners.values():
+                learner.keep_average()
+
+    def _train_epoch(self, learners: dict[str, Learner], parts: dict[str, Part]) -> None:
+        """Take the steps up to the end of the epoch, or of the phase."""
+        timetable, budget, step, states = self._timetable, self._budget, self._step, self._states
+        order = torch.randperm(len(self._data.train), generator=generator(self._seed, f"epoch {budget.epoch}"))
+        batches = order.to(self._valid.device).split(budget.batch_size)
+        for index in batches[budget.index % budget.per_epoch :]:
+            began = time.perf_counter()
+            learner = learners[timetable.player.name]
+            step.index, step.epoch, step.progress = budget.index, budget.epoch, timetable.progress
+            budget.learning_rate = learner.set_rate(step.progress)
+            x = self._train(index)
+            y = None if self._labels is None else self._labels.index_select(0, index)
+            losses = self._losses(learner, bernoulli(x, self._draws) if self._bits else x, y, self._draws)
+            learner.learn(losses["loss"])
+            budget.costs.setdefault(learner.name, Cost()).add(time.perf_counter() - began)
+            budget.step(self._module, **self._logged(learner, losses))
+            if timetable.exhausted or budget.index % budget.per_epoch == 0:
                 break  # validation and checkpoint at the end of an epoch follow its last step
             if states and states.due:
-                _save(states, parts, module, budget)
-        if stopping:
-            with average.applied() if average else contextlib.nullcontext():
-                value = _validate(plugin, module, valid, valid_labels, step, seed, settings.batch_size, bits=bits)
-                budget.stopped = stopping.update(value)
-            budget.flush(valid_loss=value)
-        if states and states.due and not budget.exhausted:
-            _save(states, parts, module, budget)
-    budget.flush()
-    check_weights(module, budget.index, budget.learning_rate)
-    if states and states.newest != budget.index:
-        _save(states, parts, module, budget)
-    if stopping:
-        stopping.keep_best()
-    elif average:
-        average.keep()
+                self._save(parts)
+
+    def _logged(self, learner: Learner, values: dict[str, Any]) -> dict[str, Any]:
+        """Return values under the names that they have in the log: with the player's, if the model has several."""
+        return {f"{learner.name}.{name}": value for name, value in values.items()} if self._several else values
+
+    def _losses(self, learner: Learner, x: Tensor, y: Tensor | None, draws: Generator) -> dict[str, Tensor]:
+        """Return the plugin's losses of a player on a batch, checked once, in the precision of its settings."""
+        reduced = learner.settings.precision == "bf16"
+        with _autocast(x.device, self._plugin) if reduced else contextlib.nullcontext():
+            losses: dict[str, Tensor] = self._plugin.hooks.loss(
+                model=self._module, x=x, generator=draws, step=self._step, player=learner.name, y=y
+            )
+        if not learner.checked:
+            _check_losses(losses, self._plugin)
+            learner.checked = True
+        return {name: value.float() for name, value in losses.items()} if reduced else losses
+
+    def _validate(self, learner: Learner) -> float:
+        """Return the mean loss over the validation split in evaluation mode, with the same draws at every epoch."""
+        draws, size = generator(self._seed, "validation", self._valid.device), self._budget.batch_size
+        labels = repeat(None) if self._valid_labels is None else self._valid_labels.split(size)
+        total = 0.0
+        self._module.eval()
+        with torch.no_grad():
+            for x, y in zip(self._valid.split(size), labels, strict=False):
+                shown = bernoulli(x, draws) if self._bits else x
+                total += self._losses(learner, shown, y, draws)["loss"].item() * len(x)
+        set_mode(self._module, self._timetable.phase)
+        return total / len(self._valid)
+
+    def _parts(self, learners: dict[str, Learner], stopping: _EarlyStopping | None) -> dict[str, Part]:
+        """Return everything that changes from step to step, by name; that of several players with their names."""
+        found: dict[str, Part] = {
+            "module": ModuleState(self._module),
+            "random": RandomState(self._draws),
+            "budget": self._budget,
+            "timetable": self._timetable,
+        }
+        for name, learner in learners.items():
+            found |= {f"{part} of {name}" if len(learners) > 1 else part: each for part, each in learner.parts.items()}
+        return found | ({"stopping": stopping} if stopping else {})
+
+    def _save(self, parts: dict[str, Part]) -> None:
+        """Save a checkpoint, after checking that the weights are finite."""
+        check_weights(self._module, self._budget.index, self._budget.learning_rate)
+        if self._states:
+            self._states.save(parts, self._budget.index)
 
 
-def _parts(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    draws: Generator,
-    budget: Meter,
-    average: Average | None,
-    stopping: _EarlyStopping | None,
-) -> dict[str, Part]:
-    """Return everything that changes from step to step, by name."""
-    found: dict[str, Part | None] = {
-        "module": ModuleState(module),
-        "optimiser": OptimiserState(optimiser),
-        "random": RandomState(draws),
-        "budget": budget,
-        "average": average,
-        "stopping": stopping,
-    }
-    return {name: each for name, each in found.items() if each is not None}
-
-
-def _save(states: States, parts: Mapping[str, Part], module: nn.Module, budget: Meter) -> None:
-    """Save a checkpoint, after checking that the weights are finite."""
-    check_weights(module, budget.index, budget.learning_rate)
-    states.save(parts, budget.index)
+@contextlib.contextmanager
+def _autocast(device: torch.device, plugin: Plugin) -> Iterator[None]:
+    """Compute products in bfloat16 inside the block; an error of mixed precisions names the setting."""
+    try:
+        with torch.autocast(device.type, torch.bfloat16):
+            yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ConfigError(
+            f"The loss of {plugin.source} cannot be computed with train.precision=bf16 ({error}); use float32."
+        ) from error
 
 
 def _examples(data: Data, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -177,32 +244,8 @@ class _EarlyStopping:
         self._weights = {name: value.clone() for name, value in state.tensors.items()}
 
 
-def _validate(
-    plugin: Plugin,
-    module: nn.Module,
-    valid: Tensor,
-    labels: Tensor | None,
-    step: Step,
-    seed: int,
-    size: int,
-    *,
-    bits: bool,
-) -> float:
-    """Return the mean `loss` over the validation split in evaluation mode, with the same draws at every epoch."""
-    draws: Generator = generator(seed, "validation", valid.device)
-    total = 0.0
-    module.eval()
-    with torch.no_grad():
-        for x, y in zip(valid.split(size), repeat(None) if labels is None else labels.split(size), strict=False):
-            shown = bernoulli(x, draws) if bits else x
-            losses = plugin.hooks.loss(model=module, x=shown, generator=draws, step=step, y=y)
-            total += losses["loss"].item() * len(x)
-    module.train()
-    return total / len(valid)
-
-
 def _check_losses(losses: Any, plugin: Plugin) -> None:
-    """Check the return value of `loss` at the first step; later steps only check that it is finite."""
+    """Check the return value of `loss` at a player's first step; later steps only check that it is finite."""
     where = f"The hook 'loss' of {plugin.source}"
     if not isinstance(losses, dict) or "loss" not in losses:
         raise PluginError(f"{where} must return a dictionary with the key 'loss', got {losses!r:.80}.")
@@ -211,46 +254,3 @@ def _check_losses(losses: Any, plugin: Plugin) -> None:
             raise PluginError(f"{where} must return scalars, got {name} = {value!r:.80}.")
     if not losses["loss"].requires_grad:
         raise PluginError(f"{where} must return a 'loss' that depends on the parameters, got one without a gradient.")
-
-
-def _optimiser(settings: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=True)
-    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return kind(parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, weight_decay=decay, fused=True)
-
-
-def _update(settings: Training, optimiser: torch.optim.Optimizer) -> Callable[[], Any]:
-    """Return the optimiser's step; for plain SGD its formula, because torch's overhead exceeds the computation."""
-    if settings.optimiser != "sgd" or settings.momentum or settings.weight_decay:
-        return optimiser.step
-
-    @torch.no_grad()
-    def plain() -> None:
-        for group in optimiser.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.add_(parameter.grad, alpha=-group["lr"])
-
-    return plain
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, settings: Training, progress: float) -> float:
-    """Set and return the learning rate at this share of the budget."""
-    rate = settings.learning_rate * schedule(settings, progress)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    return rate
-
-
-def schedule(settings: Training, progress: float) -> float:
-    """Factor of the learning rate at `progress` in [0, 1]: a linear warm-up, then the card's schedule, down to 0."""
-    if progress < settings.warmup:
-        return progress / settings.warmup
-    rest = (progress - settings.warmup) / (1 - settings.warmup)
-    if settings.schedule == "linear":
-        return 1 - rest
-    if settings.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * rest))
-    return 1.0

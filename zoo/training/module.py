@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, replace
-from math import ceil
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
 from zoo.errors import DataError, PluginError
+from zoo.files.tensor_file import obstacle
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import describe_device, device_of
@@ -22,10 +22,12 @@ from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
 from zoo.runtime.seeds import SPLIT_SEED
 from zoo.training.checkpoints import States
 from zoo.training.divergence import check_weights
+from zoo.training.initialisation import initialise
 from zoo.training.job import TrainingJob
 from zoo.training.log import Log
-from zoo.training.loop import run
+from zoo.training.loop import Loop
 from zoo.training.meter import Meter, Progress
+from zoo.training.modules import check_players, set_mode
 from zoo.training.record import Record
 from zoo.training.start_point import StartPoint
 from zoo.training.state import ModuleState
@@ -44,11 +46,12 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     Raises:
         DataError: for a conditional model of data without classes.
         CheckpointError: if the checkpoint to start from does not fit.
+        PluginError: if a model file or checkpoint could not hold the module.
         DivergedError: if a loss or weight is not finite.
         Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
     """
     resolved, data, seed, folder, device = job.resolved, job.data, job.seed, job.folder, job.device
-    plugin, settings = resolved.plugin, resolved.training
+    plugin, phases = resolved.plugin, resolved.phases
     bits = plugin.card.trains_on_bits(resolved.config, data.spec.support)
     spec = spec_for(plugin, resolved.config, data.spec, data)
     interruption = interruption or Interruption()
@@ -56,7 +59,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
         "seed": seed,
         "budget": str(job.budget),
-        "training": settings.model_dump(mode="json"),
+        "training": resolved.training(),
         "versions": versions(plugin, *plugin.extensions),
         "extensions": [extension.qualified for extension in plugin.extensions],
         "device": str(device),
@@ -81,15 +84,18 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     record = Record(folder, {**job.about, **chosen, "amount": asdict(job.budget), **start.history, **protocol})
     with scoped_randomness(derive_seed(seed, "build")):
         module = built(plugin, resolved.config, spec)
-        if plugin.implements("initialise"):
-            plugin.hooks.initialise(model=module, train=data.standardise(data.train), y=data.train_labels)
+        if plugin.implements("loss"):
+            check_players(plugin, module, phases)
+            set_mode(module, phases[0])
+        initialise(plugin, module, data, seed, phases[0])
+    _check_storable(plugin, module, checkpoints=bool(folder and job.checkpoints) and not plugin.implements("fit"))
     if job.weights and not start.state:
         job.weights.load_into(module)
     module.to(device)
     if start.state:
         ModuleState(module).check(start.state.part("module"))  # before run.json is overwritten
     record.begin()
-    meter = Meter(job.budget, ceil(len(data.train) / settings.batch_size), folder, progress)
+    meter = Meter(job.budget, len(data.train), resolved.batch_size, folder, progress)
     with record.ending(meter), scoped_randomness(derive_seed(seed, "train")):
         if plugin.implements("fit"):
             _fit(plugin, module, data, seed, meter)
@@ -98,7 +104,10 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
             if folder and job.checkpoints:
                 states = States(folder, job.checkpoints, start.facts, interruption, start.newest)
             with interruption.held():
-                run(plugin, module, settings, meter, seed, data, bits=bits, states=states, begin=start.state)
+                loop = Loop(
+                    plugin, module, phases, meter, seed, data, bits=bits, states=states, keep_weights=bool(job.weights)
+                )
+                loop.run(start.state)
     return Model(
         plugin,
         module.eval(),
@@ -143,6 +152,19 @@ def built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:
     return module
 
 
+def _check_storable(plugin: Plugin, module: nn.Module, *, checkpoints: bool) -> None:
+    """Refuse tensors that a model file, or a checkpoint if there will be any, cannot hold or give back."""
+    tensors: dict[str, Any] = module.state_dict()
+    if checkpoints:
+        tensors = tensors | dict(module.named_parameters()) | dict(module.named_buffers())
+    for name, value in tensors.items():
+        reason = obstacle(value)
+        if not reason and any(size > 1 and step == 0 for size, step in zip(value.shape, value.stride(), strict=True)):
+            reason = "is expanded, so that its values share memory and cannot be restored; use a copy (x.clone())"
+        if reason:
+            raise PluginError(f"The model of {plugin.source} cannot be saved: {name} {reason}.")
+
+
 def versions(*plugins: Plugin) -> dict[str, str]:
     """Return the versions of Python, torch, genzoo and the given plugins."""
     from zoo.version import __version__
@@ -158,6 +180,7 @@ def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, meter: Meter)
     y, valid_y = (None if labels is None else labels.to(device) for labels in (data.train_labels, data.valid_labels))
     draws = generator(seed, "training", device)
     module.train()
+    meter.start()
     plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=meter, y=y, valid_y=valid_y)
     meter.flush()
     check_weights(module, meter.index, meter.learning_rate)

@@ -45,12 +45,24 @@ class Record:
             raise
         finally:
             with contextlib.nullcontext() if status == "trained" else contextlib.suppress(ZooError):
-                self._write(status, seconds=meter.seconds, steps=meter.index)
+                self._write(status, seconds=meter.seconds, steps=meter.index, step_ms=meter.step_ms())
 
     def _write(self, status: str, **more: Any) -> None:
         if self._folder:
             facts = {"status": status, **self._facts, **more}
             write_atomically(self._folder / FILE, json.dumps(facts, indent=2).encode())
+
+
+def cost_in_words(folder: Path) -> str:
+    """Return what a step of a run has cost, "600 steps of 1.2 ms (critic 1.1 ms, generator 1.7 ms)"; "" if unknown."""
+    facts = json.loads((folder / FILE).read_bytes())
+    ms: dict[str, float] = facts.get("step_ms", {})
+    if "all" not in ms:
+        return ""
+    players = ", ".join(f"{player} {value:.3g} ms" for player, value in ms.items() if player != "all")
+    return f"{facts['steps']:,} step{'s' if facts['steps'] != 1 else ''} of {ms['all']:.3g} ms" + (
+        f" ({players})" if players else ""
+    )
 
 
 def check_unused(folder: Path) -> None:

@@ -11,9 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.contestant import Contestant
 from zoo.errors import CheckpointError, ConfigError
+from zoo.models.checkpoint import load_model
+from zoo.models.model import FILE as MODEL
+from zoo.models.model import Model
 from zoo.plugins.registry import PluginRegistry
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy, newest_state
+from zoo.training.differences import differences
 from zoo.training.initial_weights import InitialWeights
 from zoo.training.job import TrainingJob
 from zoo.training.record import FILE
@@ -42,6 +46,7 @@ class RunRecord:
         state: the checkpoint to continue from; None if none was saved, so that the run starts at its first step.
         contestant, source, budget, seed, device: what was trained; `source` is None for data that were an array.
         weights: the weights of another run with which it was started; None for those of the plugin.
+        trained: whether its training has ended.
     """
 
     folder: Path
@@ -52,6 +57,7 @@ class RunRecord:
     seed: int
     device: str
     weights: InitialWeights | None = None
+    trained: bool = False
 
     @classmethod
     def read(cls, run: Path) -> Self:
@@ -68,7 +74,17 @@ class RunRecord:
             facts = json.loads(content)
             budget = TrainingBudget(facts["amount"]["value"], facts["amount"]["unit"])
             contestant = Contestant(**facts["contestant"])
-            return cls(folder, state, contestant, facts["source"], budget, facts["seed"], record.device, record.weights)
+            return cls(
+                folder,
+                state,
+                contestant,
+                facts["source"],
+                budget,
+                facts["seed"],
+                record.device,
+                record.weights,
+                facts.get("status") == "trained",
+            )
         except OSError as error:
             raise CheckpointError(
                 f"{folder} is not a run folder: {FILE} cannot be read ({error.strerror or error})."
@@ -92,7 +108,7 @@ def plan_resumed(
     """Return the job that continues a run; each argument takes the place of what the run was started with."""
     if data is None and run.source is None:
         raise ConfigError(f"{run.folder} was trained on an array, which no file holds; give it again as data.")
-    return plan(
+    job = plan(
         registry,
         contestant or run.contestant,
         run.source if data is None else data,
@@ -104,4 +120,40 @@ def plan_resumed(
         source=run.source if data is None else None,
         resuming=True,
         weights=run.weights,
+    )
+    if job.resolved.plugin.implements("fit") and run.trained and (run.folder / MODEL).exists():
+        return replace(job, finished=_finished(registry, job, run.folder / MODEL))
+    return job
+
+
+def _finished(registry: PluginRegistry, job: TrainingJob, file: Path) -> Model | None:
+    """Return the model of a finished run with its own `fit`; None to train it again under other conditions.
+
+    Raises:
+        CheckpointError: if something differs and changes are not allowed.
+    """
+    model, resolved = load_model(file, registry, str(job.device)), job.resolved
+    name = f"{resolved.plugin.card.name}{f'@{resolved.density.card.name}' if resolved.density else ''}"
+    then = {
+        "model": model.name,
+        "config": model.config.model_dump(mode="json"),
+        "data": model.protocol["data"]["sha256"],
+        "budget": model.protocol["budget"],
+        "training": model.protocol["training"],
+    }
+    now = {
+        "model": name,
+        "config": resolved.config.model_dump(mode="json"),
+        "data": job.data.sha256,
+        "budget": str(job.budget),
+        "training": resolved.training(),
+    }
+    found = differences(then, now)
+    if not found:
+        return model
+    if job.checkpoints and job.checkpoints.allow_changes:
+        return None
+    raise CheckpointError(
+        f"{file.parent} is finished, under other conditions: {'; '.join(found)}. A model with its own fit() cannot be "
+        "continued; start a new run, or train it again with --allow-changes (allow_changes=True)."
     )

@@ -34,6 +34,16 @@ class _Budget(BaseModel):
     log: _Count
 
 
+class _Timetable(BaseModel):
+    """The timetable's part of a checkpoint."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    phase: str
+    steps: _Count
+    seconds: float
+
+
 class _Parts(BaseModel):
     """The parts that every checkpoint has; `State.restore` checks the others, and their content."""
 
@@ -41,6 +51,7 @@ class _Parts(BaseModel):
 
     module: dict[str, Any]
     budget: _Budget
+    timetable: _Timetable | None = None  # absent from states of version 0.1
 
 
 class _Facts(BaseModel):

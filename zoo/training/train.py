@@ -19,6 +19,7 @@ from zoo.errors import ConfigError, DataError, DivergedError, PluginError
 from zoo.files.folder_lock import locked
 from zoo.files.names import slug
 from zoo.files.storage import new_folder, remove_unfinished, writing
+from zoo.files.tensor_file import obstacle
 from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
@@ -113,11 +114,15 @@ def plan(
 def train(job: TrainingJob, progress: Progress | None = None) -> Model:
     """Train a job's model, fit its latent density if it has one, and write its run folder if it has one.
 
+    A finished model of a plugin with its own `fit` is returned as it is.
+
     Raises:
         ConfigError: if the folder already contains a run.
         DivergedError: if a loss or a weight is not finite.
         Interrupted: after Ctrl-C or SIGTERM; with a folder, once a checkpoint is saved.
     """
+    if job.finished:
+        return job.finished
     folder, density = job.folder, job.resolved.density
     with single_thread():
         if folder:
@@ -191,6 +196,11 @@ def _fitted(density: Plugin, flat: Tensor, latent: tuple[int, ...], seed: int) -
         state = density.hooks.fit(codes=flat, generator=generator(seed, "density"))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise PluginError(f"The hook 'fit' of {density.source} must return a dictionary of tensors, got {state!r:.80}.")
+    for name, value in state.items():
+        if reason := obstacle(value):
+            raise PluginError(
+                f"The hook 'fit' of {density.source} returned a state that cannot be saved: {name} {reason}."
+            )
     if any(value.isnan().any() for value in state.values()):
         raise DivergedError(
             f"The hook 'fit' of {density.source} returned nan; the training diverged, or the hook has an error."

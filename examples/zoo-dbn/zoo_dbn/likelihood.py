@@ -16,7 +16,8 @@ Otherwise it is a lower bound, from an estimate of log Z by reverse annealing th
 
 from β = 1, where chains arrive by Gibbs steps from given examples, down to β = 0. A chain v_0, v_1, … whose k-th step
 leaves p_{β_k} unchanged has the weight w = Π_k p*_{β_k}(v_{k−1}) / p*_{β_{k−1}}(v_{k−1}) with E w = Z_0 / Z_1, and
-log Z is estimated by log Z_0 − log mean w.
+log Z is estimated by log Z_0 − log mean w. If chains from elsewhere do not arrive at the same distribution (`mixing`),
+the result is an estimate and not a bound.
 
 Log-densities are in nats and per example, float64; the chains run in the model's own precision.
 
@@ -37,12 +38,14 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 import zoo
+from zoo_dbn.mixing import p_value, scattered
 from zoo_dbn.model import DBN, RBM
 
 _RESOLUTION = 2.0**-24  # of the probabilities that `zoo.bernoulli` draws with: none is closer to 0 or 1
 _MOST = 20  # units to enumerate: their 2^20 states take seconds
 _BLOCK = 2**12  # states in memory at a time
-_CHAINS = 100  # of the annealing
+_CHAINS = 100  # of the annealing, and from each start that is compared
+ALARM = 0.001  # level of the test that chains from both starts have the same distribution
 
 
 @torch.no_grad()
@@ -58,7 +61,8 @@ def bound(model: DBN, x: Tensor, k: int, temperatures: int, generator: Generator
         generator: source of all draws.
 
     Returns:
-        A lower bound, float64, shape (N,); its stderr is that of the top RBM's log Z, which all examples share.
+        A lower bound, float64, shape (N,), or an estimate if the top RBM has one; its stderr is that of the top RBM's
+        log Z, which all examples share.
     """
     below = x.flatten(1).repeat_interleave(k, dim=0)  # (N k, V)
     log_w = torch.zeros(len(below), dtype=torch.float64, device=x.device)
@@ -69,7 +73,8 @@ def bound(model: DBN, x: Tensor, k: int, temperatures: int, generator: Generator
         below = h
     top = log_prob(model.rbms[-1], below, temperatures, generator)
     nats = (log_w + top.nats).view(-1, k).logsumexp(1) - math.log(k)
-    return zoo.LogProb(nats, "lower", top.stderr, f"bound of {k} draws; top RBM: {top.method}")
+    kind = "estimate" if top.kind == "estimate" else "lower"
+    return zoo.LogProb(nats, kind, top.stderr, f"bound of {k} draws; top RBM: {top.method}")
 
 
 def log_conditional(rbm: RBM, v: Tensor, h: Tensor) -> Tensor:
@@ -88,7 +93,11 @@ def log_bernoulli(bits: Tensor, p: Tensor) -> Tensor:
 
 @torch.no_grad()
 def log_prob(rbm: RBM, v: Tensor, temperatures: int, generator: Generator) -> zoo.LogProb:
-    """log p(v) under an RBM over bits, v of shape (N, V): exact if log Z can be enumerated, else a lower bound.
+    """log p(v) under an RBM over bits, v (N, V): exact if log Z can be enumerated, otherwise a bound or an estimate.
+
+    The bound is one if the chains of the annealing start at draws of p(v). They reach it by Gibbs steps from examples,
+    and are compared with as many chains that start elsewhere; if a test of level ALARM tells them apart, the result is
+    an estimate.
 
     Args:
         rbm: the machine.
@@ -100,12 +109,32 @@ def log_prob(rbm: RBM, v: Tensor, temperatures: int, generator: Generator) -> zo
     units = min(rbm.W.shape)
     if units <= _MOST:
         return zoo.LogProb(nats - log_partition(rbm), "exact", method=f"enumeration of 2^{units} states")
-    log_z, stderr, effective = annealed_log_partition(rbm, v, temperatures, generator)
+    examples = v[torch.randint(len(v), (_CHAINS,), generator=generator, device=v.device)].to(rbm.W.dtype)
+    chains = torch.cat([examples, scattered(rbm, _CHAINS, generator)])
+    for _ in range(temperatures):
+        chains = rbm.gibbs_step(chains, generator)
+    apart = disagreement(rbm, chains[:_CHAINS], chains[_CHAINS:], temperatures, generator)
+    log_z, stderr, effective = annealed_log_partition(rbm, chains[:_CHAINS], temperatures, generator)
     method = (
         f"reverse AIS, {temperatures} temperatures, {_CHAINS} chains started {temperatures} Gibbs steps from the "
         f"examples, effective sample size {effective:.0f}"
     )
+    if apart:
+        return zoo.LogProb(nats - log_z, "estimate", stderr, f"{method} (an estimate only: {apart})")
     return zoo.LogProb(nats - log_z, "lower", stderr, method)
+
+
+def disagreement(rbm: RBM, from_examples: Tensor, from_elsewhere: Tensor, steps: int, generator: Generator) -> str:
+    """Return why chains from two starts, each (n, V), are not draws of p(v); "" if no difference is detected."""
+    p = p_value(from_examples, from_elsewhere, generator)
+    if p > ALARM:
+        return ""
+    F_examples, F_elsewhere = (rbm.free_energy(v).mean().item() for v in (from_examples, from_elsewhere))
+    return (
+        f"chains from the examples and chains from random hidden units differ after {steps} Gibbs steps, p = {p:.4f}: "
+        f"mean free energy {F_examples:.1f} and {F_elsewhere:.1f} nats; raise sample.temperatures; if they still "
+        "differ, the examples miss a mode of the machine, or hold it in another proportion"
+    )
 
 
 @torch.no_grad()
@@ -126,23 +155,20 @@ def log_partition(rbm: RBM) -> Tensor:
 
 
 @torch.no_grad()
-def annealed_log_partition(rbm: RBM, x: Tensor, temperatures: int, generator: Generator) -> tuple[float, float, float]:
+def annealed_log_partition(rbm: RBM, v: Tensor, temperatures: int, generator: Generator) -> tuple[float, float, float]:
     """Estimate log Z of an RBM over bits by reverse annealing; too high in expectation.
 
     Args:
         rbm: the machine.
-        x: examples, shape (N, V); each chain starts at one of them, drawn with replacement.
-        temperatures: equal steps of β from 1 to 0, and Gibbs steps before them.
+        v: the start of each chain, shape (C, V); the estimate is as good as these are draws of p(v).
+        temperatures: equal steps of β from 1 to 0.
         generator: source of all draws.
 
     Returns:
         log Z in nats; its standard error by the delta method, sd(w) / (mean(w) √C); the effective sample size
         (Σ w)² / Σ w² of the C chains.
     """
-    v = x[torch.randint(len(x), (_CHAINS,), generator=generator, device=x.device)].to(rbm.W.dtype)
-    for _ in range(temperatures):
-        v = rbm.gibbs_step(v, generator)
-    log_w = v.new_zeros(_CHAINS, dtype=torch.float64)
+    log_w = v.new_zeros(len(v), dtype=torch.float64)
     for beta, lower in pairwise(step / temperatures for step in range(temperatures, -1, -1)):
         a = rbm.input_h(v)  # (C, H)
         log_w += (lower - beta) * (v @ (rbm.b - rbm.b0)) + (F.softplus(lower * a) - F.softplus(beta * a)).sum(-1)
@@ -150,6 +176,6 @@ def annealed_log_partition(rbm: RBM, x: Tensor, temperatures: int, generator: Ge
         v = zoo.bernoulli(torch.addmm(torch.lerp(rbm.b0, rbm.b, lower), h, rbm.W.T, alpha=lower).sigmoid(), generator)
     base = len(rbm.c) * math.log(2) + F.softplus(rbm.b0.double()).sum().item()
     w = (log_w - log_w.max()).exp()
-    stderr = (w.std() / w.mean()).item() / math.sqrt(_CHAINS)
-    log_mean = log_w.logsumexp(0).item() - math.log(_CHAINS)
+    stderr = (w.std() / w.mean()).item() / math.sqrt(len(v))
+    log_mean = log_w.logsumexp(0).item() - math.log(len(v))
     return base - log_mean, stderr, (w.sum().square() / w.square().sum()).item()

@@ -18,9 +18,9 @@ better model of the codes q(h) = 1/N Σ_n q(h|v_n), the next RBM (Hinton et al. 
     p(h_j = 1 | v) = sigmoid(c + Wᵀ v/σ²)_j         with σ = 1 for bits
     p(v_i = 1 | h) = sigmoid(b + W h)_i             p(v | h) = N(b + W h, σ² I)
 
-W has shape (V, H), b (V,), c (H,). Training follows −∂ log p(v)/∂θ = <∂E/∂θ>_data − <∂E/∂θ>_model, with the second
-average from short Gibbs chains that start at the data (CD-k) or from persistent ones (PCD-k). Energies and
-log-densities are in nats and per example, shape (B,).
+W has shape (V, H), b (V,), c (H,). RBM l is trained in phase l, on draws of h^{l−1} from q. Training follows
+−∂ log p(v)/∂θ = <∂E/∂θ>_data − <∂E/∂θ>_model, with the second average from short Gibbs chains that start at the data
+(CD-k) or from persistent ones (PCD-k). Energies and log-densities are in nats and per example, shape (B,).
 
 Hinton, Osindero & Teh (2006), A Fast Learning Algorithm for Deep Belief Nets, 10.1162/neco.2006.18.7.1527.
 Tieleman (2008), Training RBMs using Approximations to the Likelihood Gradient.
@@ -46,7 +46,7 @@ _RAREST = 1e-3  # a unit that is never on in the data gets a finite bias
 
 
 class DBNConfig(zoo.Config):
-    """The settings of a deep belief network and of the training of its layers."""
+    """The settings of a deep belief network."""
 
     hidden: Annotated[
         tuple[Annotated[int, Field(gt=0)], ...],
@@ -59,10 +59,6 @@ class DBNConfig(zoo.Config):
     sigma: Annotated[
         float, Field(gt=0, description="noise of real values given h¹, in standard deviations of the data")
     ] = 0.5
-    learning_rate: Annotated[
-        float, Field(gt=0, description="learning rate of gradient descent, falling to 0 in each layer")
-    ] = 0.4
-    average: Annotated[float, Field(ge=0, lt=1, description="decay of each layer's averaged weights")] = 0.999
 
 
 class RBM(nn.Module):
@@ -145,24 +141,32 @@ class RBM(nn.Module):
         self.mu.copy_(mean)
         self.lam.copy_(self.prob_h(v).mean(0))
 
-    @torch.no_grad()
     def contrast(self, v: Tensor, generator: Generator) -> Tensor:
-        """Set the gradients of W, b and c to an estimate of −∂ log p(v)/∂θ, plus weight decay on W.
+        """<E>_data − <E>_model + ½ weight decay ‖W‖², whose gradient is set to an estimate of −∂ log p(v)/∂θ:
 
             ∇W = <(v − μ)(h − λ)ᵀ>_model/σ² − <(v − μ)(h − λ)ᵀ>_data/σ²        h = p(h = 1 | v)
             ∇b = <v>_model/σ² − <v>_data/σ² − ∇W λ        ∇c = <h>_model − <h>_data − ∇Wᵀ μ/σ²
 
         For μ = 0 and λ = 0 this is the ordinary gradient. Otherwise it is the gradient of the centered machine,
-        E = −(v − μ)ᵀW(h − λ) − …, mapped to W, b, c; both vanish at the same points. The call also moves the offsets
-        and the persistent chains.
+        E = −(v − μ)ᵀW(h − λ) − …, mapped to W, b, c; both vanish at the same points. Weight decay is added to ∇W. The
+        call also moves the offsets and the persistent chains.
 
         Args:
             v: a batch of the data, shape (B, V).
             generator: source of the chains' draws.
 
         Returns:
-            <E>_data − <E>_model at h = p(h = 1 | v), plus ½ weight decay ‖W‖²; a scalar in nats that may rise.
+            A scalar in nats, at h = p(h = 1 | v). Its value is not a measure of fit, and may rise.
         """
+        with torch.no_grad():
+            value, gradients = self.contrast_and_gradients(v, generator)
+        linear = sum(
+            (each * gradient).sum() for each, gradient in zip((self.W, self.b, self.c), gradients, strict=True)
+        )
+        return value + linear - linear.detach()
+
+    def contrast_and_gradients(self, v: Tensor, generator: Generator) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """The value of `contrast`, and ∇W, ∇b and ∇c."""
         h = self.prob_h(v)  # (B, H)
         v_model = self.negative_phase(h, generator)  # (C, V)
         h_model = self.prob_h(v_model)  # (C, H)
@@ -174,11 +178,18 @@ class RBM(nn.Module):
         precision = 1 / self.sigma**2
         dW = (v_model - self.mu).T @ (h_model - self.lam) * (precision / len(v_model))
         dW -= (v - self.mu).T @ (h - self.lam) * (precision / len(v))
-        self.W.grad = dW + _WEIGHT_DECAY * self.W
-        self.b.grad = precision * (mean_v_model - mean_v) - dW @ self.lam
-        self.c.grad = mean_h_model - mean_h - precision * (self.mu @ dW)
+        db = precision * (mean_v_model - mean_v) - dW @ self.lam
+        dc = mean_h_model - mean_h - precision * (self.mu @ dW)
         decay = 0.5 * _WEIGHT_DECAY * self.W.square().sum()
-        return self.energy(v, h).mean() - self.energy(v_model, h_model).mean() + decay
+        value = self.energy(v, h).mean() - self.energy(v_model, h_model).mean() + decay
+        return value, (dW + _WEIGHT_DECAY * self.W, db, dc)
+
+    def held_out_loss(self, v: Tensor) -> Tensor:
+        """A measure of fit without Z, lower for a better model, shape (B,).
+
+        Bits: minus the pseudo-log-likelihood in nats; real values: the score-matching objective.
+        """
+        return self.score_matching(v) if self.real else -self.pseudo_log_likelihood(v)
 
     def negative_phase(self, h_data: Tensor, generator: Generator) -> Tensor:
         """Run k Gibbs steps from h ~ p(h | data) for CD, from the persistent chains for PCD; return v, (C, V)."""
@@ -225,6 +236,7 @@ class DBN(nn.Module):
         self.rbms = [RBM(config, spec, H) for spec, H in zip(specs, config.hidden, strict=True)]
         self.layers = nn.ModuleList(self.rbms)
 
+    @torch.no_grad()
     def up(self, x: Tensor, layers: int, generator: Generator) -> Tensor:
         """Draw h^l for l = `layers` by q(h¹|v) … q(h^l|h^{l−1}): (B, *shape) -> (B, H_l); 0 layers give v, (B, V)."""
         h = x.flatten(1)

@@ -1,4 +1,4 @@
-"""The hooks of the deep belief network, in terms of `model`, `likelihood` and `training`."""
+"""The hooks of the deep belief network, in terms of `model` and `likelihood`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import Generator, Tensor
 import zoo
 from zoo_dbn.likelihood import bound
 from zoo_dbn.model import DBN, DBNConfig
-from zoo_dbn.training import fit
 
 _DIAGNOSED = 1_000  # at most, examples of each split
 
@@ -25,6 +24,17 @@ class DBNOptions(zoo.Config):
     ] = 200
 
 
+def phases(config: DBNConfig) -> tuple[zoo.Phase, ...]:
+    """One phase for each RBM, rbm1 to rbmL, with equal shares of the budget."""
+    numbers = range(1, len(config.hidden) + 1)
+    return tuple(zoo.Phase(f"rbm{n}", zoo.Player(f"rbm{n}", modules=(f"layers.{n - 1}",))) for n in numbers)
+
+
+def layer_of(name: str) -> int:
+    """Return the index of the RBM of a phase or player: 0 for rbm1."""
+    return int(name.removeprefix("rbm")) - 1
+
+
 class DBNPlugin:
     """A stack of RBMs, each trained on the hidden units of the RBM below it."""
 
@@ -36,7 +46,13 @@ class DBNPlugin:
         trains_on="bits",
         latent="bits",
         samples="means",
-        training=zoo.Training(batch_size=40),
+        training=zoo.Training(
+            optimiser="sgd", learning_rate=0.4, batch_size=40, schedule="linear", average=0.99, clip=10.0
+        ),
+        phases=phases,
+        expected_failures={
+            "gradients-are-those-of-the-loss": "contrastive divergence estimates the gradient of the likelihood",
+        },
         sensitivity={"hidden": ((128, 128), (256, 256, 256)), "sample.steps": (10, 1000), "sample.k": (1, 100)},
         paper="doi:10.1162/neco.2006.18.7.1527",
     )
@@ -47,9 +63,18 @@ class DBNPlugin:
         return DBN(config, data)
 
     @zoo.hookimpl
-    def fit(self, model: DBN, train: Tensor, generator: Generator, budget: zoo.Budget) -> None:
-        """Train one RBM after the other."""
-        fit(model, train, generator, budget)
+    def initialise(self, model: DBN, train: Tensor, phase: str, generator: Generator) -> None:
+        """Set the biases and offsets of the phase's RBM from the means of the units below it."""
+        v = train if model.real else zoo.bernoulli(train, generator)
+        layer = layer_of(phase)
+        model.rbms[layer].initialise(model.up(v, layer, generator))
+
+    @zoo.hookimpl
+    def loss(self, model: DBN, x: Tensor, generator: Generator, player: str) -> dict[str, Tensor]:
+        """Train the player's RBM on draws of the units below it, made anew for each batch."""
+        layer = layer_of(player)
+        rbm, v = model.rbms[layer], model.up(x, layer, generator)
+        return {"loss": rbm.contrast(v, generator) if model.training else rbm.held_out_loss(v).mean()}
 
     @zoo.hookimpl
     def encode(self, model: DBN, x: Tensor, generator: Generator | None) -> Tensor:
@@ -73,7 +98,7 @@ class DBNPlugin:
 
     @zoo.hookimpl
     def log_prob(self, model: DBN, x: Tensor, generator: Generator, options: DBNOptions) -> tuple[zoo.LogProb, ...]:
-        """Return the lower bound on log p(v)."""
+        """Return the lower bound on log p(v), or an estimate if the chains of the top RBM have not converged."""
         return (bound(model, x, options.k, options.temperatures, generator),)
 
     @zoo.hookimpl

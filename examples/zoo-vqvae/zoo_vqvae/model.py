@@ -5,7 +5,7 @@
     z_q   = (e_{z_1}, …, e_{z_P})          (P, D), the input of the decoder o
     p(x|z) = Bernoulli(x; sigmoid(o(z_q))) bits, x (V,)
            = N(x; o(z_q), σ² I)            real data; σ is learned, one scalar for all V values
-    p(z)   = ∏_i p(z_i | z_<i)             `prior.py`, fitted to the codes once the autoencoder is trained
+    p(z)   = ∏_i p(z_i | z_<i)             `prior.py`, trained on −log p(z(x)) in a second phase, with z(x) fixed
 
     L(x) = −log p(x|z_q) + ‖sg[z_e] − z_q‖² + β ‖z_e − sg[z_q]‖²        sg: stop-gradient
 
@@ -50,7 +50,7 @@ _BLOCK = 2**20  # values of the widest layer in memory at once in the bound: 4 M
 
 
 class VQVAEConfig(zoo.Config):
-    """The settings of a VQ-VAE and its training. The defaults were chosen on the validation split of the digits."""
+    """The settings of a VQ-VAE. The defaults were chosen on the validation split of the digits."""
 
     hidden: Annotated[
         tuple[Annotated[int, Field(gt=0)], ...],
@@ -72,9 +72,6 @@ class VQVAEConfig(zoo.Config):
     prior_share: Annotated[
         float, Field(gt=0, lt=1, description="share of the budget for the prior, after the autoencoder")
     ] = 0.25
-    learning_rate: Annotated[
-        float, Field(gt=0, description="learning rate of Adam; falls to 0 along a cosine in each phase")
-    ] = 5e-3
 
 
 class VQVAE(nn.Module):
@@ -82,6 +79,7 @@ class VQVAE(nn.Module):
 
     N: Tensor  # (K,), moving averages of the number of vectors in a batch nearest to an entry
     m: Tensor  # (K, D), moving averages of the sums of these vectors
+    s: nn.Parameter | None  # determines σ; None for data in [0, 1]
 
     def __init__(self, config: VQVAEConfig, data: zoo.DataSpec) -> None:
         super().__init__()
@@ -95,14 +93,14 @@ class VQVAE(nn.Module):
         self.e = nn.Parameter(torch.randn(K, D), requires_grad=config.update == "loss")
         self.register_buffer("N", torch.ones(K), persistent=False)
         self.register_buffer("m", self.e.detach().clone(), persistent=False)
-        if self.real:
-            self.s = nn.Parameter(torch.zeros(()))
+        self.register_parameter("s", nn.Parameter(torch.zeros(())) if self.real else None)
         self.prior = Prior(P, K, config.prior_hidden)
         self.widest = max(widths)
 
     @property
     def sigma(self) -> Tensor:
         """σ of p(x|z) = N(x; o(z_q), σ² I), shape (); for real data only."""
+        assert self.s is not None
         return _SIGMA_MIN + F.softplus(self.s)
 
     @torch.no_grad()

@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 import zoo
 from zoo_vqvae.diagnosis import diagnose
 from zoo_vqvae.model import VQVAE, VQVAEConfig
-from zoo_vqvae.training import fit
 
 
 class VQVAEOptions(zoo.Config):
@@ -25,6 +24,15 @@ class VQVAEOptions(zoo.Config):
     ] = 1
 
 
+def phases(config: VQVAEConfig) -> tuple[zoo.Phase, ...]:
+    """The autoencoder with its codebook, then the prior over its codes."""
+    autoencoder = zoo.Player("autoencoder", modules=("encoder", "decoder", "e", "s"))
+    return (
+        zoo.Phase("autoencoder", autoencoder, share=1 - config.prior_share),
+        zoo.Phase("prior", share=config.prior_share),
+    )
+
+
 class VQVAEPlugin:
     """min −log p(x|z_q) + codebook and commitment terms; then max log p(z)."""
 
@@ -36,7 +44,11 @@ class VQVAEPlugin:
         trains_on="bits",
         latent="index",
         samples="means",
-        training=zoo.Training(batch_size=50),
+        training=zoo.Training(learning_rate=5e-3, batch_size=50, schedule="cosine"),
+        phases=phases,
+        expected_failures={
+            "gradients-are-those-of-the-loss": "the straight-through gradient of the encoder is an estimate",
+        },
         sensitivity={"entries": (8, 128), "positions": (2, 8), "beta": (0.1, 1.0), "sample.radius": (0, 1)},
         paper="arXiv:1711.00937",
     )
@@ -47,9 +59,20 @@ class VQVAEPlugin:
         return VQVAE(config, data)
 
     @zoo.hookimpl
-    def fit(self, model: VQVAE, train: Tensor, generator: Generator, budget: zoo.Budget) -> None:
-        """Train the autoencoder, then the prior."""
-        fit(model, train, generator, budget)
+    def initialise(self, model: VQVAE, train: Tensor, phase: str, generator: Generator) -> None:
+        """Start p(x|z) at the mean of the data, and the codebook at vectors of the encoder."""
+        if phase == "autoencoder":
+            model.initialise(train if model.real else zoo.bernoulli(train, generator), generator)
+
+    @zoo.hookimpl
+    def loss(self, model: VQVAE, x: Tensor, generator: Generator, player: str) -> dict[str, Tensor]:
+        """Return L and its parts, and move the codebook; then −log p(z)."""
+        if player == "prior":
+            return {"loss": -model.prior.log_prob(model.encode(x)).mean()}
+        parts, z_e, z = model.objective(x)
+        if model.training and model.config.update == "ema":
+            model.update_codebook(z_e, z, generator)
+        return parts
 
     @zoo.hookimpl
     def encode(self, model: VQVAE, x: Tensor) -> Tensor:

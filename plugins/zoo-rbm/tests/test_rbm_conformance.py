@@ -3,6 +3,6 @@
 import zoo.testing
 
 
-@zoo.testing.checks_of("rbm", options={"steps": 100, "temperatures": 200, "burn_in": 200})
+@zoo.testing.checks_of("rbm", options={"steps": 40, "temperatures": 100, "burn_in": 50})
 def test_conformance(check):
     check.test()

@@ -37,7 +37,7 @@ class CodesTest:
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
         """Accuracy on held-out codes; wide codes are projected on the 32 leading principal axes of the real ones."""
         real = _real_codes(evaluation)
-        drawn = _model(evaluation).sample_codes(len(real), evaluation.test_y(_CODES), seed=_SEED).flatten(1).double()
+        drawn = _flat(_model(evaluation).sample_codes(len(real), evaluation.test_y(_CODES), seed=_SEED))
         real, drawn = _leading(real, drawn)
         found = c2st(real, drawn)
         return zoo.Measurement(found.accuracy, stderr=found.stderr, p_value=found.p_value)
@@ -75,7 +75,12 @@ def _model(evaluation: zoo.Evaluation) -> zoo.Model:
 def _real_codes(evaluation: zoo.Evaluation) -> Tensor:
     """Draw one code for each of the first test examples, in the form of training, flat and float64."""
     x, y = evaluation.test_as_trained[:_CODES], evaluation.test_y(_CODES)
-    return _model(evaluation).encode(x, y, seed=_SEED).flatten(1).double()
+    return _flat(_model(evaluation).encode(x, y, seed=_SEED))
+
+
+def _flat(codes: Tensor) -> Tensor:
+    """Codes of any shape (B, *latent) as vectors (B, D), float64."""
+    return codes.reshape(len(codes), -1).double()
 
 
 def _leading(real: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:

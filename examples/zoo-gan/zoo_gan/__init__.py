@@ -1,0 +1,1 @@
+"""The Wasserstein GAN with gradient penalty for zoo: a critic and a generator that take turns."""

@@ -193,8 +193,14 @@ def test_no_plugin_of_the_shipped_catalogue_claims_to_be_published():
     assert not any(entry.published for entry in read_catalogue().entries)
 
 
+#: package of the catalogue -> the module that it logs with, which the suite does without; CI runs this file with both
+TOOLS = {"zoo-tensorboard": "tensorboardX", "zoo-mlflow": "mlflow"}
+
+
 @pytest.mark.parametrize("entry", read_catalogue().entries, ids=lambda entry: f"{entry.group}-{entry.name}")
 def test_the_shipped_catalogue_says_of_each_plugin_what_its_card_and_its_hooks_say(entry, monkeypatch):
+    if tool := TOOLS.get(entry.package):
+        pytest.importorskip(tool)
     for release in entry.releases:
         monkeypatch.syspath_prepend(TREE / release.source)
     module, _, name = entry.entry_point.partition(":")

@@ -40,7 +40,7 @@ class Sleeper(VAEPlugin):
         return super().loss(model, x, generator, step)
 
 class Fitter(VAEPlugin):
-    card = dataclasses.replace(VAEPlugin.card, name="fitter")
+    card = dataclasses.replace(VAEPlugin.card, name="fitter", training=zoo.Training())
     loss = None
     @zoo.hookimpl
     def fit(self, model):

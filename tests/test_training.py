@@ -178,6 +178,26 @@ def test_what_is_set_up_before_the_first_step_is_not_the_budgets(registry, data,
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == len(model.module.steps) > 0
 
 
+class Slow(RecorderPlugin):
+    """A model each of whose steps takes 0.05 s."""
+
+    card = dataclasses.replace(RecorderPlugin.card, name="slow")
+
+    @zoo.hookimpl
+    def loss(self, model, x, step):
+        time.sleep(0.05)
+        return super().loss(model, x, step)
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_steps(registry, data, tmp_path):
+    registry.register(Slow)
+    registry.train("slow", data, epochs=1, folder=tmp_path)
+    run = json.loads((tmp_path / "run.json").read_text())
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    for seconds in (run["seconds"], json.loads(line)["seconds"]):
+        assert 0.05 * run["steps"] <= seconds < 0.05 * run["steps"] + 5
+
+
 class Asking(RecorderPlugin):
     """A model with its own fit, which asks whether it may go on."""
 

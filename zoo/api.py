@@ -108,7 +108,7 @@ class Registry(PluginRegistry):
             keep: number of checkpoints to keep, 1 or more.
             device: device on which the model is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
             track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
-                fails costs a `RuntimeWarning`.
+                fails costs a `TrackerWarning`.
             progress: None shows a progress bar on a terminal and in a notebook, True always shows progress (as lines
                 on standard error where a bar cannot be drawn), False never. A function is called instead with the
                 `zoo.training.log.Report` of each epoch, and about twice a second within long epochs.
@@ -172,9 +172,7 @@ class Registry(PluginRegistry):
             run: the run folder, or one of its checkpoint files.
             contestant, data, epochs, steps, seconds, device: replace what the run was started with; None keeps it.
                 The budget is the total, including what is already done. Data that were an array must be given again.
-            save_every, keep, progress: as for `zoo.train`.
-            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
-                fails costs a `RuntimeWarning`.
+            save_every, keep, track, progress: as for `zoo.train`.
             allow_changes: resume even if data, settings, versions or number of threads differ from the checkpoint's.
 
         Raises:
@@ -269,8 +267,7 @@ class Registry(PluginRegistry):
             resume: folder of a comparison to resume after an interruption or failed cells. Finished cells are kept.
                 Only `data` that were an array must be given again.
             allow_changes: resume even if versions or settings differ from those at the start.
-            track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
-                fails costs a `RuntimeWarning`.
+            track: trackers, as for `zoo.train`; each cell is a run.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
             on_event: called as `on_event(job, event)` with each event of a job, with the estimated time of a full

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option, track_option
+from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option, features_option, track_option
 from zoo.cli.output import as_json, print_comparison
 from zoo.errors import ConfigError
 
@@ -28,7 +28,7 @@ from zoo.errors import ConfigError
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume the comparison in this folder.")
 @click.option("--allow-changes", is_flag=True, help="Resume even if versions or settings have changed.")
 @device_option
-@click.option("--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]")
+@features_option
 @track_option
 @as_json
 def command(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import DATA, FINITE, device_option, track_option
+from zoo.cli.names import DATA, FINITE, device_option, features_option, track_option
 from zoo.cli.output import as_json, print_comparison
 
 
@@ -16,7 +16,7 @@ from zoo.cli.output import as_json, print_comparison
     "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: the run's training data]"
 )
 @click.option("--full", is_flag=True, help="Compute all metrics, and add control rows; takes longer.")
-@click.option("--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]")
+@features_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -66,6 +66,9 @@ DEVICE_HELP = "Device: cpu, cuda, or cuda:1 for the second GPU."
 device_option = click.option("--device", type=DEVICE, default="cpu", show_default=True, help=DEVICE_HELP)
 
 
+features_option = click.option(
+    "--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]"
+)
 track_option = click.option(
     "--track",
     multiple=True,

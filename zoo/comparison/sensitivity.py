@@ -120,17 +120,22 @@ def _with_setting(contestant: Contestant, key: str, value: Any) -> Contestant:
     """Return a contestant with one more setting, which its text says too."""
     mark = "," if ":" in contestant.text else ":"
     text = f"{contestant.text}{mark}{key}={json.dumps(value)}"
-    prefix, *player, name = key.split(".") if "." in key else ["", key]
-    field = {"": "config", "train": "training", "sample": "options"}[prefix]
+    field, player, name = _place(key)
     settings = getattr(contestant, field)
-    changed = {name: value} if not player else {player[0]: settings.get(player[0], {}) | {name: value}}
+    changed = {player: settings.get(player, {}) | {name: value}} if player else {name: value}
     changes: dict[str, Any] = {"text": text, field: settings | changed}
     return replace(contestant, **changes)
 
 
 def _sets(contestant: Contestant, key: str) -> bool:
     """Return whether a contestant sets a setting itself."""
-    prefix, *player, name = key.split(".") if "." in key else ["", key]
-    groups = {"": contestant.config, "train": contestant.training, "sample": contestant.options}
-    settings = groups[prefix].get(player[0], {}) if player else groups[prefix]
-    return name in settings
+    field, player, name = _place(key)
+    settings = getattr(contestant, field)
+    return name in (settings.get(player, {}) if player else settings)
+
+
+def _place(key: str) -> tuple[str, str, str]:
+    """Return the field of a contestant that holds a setting, the player that it is for, or "", and its name."""
+    *prefixes, name = key.split(".")
+    group, player, *_ = *prefixes, "", ""
+    return {"": "config", "train": "training", "sample": "options"}[group], player, name

@@ -38,7 +38,8 @@ def _renew() -> None:
     _lock = threading.RLock()
 
 
-os.register_at_fork(after_in_child=_renew)  # a thread that held it does not exist in a forked child
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_renew)  # a thread that held it does not exist in a forked child
 
 
 @contextlib.contextmanager

@@ -34,10 +34,10 @@ def asleep():
 class Sleeper(VAEPlugin):
     card = dataclasses.replace(VAEPlugin.card, name="sleeper")
     @zoo.hookimpl
-    def loss(self, model, x, generator, step):
+    def loss(self, model, x, generator, step, y):
         if step.index == 3:
             asleep()
-        return super().loss(model, x, generator, step)
+        return super().loss(model, x, generator, step, y)
 
 class Fitter(VAEPlugin):
     card = dataclasses.replace(VAEPlugin.card, name="fitter", training=zoo.Training())

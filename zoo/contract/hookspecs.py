@@ -15,6 +15,9 @@ before the first step.
 For a model that is conditional (`card.conditional`), `y` are the classes 0, 1, … of the examples, int64, one
 per example; for any other model, `y` is None.
 
+The core passes every argument that a hook names. The arguments that version 0.2 added have a default here, so that
+a plugin written for 0.1 can still call another plugin's hooks without them.
+
 This module is imported at start-up and imports only pluggy.
 """
 
@@ -71,7 +74,14 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def initialise(self, model: nn.Module, train: Tensor, phase: str, generator: Generator, y: Tensor | None) -> None:
+    def initialise(
+        self,
+        model: nn.Module,
+        train: Tensor,
+        generator: Generator | None = None,
+        phase: str = "",
+        y: Tensor | None = None,
+    ) -> None:
         """Optional: initialise parameters from statistics of the training split, before the first step.
 
         `train` has shape (N, *data.shape): grayscale values for [0, 1] data, standardised values for real data.
@@ -83,7 +93,13 @@ class ModelHooks(Hooks):
 
     @_one
     def loss(
-        self, model: nn.Module, x: Tensor, generator: Generator, step: Step, player: str, y: Tensor | None
+        self,
+        model: nn.Module,
+        x: Tensor,
+        generator: Generator,
+        step: Step,
+        player: str = "",
+        y: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return `{"loss": scalar to minimise, …}`; the core differentiates the loss and logs every entry.
 
@@ -104,8 +120,8 @@ class ModelHooks(Hooks):
         valid: Tensor,
         generator: Generator,
         budget: Meter,
-        y: Tensor | None,
-        valid_y: Tensor | None,
+        y: Tensor | None = None,
+        valid_y: Tensor | None = None,
     ) -> None:
         """Train the model in closed form or by an algorithm of its own, such as EM; replaces `loss`.
 
@@ -120,7 +136,7 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def encode(self, model: nn.Module, x: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
+    def encode(self, model: nn.Module, x: Tensor, generator: Generator | None, y: Tensor | None = None) -> Tensor:
         """Return the codes of x, shape (B, *latent), given its classes `y`, shape (B,).
 
         Without a generator: the mean of q(z|x), the probabilities p(h=1|v), or the code of a deterministic
@@ -130,7 +146,7 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def decode(self, model: nn.Module, z: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
+    def decode(self, model: nn.Module, z: Tensor, generator: Generator | None, y: Tensor | None = None) -> Tensor:
         """Return E[x|z] in the data's range, shape (B, *data.shape); E[x|z, y] given the classes `y`, shape (B,).
 
         With a generator (real-valued data only): a draw from p(x|z), if the model has observation noise.
@@ -138,7 +154,9 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def sample(self, model: nn.Module, n: int, generator: Generator, options: Config, y: Tensor | None) -> Tensor:
+    def sample(
+        self, model: nn.Module, n: int, generator: Generator, options: Config, y: Tensor | None = None
+    ) -> Tensor:
         """Return n samples from the model's distribution, shape (n, *data.shape), of the classes `y`, shape (n,).
 
         For [0, 1] data, samples are means or draws, as `card.samples` says; for real data they are draws,
@@ -155,7 +173,7 @@ class ModelHooks(Hooks):
         generator: Generator,
         options: Config,
         prior: LatentDensity | None,
-        y: Tensor | None,
+        y: Tensor | None = None,
     ) -> tuple[LogProb, ...]:
         """Optional: return log p(x) in nats for each of the N examples; called once with the whole set.
 
@@ -167,7 +185,9 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def sample_codes(self, model: nn.Module, n: int, generator: Generator, options: Config, y: Tensor | None) -> Tensor:
+    def sample_codes(
+        self, model: nn.Module, n: int, generator: Generator, options: Config, y: Tensor | None = None
+    ) -> Tensor:
         """Optional: return n draws of the codes that `sample` decodes for classes `y`, shape (n, *latent).
 
         They are z ~ p(z), or h at the end of a Markov chain. The comparison then measures how far these codes
@@ -190,8 +210,8 @@ class ModelHooks(Hooks):
         train: Tensor,
         valid: Tensor,
         generator: Generator,
-        y: Tensor | None,
-        valid_y: Tensor | None,
+        y: Tensor | None = None,
+        valid_y: Tensor | None = None,
     ) -> dict[str, float | str | list[float]]:
         """Optional: return diagnostics specific to this kind of model, by name ("active units": 14.0).
 

@@ -260,6 +260,7 @@ def test_doctor_loads_every_plugin(warm, capsys):
         (["sample", "no-such-run", "-o", "nowhere/x.npy"], 2, "does not exist; create it first"),
         (["sample", "RUN", "-n", "0", "-o", "x.npy"], 2, "not in the range"),
         (["sample", "RUN", "--set", "steps=3", "-o", "x.npy"], 2, "no key 'steps'"),
+        (["encode", "RUN", "--set", "steps=3", "-o", "z.npy"], 2, "no key 'steps'"),
         (["decode", "RUN", "no-codes.npy", "-o", "x.npy"], 4, "no-codes.npy does not exist"),
         (["encode", "RUN", "--data", "bars-and-stripes:3", "-o", "z.npy"], 4, "was trained on examples of shape"),
         (["compare", "vae", "vae"], 2, "twice"),

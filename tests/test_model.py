@@ -169,6 +169,41 @@ def test_wrong_output_of_a_plugin_is_refused_with_plugin_and_hook_named(answer, 
         model.sample(2, seed=0)
 
 
+class SteppedPlugin(AffinePlugin):
+    """Codes are the examples times 1 + shift, and are divided by it again."""
+
+    @zoo.hookimpl
+    def encode(self, model, x, options):
+        return x.flatten(1) * (1 + options.shift)
+
+    @zoo.hookimpl
+    def decode(self, model, z, options):
+        return z.unflatten(1, model.shape) / (1 + options.shift)
+
+
+@pytest.fixture
+def stepped():
+    registry = Registry()
+    registry.register(SteppedPlugin)
+    return registry.create("affine", zoo.DataSpec((2,), "unit"))
+
+
+def test_codes_take_the_options_of_the_call(stepped):
+    x = torch.tensor([[0.25, 0.5]])
+    assert stepped.encode(x, shift=1.0).tolist() == [[0.5, 1.0]]
+    assert stepped.decode(x, shift=1.0).tolist() == [[0.125, 0.25]]
+    assert stepped.reconstruct(x, shift=1.0).tolist() == x.tolist()
+    with pytest.raises(zoo.ConfigError, match="shfit"):
+        stepped.decode(x, shfit=1.0)
+
+
+def test_codes_take_the_options_of_the_model(stepped):
+    x, model = torch.tensor([[0.25, 0.5]]), stepped.with_options({"shift": 1.0})
+    assert model.encode(x).tolist() == [[0.5, 1.0]]
+    assert model.decode(x).tolist() == [[0.125, 0.25]]
+    assert model.encode(x, shift=0.0).tolist() == x.tolist()
+
+
 def write_into_input(model, x):
     x.add_(0.25)
     return x.flatten(1) * 1

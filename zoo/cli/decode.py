@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.files import check_output, output_option, write_array
-from zoo.cli.names import device_option
+from zoo.cli.names import device_option, options_option, parse_options
 from zoo.cli.output import as_json, print_json
 
 if TYPE_CHECKING:
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 @click.argument("codes", type=click.Path(path_type=Path))
 @output_option
 @click.option("--label", type=click.IntRange(min=0), help="Class of the examples, for a conditional model.")
+@options_option
 @device_option
 @as_json
-def command(run: Path, codes: Path, output: Path, label: int | None, device: str, as_json: bool) -> None:
+def command(
+    run: Path, codes: Path, output: Path, label: int | None, settings: tuple[str, ...], device: str, as_json: bool
+) -> None:
     """Decode CODES with the model of RUN, a run folder or a .safetensors file.
 
     CODES is a .npy, .npz or .csv file with one row per code, as 'zoo encode' writes it.
@@ -32,10 +35,11 @@ def command(run: Path, codes: Path, output: Path, label: int | None, device: str
     Example: zoo decode runs/vae-digits-1 z.npy -o x.png
     """
     check_output(output)
+    options = parse_options(settings)
     from zoo.api import default
 
     model = default.load(run, device=device)
-    x = model.decode(_codes(codes, model), label)
+    x = model.decode(_codes(codes, model), label, **options)
     write_array(output, x, "decoded", model.columns)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(x.shape)})

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.files import check_output, output_option, write_array
-from zoo.cli.names import DATA, device_option
+from zoo.cli.names import DATA, device_option, options_option, parse_options
 from zoo.cli.output import as_json, print_json
 
 
@@ -27,9 +27,19 @@ from zoo.cli.output import as_json, print_json
     "--seed", type=click.IntRange(min=0), show_default="mean codes", help="Draw the codes at random with this seed."
 )
 @output_option
+@options_option
 @device_option
 @as_json
-def command(run: Path, data: str, split: str, seed: int | None, output: Path, device: str, as_json: bool) -> None:
+def command(
+    run: Path,
+    data: str,
+    split: str,
+    seed: int | None,
+    output: Path,
+    settings: tuple[str, ...],
+    device: str,
+    as_json: bool,
+) -> None:
     """Encode a data set with the model of RUN, a run folder or a .safetensors file.
 
     The output has one row per example. A conditional model is given the labels of the data.
@@ -37,6 +47,7 @@ def command(run: Path, data: str, split: str, seed: int | None, output: Path, de
     Example: zoo encode runs/vae-digits-1 --data digits -o z.npy
     """
     check_output(output)
+    options = parse_options(settings)
     from zoo.api import default
     from zoo.data.load import load_data
     from zoo.errors import DataError
@@ -51,7 +62,7 @@ def command(run: Path, data: str, split: str, seed: int | None, output: Path, de
     y = getattr(loaded, f"{split}_labels") if model.is_conditional else None
     if model.is_conditional and y is None:
         raise DataError(f"{model.name} is conditional, and {data} has no labels; choose other data with --data.")
-    codes = model.encode(getattr(loaded, split), y, seed=seed)
+    codes = model.encode(getattr(loaded, split), y, seed=seed, **options)
     write_array(output, codes, "codes")
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(codes.shape)})

@@ -64,6 +64,20 @@ DATA = PluginName("zoo.datasets")
 
 DEVICE_HELP = "Device: cpu, cuda, or cuda:1 for the second GPU."
 device_option = click.option("--device", type=DEVICE, default="cpu", show_default=True, help=DEVICE_HELP)
+options_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Sampling option of the model (see 'zoo info NAME'); repeatable.",
+)
+
+
+def parse_options(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Return the options that `--set KEY=VALUE` gives, as values of Python."""
+    from zoo.contestant import parse_contestant
+
+    return parse_contestant(f"model:{','.join(f'sample.{each}' for each in settings)}").options if settings else {}
 
 
 features_option = click.option(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli.files import check_output, output_option, write_array
-from zoo.cli.names import device_option
+from zoo.cli.names import device_option, options_option, parse_options
 from zoo.cli.output import as_json, print_json
 
 if TYPE_CHECKING:
@@ -41,13 +41,7 @@ if TYPE_CHECKING:
     show_default="drawn; in a .png, one row per class",
     help="Class of the samples, for a conditional model.",
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Sampling option of the model (see 'zoo info NAME'); repeatable.",
-)
+@options_option
 @device_option
 @as_json
 def command(
@@ -68,7 +62,7 @@ def command(
     Example: zoo sample runs/vae-digits-1 -n 64 -o samples.png
     """
     check_output(output, count)
-    options = _options(settings)
+    options = parse_options(settings)
     from zoo.api import default
 
     model = default.load(run, device=device)
@@ -97,9 +91,3 @@ def _labels(model: Model, count: int, label: int | None, seed: int, output: Path
     classes = torch.tensor(model.class_shares).nonzero().flatten()
     across = -(-count // len(classes))
     return classes.repeat_interleave(across), across
-
-
-def _options(settings: tuple[str, ...]) -> dict[str, Any]:
-    from zoo.contestant import parse_contestant
-
-    return parse_contestant(f"model:{','.join(f'sample.{each}' for each in settings)}").options if settings else {}

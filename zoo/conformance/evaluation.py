@@ -122,10 +122,12 @@ def _direct_calls(case: Case) -> dict[str, Callable[[int], Tensor]]:
 
     calls: dict[str, Callable[[int], Tensor]] = {
         "sample": lambda number: hooks.sample(model=module, n=8, generator=draws(number), options=options, y=y),
-        "encode": lambda number: hooks.encode(model=module, x=x[number], generator=None, y=y),
-        "a draw of encode": lambda number: hooks.encode(model=module, x=x[number], generator=draws(number), y=y),
+        "encode": lambda number: hooks.encode(model=module, x=x[number], generator=None, y=y, options=options),
+        "a draw of encode": lambda number: hooks.encode(
+            model=module, x=x[number], generator=draws(number), y=y, options=options
+        ),
         "decode": lambda number: hooks.decode(
-            model=module, z=codes(case.data.train[8 * number :][:8]).float(), generator=None, y=y
+            model=module, z=codes(case.data.train[8 * number :][:8]).float(), generator=None, y=y, options=options
         ),
     }
     if case.plugin.implements("log_prob"):

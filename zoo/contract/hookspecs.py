@@ -136,20 +136,35 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
-    def encode(self, model: nn.Module, x: Tensor, generator: Generator | None, y: Tensor | None = None) -> Tensor:
+    def encode(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        generator: Generator | None,
+        y: Tensor | None = None,
+        options: Config | None = None,
+    ) -> Tensor:
         """Return the codes of x, shape (B, *latent), given its classes `y`, shape (B,).
 
         Without a generator: the mean of q(z|x), the probabilities p(h=1|v), or the code of a deterministic
         encoder; for codes that are indices, the most likely index. With a generator: a draw. `latent` may
-        be () for a code of a single value, shape (B,).
+        be () for a code of a single value, shape (B,). `options` is an instance of `card.options`.
         """
         raise NotImplementedError
 
     @_one
-    def decode(self, model: nn.Module, z: Tensor, generator: Generator | None, y: Tensor | None = None) -> Tensor:
+    def decode(
+        self,
+        model: nn.Module,
+        z: Tensor,
+        generator: Generator | None,
+        y: Tensor | None = None,
+        options: Config | None = None,
+    ) -> Tensor:
         """Return E[x|z] in the data's range, shape (B, *data.shape); E[x|z, y] given the classes `y`, shape (B,).
 
         With a generator (real-valued data only): a draw from p(x|z), if the model has observation noise.
+        `options` is an instance of `card.options`.
         """
         raise NotImplementedError
 

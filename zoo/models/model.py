@@ -130,37 +130,42 @@ class Model:
         """Shares of the classes of which samples are drawn; () for a model without classes."""
         return self.density.shares if isinstance(self.density, DensityPerClass) else self.spec.class_shares
 
-    def encode(self, x: Array, y: Labels | None = None, *, seed: int | None = None) -> Tensor:
+    def encode(self, x: Array, y: Labels | None = None, *, seed: int | None = None, **options: Any) -> Tensor:
         """Return the codes of x, shape (B, *latent): the mean code, or one draw per example if a seed is given.
 
         Args:
             x: examples in the data's units, a tensor or array of shape (B, *spec.shape), B at least 1.
             y: their classes, for a conditional model.
             seed: seed of the draws; None returns means.
+            **options: options of the model's card, for this call.
 
         Raises:
             TypeError: if x is not a tensor or an array of numbers.
             ValueError: for another shape, or values outside [0, 1] if the data are in [0, 1].
-            ConfigError: if a conditional model gets no classes or invalid ones, or another model gets any.
+            ConfigError: for an unknown option; if a conditional model gets no classes or invalid ones, or another model
+                gets any.
             Unsupported: if the model has no code.
         """
         examples = self._examples(x)
         labels = self._blocks(self._labels(y, len(examples)), len(examples))
         draws = None if seed is None else generator(seed, "encode", self.device)
+        chosen = self._options(options)
         blocks = zip(examples.split(BLOCK), labels, strict=True)
-        return torch.cat([self._encode(self._standardise(x), y, draws).to(examples.device) for x, y in blocks])
+        return torch.cat([self._encode(self._standardise(x), y, draws, chosen).to(examples.device) for x, y in blocks])
 
-    def decode(self, z: Array, y: Labels | None = None, *, seed: int | None = None) -> Tensor:
+    def decode(self, z: Array, y: Labels | None = None, *, seed: int | None = None, **options: Any) -> Tensor:
         """Return E[x|z] in the data's units, shape (B, *spec.shape); E[x|z, y] for a conditional model.
 
         Args:
             z: codes, a tensor or array of shape (B, *latent).
             y: classes, for a conditional model.
             seed: seed of draws from p(x|z), for real-valued data only; None returns means.
+            **options: options of the model's card, for this call.
 
         Raises:
             TypeError: if z is not a tensor or an array of numbers.
-            ConfigError: for a seed if the data are not real-valued; for classes, as for `encode`.
+            ConfigError: for a seed if the data are not real-valued, for an unknown option, and for classes, as for
+                `encode`.
             Unsupported: if the model has no decoder.
         """
         codes = as_tensor(z, "z")
@@ -170,15 +175,16 @@ class Model:
             )
         labels = self._blocks(self._labels(y, len(codes)), len(codes))
         draws = None if seed is None else generator(seed, "decode", self.device)
+        chosen = self._options(options)
         blocks = zip(codes.split(BLOCK), labels, strict=True)
-        return torch.cat([self._restore(self._decode(z, y, draws), codes.device) for z, y in blocks])
+        return torch.cat([self._restore(self._decode(z, y, draws, chosen), codes.device) for z, y in blocks])
 
-    def reconstruct(self, x: Array, y: Labels | None = None) -> Tensor:
+    def reconstruct(self, x: Array, y: Labels | None = None, **options: Any) -> Tensor:
         """Return decode(encode(x)), computed with mean codes, shape (B, *spec.shape).
 
         Arguments and errors are those of `encode`.
         """
-        return self.decode(self.encode(x, y), y)
+        return self.decode(self.encode(x, y, **options), y, **options)
 
     def sample(self, n: int, y: Labels | None = None, *, seed: int | None = None, **options: Any) -> Tensor:
         """Generate n examples in the data's units, shape (n, *spec.shape), on the CPU.
@@ -406,24 +412,25 @@ class Model:
         write(path, tensors, facts)
         return path
 
-    def _encode(self, x: Tensor, y: Tensor | None, draws: Generator | None) -> Tensor:
+    def _encode(self, x: Tensor, y: Tensor | None, draws: Generator | None, options: Config) -> Tensor:
         """Encode a block of standardized examples."""
         with guarded(self.plugin, "encode", x):
-            z = self.plugin.hooks.encode(model=self.module, x=x, generator=draws, y=y)
+            z = self.plugin.hooks.encode(model=self.module, x=x, generator=draws, y=y, options=options)
         return checked(z, self.plugin, "encode", (len(x), ...), given=x)
 
-    def _decode(self, z: Tensor, y: Tensor | None, draws: Generator | None) -> Tensor:
+    def _decode(self, z: Tensor, y: Tensor | None, draws: Generator | None, options: Config) -> Tensor:
         """Decode a block of codes to standardized examples."""
         z = z.to(self.device, torch.float32)
         with guarded(self.plugin, "decode", z):
-            x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws, y=y)
+            x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws, y=y, options=options)
         return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support, given=z)
 
     def _sample(self, n: int, y: Tensor | None, draws: Generator, options: Config) -> Tensor:
         """Draw a block of standardized samples."""
         if self.density is not None:
             z = self._drawn(n, y, draws)
-            return self._decode(z, y if self.is_conditional else None, draws if self.spec.support == "real" else None)
+            draws_x = draws if self.spec.support == "real" else None
+            return self._decode(z, y if self.is_conditional else None, draws_x, options)
         with guarded(self.plugin, "sample"):
             x = self.plugin.hooks.sample(model=self.module, n=n, generator=draws, options=options, y=y)
         return checked(x, self.plugin, "sample", (n, *self.spec.shape), self.spec.support)

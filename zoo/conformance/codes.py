@@ -29,7 +29,7 @@ def sample_decodes_the_codes_of_sample_codes(case: Case) -> None:
 
 @case_claim("log_prob_codes", "sample_codes")
 def codes_follow_their_log_prob(case: Case) -> None:
-    """Draws of `sample_codes` satisfy detailed balance under `log_prob_codes`.
+    """`sample_codes` draws from the density of `log_prob_codes`: a Metropolis step does not change the distribution.
 
     For z ~ p, a symmetric proposal z' and a = min(1, p(z')/p(z)), E[(g(z') − g(z)) a] = 0 for every g; here g is
     Σ z_j² for real codes and Σ z_j for bits.

@@ -25,7 +25,7 @@ NOISE = 1e-6  # absolute error of a finite difference, for a loss of about 1
 
 @case_claim("loss")
 def gradients_are_those_of_the_loss(case: Case) -> None:
-    """The gradient of each parameter along a random direction u equals (L(θ + εu) − L(θ − εu))/2ε."""
+    """The gradient that training uses is that of the loss: along random directions it equals a finite difference."""
     with _double():
         for turn in case.turns:
             module = _in_double(case, turn)

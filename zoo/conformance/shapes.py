@@ -44,7 +44,7 @@ def codes_have_one_shape(case: Case) -> None:
 
 @case_claim()
 def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
-    """`decode` returns (B, *data.shape) for mean codes and draws of codes, and for real data also with a generator."""
+    """`decode` returns shape (B, *data.shape) for mean codes and for drawn codes; for real data also if it draws x."""
     for n in BATCHES:
         for seed in (None, 0):
             z = case.trained.encode(case.data.train[:n], seed=seed)

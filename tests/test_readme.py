@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import zoo.testing
 from zoo.cli.main import cli
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -32,6 +33,15 @@ def test_a_command_of_the_readme_works(command, place):
     arguments = command.split()[1:]
     done = subprocess.run([sys.executable, "-m", "zoo", *arguments], cwd=place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.documents
+def test_the_plugin_of_the_readme_passes_its_checks():
+    place = {}
+    exec(CODE[1].split("zoo.register")[0], place)
+    verdict = zoo.testing.examine(place["PCAPlugin"])
+    assert [each.check for each in verdict.outcomes if each.status == "failed"] == []
+    assert sum(each.status == "passed" for each in verdict.outcomes) >= 33
 
 
 @pytest.mark.documents

@@ -67,7 +67,7 @@ def a_later_call_leaves_earlier_results_as_they_are(case: Case) -> None:
 
 @case_claim("loss")
 def a_loss_is_a_mean_over_the_batch(case: Case) -> None:
-    """In evaluation mode, the loss of a batch in which each example occurs twice is about that of the batch.
+    """In evaluation mode, repeating every example of a batch leaves the loss about the same.
 
     A sum over the batch would double, which changes the step size with the batch size. A difference counts if it is
     larger than half the loss and 5 standard errors over seeds, so that losses that compare examples pass.

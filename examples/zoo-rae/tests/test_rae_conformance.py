@@ -1,0 +1,8 @@
+"""Every check of `zoo check rae`, each as a test."""
+
+import zoo.testing
+
+
+@zoo.testing.checks_of("rae")
+def test_conformance(check):
+    check.test()

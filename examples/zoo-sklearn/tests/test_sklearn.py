@@ -254,6 +254,8 @@ def test_factor_analysis_is_that_of_scikit_learn(q):
 
 def test_samples_codes_and_decoded_draws_of_factor_analysis_have_their_moments():
     x, _, model, _ = factors()
+    with torch.no_grad():  # rotated factors, whose posterior is correlated
+        model.components_.copy_(torch.tensor([[0.6, 0.8], [-0.8, 0.6]], dtype=torch.float64) @ model.components_)
     n, W, psi = 40_000, model.components_, model.noise_variance_
     draws = FA.sample(model, n, seeded()).flatten(1).double() - model.mean_
     products = draws[:, :, None] * draws[:, None]

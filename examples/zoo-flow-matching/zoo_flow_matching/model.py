@@ -62,6 +62,9 @@ class FlowMatchingConfig(zoo.Config):
     hidden: Annotated[int, Field(gt=0, description="mlp: width of the hidden layers")] = 512
     layers: Annotated[int, Field(ge=0, description="mlp: number of hidden layers after the first")] = 2
     channels: Annotated[int, Field(gt=0, description="unet: channels, doubled at half of the resolution")] = 16
+    bottleneck: Annotated[
+        int, Field(gt=0, description="unet: width of the affine maps of the whole image, at half of the resolution")
+    ] = 256
     sigma_min: Annotated[
         float, Field(gt=0, lt=1, description="σ_min, standard deviation of the noise that is left at t = 1")
     ] = 1e-2
@@ -93,7 +96,7 @@ class FlowMatching(nn.Module):
         if is_unet:
             if image is None:
                 raise zoo.Unsupported(f"network=unet is for images whose sides are multiples of 4, not {data.shape}")
-            self.network = UNet(image, config.channels, self.K)
+            self.network = UNet(image, config.channels, config.bottleneck, self.K)
         else:
             self.network = Perceptron(self.D, config.hidden, config.layers, self.K)
 

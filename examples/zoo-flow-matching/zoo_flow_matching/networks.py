@@ -66,13 +66,30 @@ class Block(nn.Module):
         return out
 
 
+class Global(nn.Module):
+    """h -> h + W_2 silu(W_1 h + A e), affine maps of all values: every pixel sees the whole image at once."""
+
+    def __init__(self, D: int, hidden: int) -> None:
+        super().__init__()
+        self.W_1 = nn.Linear(D, hidden)
+        self.W_2 = nn.Linear(hidden, D)
+        self.shift = nn.Linear(_E, hidden)
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        """h (B, C, H, W), e (B, E) or (1, E)."""
+        change: Tensor = self.W_2(F.silu(self.W_1(h.flatten(1)) + self.shift(e)))
+        return h + change.view_as(h)
+
+
 class UNet(nn.Module):
     """Blocks of C channels, of 2 C at half of the resolution, and of C again, with a skip connection.
+
+    The blocks at half of the resolution are a convolution, affine maps of the whole image, and a convolution.
 
     Above 16×16 pixels, the full resolution is that of 2×2 patches, which are the channels of input and output.
     """
 
-    def __init__(self, image: tuple[int, int, int], channels: int, K: int) -> None:
+    def __init__(self, image: tuple[int, int, int], channels: int, bottleneck: int, K: int) -> None:
         super().__init__()
         self.image, self.patch = image, 2 if min(image[1:]) > 16 else 1
         C = image[0] * self.patch**2
@@ -80,7 +97,8 @@ class UNet(nn.Module):
         self.input = nn.Conv2d(C, channels, 3, padding=1)
         self.down = Block(channels)
         self.reduce = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
-        self.middle = nn.ModuleList(Block(2 * channels) for _ in range(3))
+        values = 2 * channels * (image[1] // self.patch // 2) * (image[2] // self.patch // 2)
+        self.middle = nn.ModuleList([Block(2 * channels), Global(values, bottleneck), Block(2 * channels)])
         self.expand = nn.Conv2d(2 * channels, 4 * channels, 1)
         self.up = Block(channels)
         self.output = _zero(nn.Conv2d(channels, C, 3, padding=1))

@@ -20,8 +20,8 @@ class LogProb:
     Args:
         nats: one value per example, shape (N,).
         kind: `exact`; a `lower` or `upper` bound (in expectation); or an `estimate`.
-        stderr: standard error that the method itself adds to the mean over the examples, in nats. An error that all
-            examples share (such as that of log Z) does not shrink with N, so it is given rather than computed.
+        stderr: standard error, in nats, that all examples share, such as that of log Z: it does not shrink with N.
+            Leave out errors that are independent from example to example: they are part of the spread of `nats`.
         method: name of the method, for the table's notes ("enumeration of 2^9 states", "IWAE, k = 500").
         declared: whether p(x) rests on a noise that training did not use; tables mark such figures.
     """

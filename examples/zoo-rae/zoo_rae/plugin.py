@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 import zoo
-from zoo_rae.likelihood import DeclaredLikelihood
 from zoo_rae.model import RAE, RAEConfig
 
 _EXAMPLES = 2_000  # of the validation split, for the diagnosis
@@ -111,7 +110,8 @@ class RAEPlugin:
                 f"gaussian for real data), got {noise}"
             )
         sigma = options.sigma if model.real else None
-        nats = DeclaredLikelihood(model, prior, sigma, generator).bound(x, options.k)
+        likelihood = zoo.DeclaredLikelihood(model.o, model.encode, prior, sigma, generator, width=model.widest)
+        nats = likelihood.bound(x, options.k)
         law = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
         method = f"declared {law}; importance-weighted bound, k = {options.k}"
         return (zoo.LogProb(nats, "lower", method=method, declared=True),)

@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 import zoo
-from zoo_wae.likelihood import DeclaredLikelihood
 from zoo_wae.model import WAE, StandardNormal, WAEConfig, mmd_squared
 
 _EXAMPLES = 2_000  # of the validation split, for the diagnosis
@@ -119,7 +118,8 @@ class WAEPlugin:
             )
         density = StandardNormal(model.config.latent_dim) if prior is None else prior
         sigma = options.sigma if model.real else None
-        nats = DeclaredLikelihood(model, density, sigma, generator).bound(x, options.k)
+        likelihood = zoo.DeclaredLikelihood(model.o, model.encode, density, sigma, generator, width=model.widest)
+        nats = likelihood.bound(x, options.k)
         law = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
         method = f"declared {law}; importance-weighted bound, k = {options.k}"
         return (zoo.LogProb(nats, "lower", method=method, declared=True),)

@@ -8,14 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-import zoo_ae.likelihood
 from torch import Generator, Tensor
 from torch.distributions import Bernoulli, MultivariateNormal, Normal
-from zoo_ae.likelihood import DeclaredLikelihood
 from zoo_ae.model import AE, AEConfig
-from zoo_ae.plugin import AEOptions, AEPlugin
+from zoo_ae.plugin import AEPlugin
 
 import zoo
+from zoo.models import declared_likelihood
+from zoo.models.declared_likelihood import DeclaredLikelihood
 
 PLUGIN = AEPlugin()
 V, H, SIGMA = 4, 2, 0.7
@@ -75,13 +75,17 @@ def data(model: AE, n: int, prior: Mixture = TWO) -> Tensor:
     return mean + SIGMA * torch.randn(mean.shape, generator=draws, dtype=mean.dtype)
 
 
+def declared(model: AE, prior, sigma: float | None, generator: Generator) -> DeclaredLikelihood:
+    return DeclaredLikelihood(model.o, model.encode, prior, sigma, generator, width=max(c.numel() for c in model.c))
+
+
 def bound(model: AE, x: Tensor, k: int, prior=TWO, sigma: float | None = SIGMA, seed: int = 2) -> Tensor:
-    return DeclaredLikelihood(model, prior, sigma, seeded(seed)).bound(x, k)
+    return declared(model, prior, sigma, seeded(seed)).bound(x, k)
 
 
 def with_exact_moments(model: AE) -> DeclaredLikelihood:
     """Under the one Gaussian, with its m and C and not those of draws from it."""
-    likelihood = DeclaredLikelihood(model, GAUSSIAN, SIGMA, seeded())
+    likelihood = declared(model, GAUSSIAN, SIGMA, seeded())
     likelihood.m, likelihood.C_inverse = GAUSSIAN.parts[0].loc, torch.linalg.inv(C.double())
     return likelihood
 
@@ -95,7 +99,7 @@ def test_a_linear_decoder_under_a_gaussian_has_its_likelihood_in_closed_form_and
 def test_a_weight_is_the_joint_density_over_that_of_the_mixture_wherever_the_code_comes_from():
     model = build()
     x = data(model, 6)
-    likelihood = DeclaredLikelihood(model, TWO, SIGMA, seeded())
+    likelihood = declared(model, TWO, SIGMA, seeded())
     h_star, A = likelihood.proposal(x)
     h = torch.randn(4, 6, H, generator=seeded(1), dtype=torch.float64)
     p_h = TWO.log_prob(h.flatten(0, 1)).view(4, 6).exp()
@@ -116,7 +120,7 @@ def test_half_of_the_codes_come_from_the_latent_density(k, monkeypatch):
             return super().log_prob(h)
 
     model, far = build(), 1e3
-    likelihood = DeclaredLikelihood(model, Recorded([1.0], [[0.0, 0.0]], [C]), SIGMA, seeded())
+    likelihood = declared(model, Recorded([1.0], [[0.0, 0.0]], [C]), SIGMA, seeded())
     r = torch.full((3, H), far).double(), torch.eye(H).double().expand(3, H, H)
     monkeypatch.setattr(likelihood, "proposal", lambda x: r)
     likelihood.bound(torch.ones(3, V).double(), k)
@@ -140,7 +144,7 @@ def test_the_bound_meets_the_likelihood_of_a_code_with_two_modes_by_quadrature(s
     x = zoo.bernoulli(mean, seeded(6)) if sigma is None else Normal(mean, sigma).sample()
     side = torch.linspace(-8, 8, 321, dtype=torch.float64)
     h = torch.cartesian_prod(side, side)
-    likelihood = DeclaredLikelihood(model, prior, sigma, seeded())
+    likelihood = declared(model, prior, sigma, seeded())
     with torch.no_grad():
         joint = likelihood.log_likelihood(x, h[:, None].expand(-1, n, H)) + prior.log_prob(h)[:, None]
     exact = joint.logsumexp(0) + 2 * math.log(side[1] - side[0])
@@ -157,7 +161,7 @@ def test_the_bound_meets_the_likelihood_of_a_code_with_two_modes_by_quadrature(s
 
 
 def test_the_moments_are_those_of_the_density():
-    likelihood, n = DeclaredLikelihood(build(), GAUSSIAN, SIGMA, seeded(3)), zoo_ae.likelihood._MOMENTS
+    likelihood, n = declared(build(), GAUSSIAN, SIGMA, seeded(3)), declared_likelihood._MOMENTS
     exact = C.double()
     assert ((likelihood.m - GAUSSIAN.parts[0].loc).abs() < 4 * (exact.diagonal() / n).sqrt()).all()
     stderr = ((exact.square() + exact.diagonal()[:, None] * exact.diagonal()) / n).sqrt()
@@ -166,7 +170,7 @@ def test_the_moments_are_those_of_the_density():
 
 @pytest.mark.parametrize("block", [1, 50, 2**20])
 def test_the_mean_weight_is_an_unbiased_estimate_of_the_likelihood_however_it_is_streamed(block, monkeypatch):
-    monkeypatch.setattr(zoo_ae.likelihood, "_BLOCK", block)
+    monkeypatch.setattr(declared_likelihood, "_BLOCK", block)
     model = build()
     x = data(model, 4000 if block > 50 else 150)
     ratio = (bound(model, x, 3) - TWO.evidence(model, x)).exp()
@@ -204,7 +208,7 @@ def test_the_noise_is_the_one_of_torch_distributions(sigma):
     h = torch.randn(2, 5, H, generator=seeded(1), dtype=torch.float64)
     mean = model.decode(h.flatten(0, 1)).view(2, 5, V)
     noise = Bernoulli(mean) if sigma is None else Normal(mean, sigma)
-    likelihood = DeclaredLikelihood(model, TWO, sigma, seeded())
+    likelihood = declared(model, TWO, sigma, seeded())
     torch.testing.assert_close(likelihood.log_likelihood(x, h), noise.log_prob(x.expand(2, 5, V)).sum(2))
 
 
@@ -215,7 +219,7 @@ def test_the_log_likelihood_of_bits_stays_finite_where_a_probability_rounds_to_o
         model.W_star[0].zero_()
     h = torch.zeros(1, H, dtype=torch.float64)
     assert PLUGIN.decode(model, h).min() == 1
-    likelihood = DeclaredLikelihood(model, TWO, None, seeded())
+    likelihood = declared(model, TWO, None, seeded())
     assert likelihood.log_likelihood(torch.zeros(1, V).double(), h).item() == -800 * V
 
 
@@ -226,7 +230,7 @@ def test_the_log_likelihood_of_bits_stays_finite_where_a_probability_rounds_to_o
 )
 def test_the_derivatives_are_those_of_autograd(shape, config, sigma):
     model = build(shape, "unit" if sigma is None else "real", activation="tanh", **config)
-    likelihood = DeclaredLikelihood(model, TWO, sigma, seeded())
+    likelihood = declared(model, TWO, sigma, seeded())
     x = torch.rand(3, math.prod(shape), generator=seeded()).round().double()
     h = torch.randn(3, H, generator=seeded(1), dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(likelihood._log_joint(x, h).sum(), h)
@@ -240,7 +244,7 @@ def test_the_derivatives_are_those_of_autograd(shape, config, sigma):
 
 
 def test_one_step_from_anywhere_finds_the_posterior_of_a_linear_decoder(monkeypatch):
-    monkeypatch.setattr(zoo_ae.likelihood, "_STEPS", 1)
+    monkeypatch.setattr(declared_likelihood, "_STEPS", 1)
     model = build()
     x, W = data(model, 5, GAUSSIAN), model.W_star[0].detach()
     precision = W.T @ W / SIGMA**2 + torch.linalg.inv(C.double())
@@ -255,7 +259,7 @@ def test_no_step_goes_downhill():
     with torch.no_grad():
         for W in model.W_star:
             W.mul_(20)  # so steep that a full step can land anywhere
-    likelihood = DeclaredLikelihood(model, TWO, None, seeded())
+    likelihood = declared(model, TWO, None, seeded())
     x = torch.rand(300, V, generator=seeded(1)).round().double()
     start, end = likelihood._log_joint(x, model.encode(x)), likelihood._log_joint(x, likelihood.proposal(x)[0])
     assert (end >= start).all()
@@ -264,7 +268,7 @@ def test_no_step_goes_downhill():
 
 @pytest.mark.parametrize(("block", "rows"), [(1, 1), (V * H * 3, 6), (2**20, 55)])
 def test_exactly_k_codes_are_drawn_for_each_example_and_no_more_at_once_than_a_block_holds(block, rows, monkeypatch):
-    monkeypatch.setattr(zoo_ae.likelihood, "_BLOCK", block)
+    monkeypatch.setattr(declared_likelihood, "_BLOCK", block)
     seen = []
 
     class Counted(Mixture):
@@ -284,57 +288,3 @@ def test_images_are_the_same_examples_as_their_flat_values(support):
     x = torch.rand(3, 2, 2, generator=seeded()).round().double()
     sigma = None if support == "unit" else SIGMA
     assert torch.equal(bound(images, x, 5, sigma=sigma), bound(flat, x.flatten(1), 5, sigma=sigma))
-
-
-def log_prob(model: AE, x: Tensor, prior: Mixture | None = TWO, **options) -> zoo.LogProb:
-    (answer,) = PLUGIN.log_prob(model, x, seeded(2), AEOptions(**options), prior)
-    return answer
-
-
-@pytest.mark.parametrize("support", ["unit", "bits", "real"])
-def test_the_answer_is_a_lower_bound_that_names_the_declared_noise(support):
-    model, x = build(support=support).float(), torch.rand(6, V, generator=seeded()).round()
-    if support == "real":
-        answer = log_prob(model, x, decoder_noise="gaussian", sigma=0.25, k=4)
-        assert answer.method == "declared Gaussian decoder noise, σ = 0.25; importance-weighted bound, k = 4"
-        torch.testing.assert_close(answer.nats, bound(model, x, 4, sigma=0.25))
-    else:
-        answer = log_prob(model, x)  # auto: as comparisons draw bits from samples
-        torch.testing.assert_close(answer.nats, log_prob(model, x, decoder_noise="bernoulli").nats)
-        assert answer.method == "declared Bernoulli decoder noise; importance-weighted bound, k = 500"
-        torch.testing.assert_close(answer.nats, bound(model, x, 500, sigma=None))
-    assert (answer.kind, answer.declared) == ("lower", True)
-    assert answer.nats.dtype == torch.float64
-
-
-@pytest.mark.parametrize(("support", "noise"), [("unit", "bernoulli"), ("real", "gaussian")])
-def test_without_a_density_or_a_declared_noise_there_is_no_likelihood_and_the_message_says_how_to_get_one(
-    support, noise
-):
-    model, x = build(support=support), torch.zeros(2, V, dtype=torch.float64)
-    for prior, options in [(None, {}), (TWO, {"decoder_noise": "none"}), (None, {"decoder_noise": noise})]:
-        with pytest.raises(zoo.Unsupported, match=f"no likelihood.*ae@gmm:sample.decoder_noise={noise}"):
-            log_prob(model, x, prior, **options)
-
-
-@pytest.mark.parametrize(("support", "noise"), [("unit", "gaussian"), ("real", "bernoulli")])
-def test_a_noise_that_the_data_cannot_have_is_refused(support, noise):
-    with pytest.raises(zoo.Unsupported, match=f"decoder_noise must be .*, got {noise}"):
-        log_prob(build(support=support), torch.zeros(2, V, dtype=torch.float64), decoder_noise=noise)
-
-
-@pytest.mark.parametrize("options", [{"sigma": 0.3}, {"sigma": 0.3, "decoder_noise": "bernoulli"}])
-def test_a_sigma_that_nothing_would_use_is_refused(options):
-    with pytest.raises(zoo.ConfigError, match="sigma needs decoder_noise = gaussian, got sigma = 0.3"):
-        AEOptions.parse(options, "the sampling of ae")
-
-
-def test_the_diagnosis_is_the_spread_of_each_value_of_the_code_over_a_bounded_number_of_examples():
-    model = build(latent_dim=3)
-    valid = torch.randn(2000, V, generator=seeded(), dtype=torch.float64)
-    wild = torch.full((1, V), 1e6, dtype=torch.float64)
-    found = PLUGIN.diagnose(model, torch.cat([valid, wild]))["standard deviations of the code"]
-    W = model.W[0].detach()
-    assert found == pytest.approx(
-        (W @ torch.cov(valid.T, correction=0) @ W.T).diagonal().sqrt().sort(descending=True)[0].tolist()
-    )

@@ -1,6 +1,6 @@
-"""log p(x) of an autoencoder with an attached latent density p(h) and a declared observation noise of its decoder.
+"""log p(x) of a decoder under a latent density p(h) of its codes and a declared observation noise.
 
-    p(x|h) = Bernoulli(x; sigmoid(o(h)))        bits, x (V,); o(h) = W* h + c, before f
+    p(x|h) = Bernoulli(x; sigmoid(o(h)))        bits, x (V,); o(h), the decoder's output before the sigmoid
            = N(x; o(h), σ² I)                   real data
 
     log 1/k Σ_i w_i,  w_i = p(x|h_i) p(h_i) / q(h_i|x)                        ≤ log p(x) in expectation
@@ -16,7 +16,7 @@ Gauss-Newton matrix instead of second derivatives and N(m, C), which has the mom
 
     r(h|x) = N(h*, A⁻¹),  A = Jᵀ Λ J + C⁻¹,  J = ∂o/∂h (V, H),  Λ = diag(x̂ (1 − x̂)) for bits, I/σ² for real data
 
-where h* results from Newton steps h ← h + A⁻¹ ∂/∂h [log p(x|h) + log N(h; m, C)] that start at encode(x). For a
+where h* results from Newton steps h ← h + A⁻¹ ∂/∂h [log p(x|h) + log N(h; m, C)] that start at the code of x. For a
 linear decoder with Gaussian noise and a Gaussian p(h), r is p(h|x), up to the error of m and C, which are estimated
 from draws of p(h).
 
@@ -31,13 +31,13 @@ Optimally combining sampling techniques for Monte Carlo rendering, 10.1145/21838
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-import zoo
-from zoo_ae.model import AE
+from zoo.contract.hookspecs import LatentDensity
 
 _STEPS = 3
 _MOMENTS = 10_000  # draws of p(h) from which m and C are estimated
@@ -47,24 +47,38 @@ _BLOCK = 2**20
 
 
 class DeclaredLikelihood:
-    """p(x) = ∫ p(x|h) p(h) dh of a trained autoencoder with V values in an example and H in a code.
+    """p(x) = ∫ p(x|h) p(h) dh of a trained decoder with V values in an example and H in a code.
+
+    For the `log_prob` of a model that was trained without a likelihood: its answer is `zoo.LogProb(…, declared=True)`.
 
     Args:
-        model: provides o(h) and encode(x).
+        o: h (B, H) -> o(h) (B, V), differentiable: logits of bits, or means of real values.
+        encode: x (B, V) -> codes (B, H), where the search for the mode of p(h|x) starts.
         prior: the latent density p(h).
         sigma: σ of the Gaussian noise, or None for Bernoulli noise.
         generator: the source of all draws.
+        width: width of the decoder's widest layer, which bounds the memory in use.
     """
 
-    def __init__(self, model: AE, prior: zoo.LatentDensity, sigma: float | None, generator: Generator) -> None:
-        self.model, self.prior, self.sigma, self.generator = model, prior, sigma, generator
+    def __init__(
+        self,
+        o: Callable[[Tensor], Tensor],
+        encode: Callable[[Tensor], Tensor],
+        prior: LatentDensity,
+        sigma: float | None,
+        generator: Generator,
+        *,
+        width: int,
+    ) -> None:
+        self.o, self.encode, self.prior, self.sigma, self.width = o, encode, prior, sigma, width
+        self.generator = generator
         h = prior.sample(_MOMENTS, generator)
         self.m = h.mean(0)
         self.C_inverse: Tensor = torch.linalg.inv(torch.cov(h.T).reshape(len(self.m), -1))  # cov of one row is a scalar
 
     def log_likelihood(self, x: Tensor, h: Tensor) -> Tensor:
         """log p(x|h): x (B, V), h (…, B, H) -> (…, B)."""
-        o = self.model.o(h.flatten(0, -2).to(x.dtype)).view(*h.shape[:-1], -1)
+        o = self.o(h.flatten(0, -2).to(x.dtype)).view(*h.shape[:-1], -1)
         if self.sigma is None:
             nats: Tensor = x * o - F.softplus(o)
         else:
@@ -73,7 +87,7 @@ class DeclaredLikelihood:
 
     def proposal(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """h* and A of r(h|x): x (B, V) -> (B, H) and (B, H, H), float64. Skips steps that lower the log joint."""
-        h = self.model.encode(x).double()
+        h = self.encode(x).double()
         for _ in range(_STEPS):
             slope, A = self._derivatives(x, h)
             proposed = h + torch.linalg.solve(A, slope)
@@ -88,13 +102,12 @@ class DeclaredLikelihood:
         Examples and draws are processed in blocks, with a running logsumexp.
         """
         x = x.flatten(1)
-        widest = max(c.numel() for c in self.model.c)
         bounds = []
-        for block in x.split(max(1, _BLOCK // (widest * len(self.m)))):
+        for block in x.split(max(1, _BLOCK // (self.width * len(self.m)))):
             h_star, A = self.proposal(block)
             L = torch.linalg.cholesky(A)
             total = torch.full((len(block),), -math.inf, dtype=torch.float64, device=x.device)
-            draws = max(1, _BLOCK // (widest * len(block)))
+            draws = max(1, _BLOCK // (self.width * len(block)))
             for draw, n in ((self._draw_laplace, k - k // 2), (self._draw_prior, k // 2)):
                 for start in range(0, n, draws):
                     h = draw(h_star, L, min(draws, n - start))
@@ -106,7 +119,8 @@ class DeclaredLikelihood:
     def _draw_laplace(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
         """n draws of r(h|x): h* + L⁻ᵀ ε with ε ~ N(0, I), L Lᵀ = A; shape (n, B, H)."""
         epsilon = torch.randn(n, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
-        return h_star + torch.linalg.solve_triangular(L.mT, epsilon[..., None], upper=True)[..., 0]
+        draws: Tensor = h_star + torch.linalg.solve_triangular(L.mT, epsilon[..., None], upper=True)[..., 0]
+        return draws
 
     def _draw_prior(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
         """n draws of p(h) for each example, shape (n, B, H)."""
@@ -129,7 +143,7 @@ class DeclaredLikelihood:
     def _derivatives(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient of the log joint and A: x (B, V), h (B, H) -> (B, H) and (B, H, H), float64."""
         h = h.to(x.dtype)
-        o, J = self.model.o(h), self._jacobian(h)
+        o, J = self.o(h), self._jacobian(h)
         if self.sigma is None:
             slope, weight = x - o.sigmoid(), o.sigmoid() * o.neg().sigmoid()
         else:
@@ -141,7 +155,7 @@ class DeclaredLikelihood:
         """J, with columns J e_j from the derivative of Jᵀ v with respect to v: (B, H) -> (B, V, H)."""
         with torch.enable_grad():
             h = h.detach().requires_grad_()
-            o = self.model.o(h)
+            o = self.o(h)
             v = torch.zeros_like(o, requires_grad=True)
             (product,) = torch.autograd.grad(o, h, v, create_graph=True)
             units = [e.expand_as(h) for e in torch.eye(h.shape[1], dtype=h.dtype, device=h.device)]

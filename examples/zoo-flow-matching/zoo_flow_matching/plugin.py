@@ -43,9 +43,6 @@ class FlowMatchingOptions(zoo.Config):
     probes: Annotated[int, Field(ge=2, description="K, random vectors in the estimate of the trace")] = 8
 
 
-_DEFAULTS = FlowMatchingOptions()  # of encode and decode, which do not receive options
-
-
 def _conditional(config: zoo.Config) -> Literal["class"] | None:
     """Return "class" for a model of p(x|y)."""
     assert isinstance(config, FlowMatchingConfig)
@@ -85,14 +82,16 @@ class FlowMatchingPlugin:
         return {"loss": model.loss(x, y, generator).mean()}
 
     @zoo.hookimpl
-    def encode(self, model: FlowMatching, x: Tensor, y: Tensor | None) -> Tensor:
+    def encode(self, model: FlowMatching, x: Tensor, y: Tensor | None, options: FlowMatchingOptions) -> Tensor:
         """Return x_0 by solving the ODE back from x, shape (B, D); it is not random."""
-        return _solve(model, model.to_line(x), y, _DEFAULTS, 1.0, 0.0)
+        _check_guidance(model, options)
+        return _solve(model, model.to_line(x), y, options, 1.0, 0.0)
 
     @zoo.hookimpl
-    def decode(self, model: FlowMatching, z: Tensor, y: Tensor | None) -> Tensor:
+    def decode(self, model: FlowMatching, z: Tensor, y: Tensor | None, options: FlowMatchingOptions) -> Tensor:
         """Return the example to which the ODE carries z, shape (B, *data.shape)."""
-        return model.from_line(_solve(model, z, y, _DEFAULTS, 0.0, 1.0))
+        _check_guidance(model, options)
+        return model.from_line(_solve(model, z, y, options, 0.0, 1.0))
 
     @zoo.hookimpl
     def sample(
@@ -146,7 +145,7 @@ class FlowMatchingPlugin:
             return (zoo.LogProb(estimates.mean(0), "estimate", method=method + "exact trace"),)
         stderr = standard_error(estimates)
         method += f"trace by {options.probes} probes, standard error {stderr:.2g}"
-        return (zoo.LogProb(estimates.mean(0), "estimate", stderr=stderr, method=method),)
+        return (zoo.LogProb(estimates.mean(0), "estimate", method=method),)
 
     @zoo.hookimpl
     def diagnose(
@@ -166,7 +165,7 @@ class FlowMatchingPlugin:
         for split, x, of in (("training", train, y), ("validation", valid, valid_y)):
             x, of = x[:_DIAGNOSED], None if of is None else of[:_DIAGNOSED]
             found[f"loss per dimension ({split})"] = model.loss(x, of, generator).mean().item() / model.D
-        z = _solve(model, model.to_line(x), of, _DEFAULTS, 1.0, 0.0)
+        z = _solve(model, model.to_line(x), of, FlowMatchingOptions(), 1.0, 0.0)
         return found | {"mean square of the codes (validation)": z.square().mean().item()}
 
 

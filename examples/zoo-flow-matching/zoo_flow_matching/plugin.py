@@ -54,7 +54,7 @@ class FlowMatchingPlugin:
 
     card = zoo.Card(
         name="flow-matching",
-        summary="flow matching: a differential equation from noise to data, learned along straight paths",
+        summary="Flow matching: a differential equation from noise to data, learned along straight paths",
         config=FlowMatchingConfig,
         options=FlowMatchingOptions,
         trains_on="grey",

@@ -47,7 +47,7 @@ class RAEPlugin:
 
     card = zoo.Card(
         name="rae",
-        summary="regularised autoencoder: small codes, smooth decoder; generates with a fitted density (rae@gmm)",
+        summary="Regularised autoencoder: small codes, smooth decoder; generates with a fitted density (rae@gmm)",
         config=RAEConfig,
         options=RAEOptions,
         trains_on="grey",

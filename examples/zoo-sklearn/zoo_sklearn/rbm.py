@@ -128,14 +128,6 @@ class SklearnRBMPlugin:
         return examples(v.astype(np.float64), p, model.shape, real=False)
 
     @zoo.hookimpl
-    def log_prob(self) -> tuple[zoo.LogProb, ...]:
-        """Raise `zoo.Unsupported`."""
-        raise zoo.Unsupported(
-            "scikit-learn does not compute log p(v) of an RBM; its score_samples is a pseudo-likelihood, neither "
-            "log p(v) nor a bound, and is in the report's diagnostics"
-        )
-
-    @zoo.hookimpl
     def diagnose(self, model: SklearnRBM, train: Tensor, valid: Tensor, generator: Generator) -> dict[str, float]:
         """Return the mean of `score_samples` over at most 2,000 examples of each split, bits."""
         rbm = model.fitted(seed(generator))

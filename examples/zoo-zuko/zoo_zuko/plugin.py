@@ -19,7 +19,7 @@ class ZukoPlugin:
 
     card = zoo.Card(
         name="zuko",
-        summary="the normalising flows of zuko (splines, affine, neural, continuous, …): exact density and codes",
+        summary="The normalising flows of zuko (splines, affine, neural, continuous, …): exact density and codes",
         config=ZukoConfig,
         trains_on="grey",
         latent="real",

@@ -350,8 +350,8 @@ def test_filters_leave_out_what_is_known_to_differ_and_keep_what_is_not_known(di
         return {each.name for each in registry.list_models(*pattern, **filters)}
 
     assert names("v*") == {"vae", "vqvae"}
-    assert names(latent="bits") == {"rbm", "dbn", "coins"}  # nothing is known of coins before it is loaded
-    assert names(likelihood=False) == {"gan", "coins"}
+    assert names(latent="index") == {"vqvae", "coins"}  # nothing is known of coins before it is loaded
+    assert names(likelihood=False) == {"gan", "sklearn-rbm", "coins"}
     assert {each.latent for each in registry.list_models("coins")} == {"?"}
     registry.plugin("coins")
     assert {each.latent for each in registry.list_models("coins")} == {"none"}

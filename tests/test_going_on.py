@@ -65,9 +65,6 @@ class Broken:
 """
 
 
-pytestmark = pytest.mark.usefixtures("ctrl_c")
-
-
 def weights(comparison):
     return {file.relative_to(comparison.path): file.read_bytes() for file in comparison.path.rglob("*.safetensors")}
 

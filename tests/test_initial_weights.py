@@ -20,9 +20,6 @@ STILL = "train.learning_rate=1e-300"  # 0 in single precision: no step moves a w
 SMALL = {"rbm": "hidden=6,chains=5", "ae": "latent_dim=2,hidden=[5]", "vae": "latent_dim=2,hidden=[5]"}
 
 
-pytestmark = pytest.mark.usefixtures("ctrl_c")
-
-
 @pytest.fixture(scope="module")
 def data():
     """50 training examples of 4 × 4 grey values."""

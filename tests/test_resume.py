@@ -35,9 +35,6 @@ class Stop:
         return (yield)
 
 
-pytestmark = pytest.mark.usefixtures("ctrl_c")
-
-
 @pytest.fixture(scope="module")
 def data():
     """50 training examples of 4 × 4 grey values, 10 for validation."""

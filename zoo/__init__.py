@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from zoo.data.idx import read_idx
     from zoo.evaluation.evaluation import Evaluation, Measurement
     from zoo.files.storage import cache_folder, write_atomically
-    from zoo.models.declared_likelihood import DeclaredLikelihood
+    from zoo.models.declared_likelihood import DeclaredNoise
     from zoo.models.model import Model
     from zoo.runtime.randomness import bernoulli, generator
     from zoo.runtime.seeds import BITS_SEED, SPLIT_SEED
@@ -65,7 +65,7 @@ _HOME = {
     "DataFile": "zoo.data.fetch",
     "DataSpec": "zoo.contract.data_spec",
     "DatasetCard": "zoo.contract.card",
-    "DeclaredLikelihood": "zoo.models.declared_likelihood",
+    "DeclaredNoise": "zoo.models.declared_likelihood",
     "DensityCard": "zoo.contract.card",
     "Evaluation": "zoo.evaluation.evaluation",
     "ExtensionCard": "zoo.contract.card",
@@ -116,7 +116,7 @@ __all__ = [
     "DataFile",
     "DataSpec",
     "DatasetCard",
-    "DeclaredLikelihood",
+    "DeclaredNoise",
     "DensityCard",
     "DivergedError",
     "Evaluation",

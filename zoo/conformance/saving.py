@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from zoo.conformance.claim import DoesNotApply, Failure, Skip, case_claim, plugin_claim
-from zoo.conformance.subject import FEW, Case, Subject
+from zoo.conformance.subject import FEW, Case, Subject, of_one_class
 from zoo.errors import CheckpointError, Unsupported
 from zoo.models.checkpoint import load_model
 from zoo.models.model import Model
@@ -32,7 +31,7 @@ def a_loaded_model_gives_the_same(case: Case) -> None:
     """A model loaded from its safetensors file, without pickle, gives the same codes, samples and likelihoods."""
     x, bits = case.data.train[:8], case.bits[:8]
     with tempfile.TemporaryDirectory() as folder:
-        loaded = case.of_one_class(load_model(case.trained.save(Path(folder)), case.registry))
+        loaded = of_one_class(load_model(case.trained.save(Path(folder)), case.registry))
     _must_agree(outputs(loaded, x, bits), outputs(case.trained, x, bits), "the loaded model")
 
 
@@ -93,8 +92,7 @@ def answer(folders: list[str]) -> None:
     for folder in map(Path, folders):
         # copied: the alignment of a memory-mapped tensor varies, and products would round differently
         inputs = {name: value.clone() for name, value in load_file(folder / "inputs").items()}
-        model = load_model(folder / "model.safetensors", PluginRegistry(extensions=False))
-        model = replace(model, label=0 if model.is_conditional else None)
+        model = of_one_class(load_model(folder / "model.safetensors", PluginRegistry(extensions=False)))
         save_file(outputs(model, inputs["x"], inputs["bits"]), folder / "outputs")
 
 

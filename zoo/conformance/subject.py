@@ -82,7 +82,7 @@ class Case:
     @cached_property
     def spec(self) -> DataSpec:
         """The spec from which the model is built."""
-        return spec_for(self.plugin, self.config, self.data.spec, self.data)
+        return spec_for(self.plugin, self.config, self.data)
 
     @property
     def circumstances(self) -> str:
@@ -206,11 +206,7 @@ class Case:
         options = card.options.parse(self.options, f"the sampling of {card.name}")
         resolved = Resolved(self.plugin, None, self.config, self.phases, options)
         budget = TrainingBudget(steps, "steps")
-        return self.of_one_class(train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device)))
-
-    def of_one_class(self, model: Model) -> Model:
-        """Return a conditional model as one of p(x|y = 0), and any other as it is."""
-        return replace(model, label=0) if self.is_conditional else model
+        return of_one_class(train_module(TrainingJob(resolved, self.data, seed, budget, folder, saving, device)))
 
     @property
     def _trains_on_bits(self) -> bool:
@@ -218,15 +214,15 @@ class Case:
         return on_bits
 
     def _model(self, module: nn.Module) -> Model:
-        return Model(
+        model = Model(
             self.plugin,
             module.eval(),
             self.config,
             self.spec,
-            label=0 if self.is_conditional else None,
             options=self.options,
             standardisation=self.data.standardisation,
         )
+        return of_one_class(model)
 
 
 class Subject:
@@ -338,10 +334,14 @@ def table() -> Data:
     return Data.from_arrays(x, (u > 0).long(), name="a table of 2 columns", support="real")
 
 
+def of_one_class(model: Model) -> Model:
+    """Return a conditional model as one of p(x|y = 0), and any other as it is."""
+    return replace(model, label=0) if model.is_conditional else model
+
+
 def untrained(plugin: Plugin, config: Config, spec: DataSpec, options: Mapping[str, Any]) -> Model:
     """Return an untrained model, built from its settings and a data spec alone."""
-    conditional = plugin.card.is_conditional_with(config)
-    spec = replace(spec, class_shares=(0.5, 0.5) if conditional else ())
+    spec = replace(spec, class_shares=(0.5, 0.5) if plugin.card.is_conditional_with(config) else ())
     with scoped_randomness(derive_seed(0, "build")):
         module: nn.Module = plugin.hooks.build(config=config, data=spec)
-    return Model(plugin, module.eval(), config, spec, options=options, label=0 if conditional else None)
+    return of_one_class(Model(plugin, module.eval(), config, spec, options=options))

@@ -142,6 +142,11 @@ class Evaluation:
         """The reference as compared: one draw of bits from each image; real-valued images standardised."""
         return self._compared(self.reference, "bits of the reference")
 
+    @property
+    def train_bits(self) -> Tensor:
+        """The training split as compared: one draw of bits from each image; real-valued images standardised."""
+        return self._compared(self.data.train, "bits of the training split")
+
     @cached_property
     def test_bits(self) -> Tensor:
         """The whole test split as used for likelihoods: bits drawn once, or real values in the user's units."""
@@ -171,12 +176,12 @@ class Evaluation:
     @cached_property
     def train_features(self) -> Tensor:
         """φ of the training split in the form of `returned_features`: as it is, or bits if the samples are bits."""
-        return self.features(self._as_returned(self.data.train, "bits of the training split"))
+        return self.features(self.train_bits if self.returns_bits else self.data.standardise(self.data.train))
 
     @cached_property
     def held_out_features(self) -> Tensor:
         """φ of the reference, held-out real images, in the form of `returned_features`."""
-        return self.features(self._as_returned(self.reference, "bits of the reference"))
+        return self.reference_features if self.returns_bits else self.features(self.data.standardise(self.reference))
 
     def features_in(self, name: str) -> FeatureSpace:
         """Return another feature space of the data, a plugin of `zoo.features`; raises its `zoo.Unsupported`."""
@@ -188,9 +193,6 @@ class Evaluation:
     def returns_bits(self) -> bool:
         """Whether the samples of [0, 1] data are draws: 0 and 1 only."""
         return self.data.spec.support != "real" and bool(((self.samples == 0) | (self.samples == 1)).all())
-
-    def _as_returned(self, x: Tensor, purpose: str) -> Tensor:
-        return self._compared(x, purpose) if self.returns_bits else self.data.standardise(x)
 
     def _compared(self, x: Tensor, purpose: str) -> Tensor:
         if self.data.spec.support == "real":

@@ -32,12 +32,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Annotated, Literal, Self
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
+from zoo.contract.config import Config
 from zoo.contract.hookspecs import LatentDensity
+from zoo.contract.log_prob import LogProb
+from zoo.errors import Unsupported
 
 _STEPS = 3
 _MOMENTS = 10_000  # draws of p(h) from which m and C are estimated
@@ -46,10 +51,82 @@ _MOMENTS = 10_000  # draws of p(h) from which m and C are estimated
 _BLOCK = 2**20
 
 
+class DeclaredNoise(Config):
+    """Options for the likelihood of a decoder that was trained without one: a noise that is declared afterwards.
+
+    A card names this class, or a subclass with further options, as its `options`; its `log_prob` then calls `log_prob`.
+    """
+
+    decoder_noise: Annotated[
+        Literal["auto", "none", "bernoulli", "gaussian"],
+        Field(
+            description="declared noise of the decoder, for a likelihood: bernoulli for data in [0, 1], gaussian for "
+            "real data; auto is bernoulli, as comparisons draw bits from samples, and none for real data"
+        ),
+    ] = "auto"
+    sigma: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="gaussian: σ of the noise; with σ = 1, −log p(x|h) is half the squared error plus a constant",
+        ),
+    ] = 1.0
+    k: Annotated[int, Field(gt=0, description="draws of the code per example in the bound on log p(x)")] = 500
+
+    @model_validator(mode="after")
+    def _sigma_is_that_of_gaussian_noise(self) -> Self:
+        if self.sigma != 1 and self.decoder_noise != "gaussian":
+            raise ValueError(
+                f"sigma needs decoder_noise = gaussian, got sigma = {self.sigma} with decoder_noise = "
+                f"{self.decoder_noise}; leave sigma out, or set decoder_noise too"
+            )
+        return self
+
+    @staticmethod
+    def of_data(*, real: bool) -> Literal["bernoulli", "gaussian"]:
+        """Return the noise that data can have: `gaussian` if they are real-valued, `bernoulli` if in [0, 1]."""
+        return "gaussian" if real else "bernoulli"
+
+    def is_declared(self, *, real: bool) -> bool:
+        """Return whether these options declare a noise for data that are real-valued, or in [0, 1]."""
+        return self.decoder_noise in ("bernoulli", "gaussian") or (self.decoder_noise == "auto" and not real)
+
+    def log_prob(
+        self,
+        x: Tensor,
+        o: Callable[[Tensor], Tensor],
+        encode: Callable[[Tensor], Tensor],
+        prior: LatentDensity,
+        generator: Generator,
+        *,
+        real: bool,
+        width: int,
+    ) -> tuple[LogProb, ...]:
+        """Return the lower bound on log p(x), marked as declared, of examples x (N, *shape).
+
+        Args:
+            x: the examples.
+            o, encode, prior, generator, width: as for `DeclaredLikelihood`.
+            real: whether the data are real-valued, and not in [0, 1].
+
+        Raises:
+            Unsupported: for a noise that the data cannot have.
+        """
+        wanted = self.of_data(real=real)
+        if self.decoder_noise not in ("auto", wanted):
+            raise Unsupported(
+                f"decoder_noise must be {wanted} (bernoulli for data in [0, 1], whose likelihood is that of bits; "
+                f"gaussian for real data), got {self.decoder_noise}"
+            )
+        sigma = self.sigma if real else None
+        nats = DeclaredLikelihood(o, encode, prior, sigma, generator, width=width).bound(x, self.k)
+        law = f"Gaussian decoder noise, σ = {sigma:g}" if real else "Bernoulli decoder noise"
+        method = f"declared {law}; importance-weighted bound, k = {self.k}"
+        return (LogProb(nats, "lower", method=method, declared=True),)
+
+
 class DeclaredLikelihood:
     """p(x) = ∫ p(x|h) p(h) dh of a trained decoder with V values in an example and H in a code.
-
-    For the `log_prob` of a model that was trained without a likelihood: its answer is `zoo.LogProb(…, declared=True)`.
 
     Args:
         o: h (B, H) -> o(h) (B, V), differentiable: logits of bits, or means of real values.

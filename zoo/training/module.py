@@ -53,7 +53,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     resolved, data, seed, folder, device = job.resolved, job.data, job.seed, job.folder, job.device
     plugin, phases = resolved.plugin, resolved.phases
     bits = plugin.card.trains_on_bits(resolved.config, data.spec.support)
-    spec = spec_for(plugin, resolved.config, data.spec, data)
+    spec = spec_for(plugin, resolved.config, data)
     interruption = interruption or Interruption()
     protocol = {
         "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
@@ -120,26 +120,25 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     )
 
 
-def spec_for(plugin: Plugin, config: Config, spec: DataSpec, data: Data | None = None) -> DataSpec:
+def spec_for(plugin: Plugin, config: Config, data: Data | DataSpec) -> DataSpec:
     """Return the spec from which a model is built: that of the data, with the classes if the model is conditional.
 
     Args:
         plugin, config: the model.
-        spec: shape and support of one example.
-        data: the data set with the classes; None takes those of the spec.
+        data: the data set, or shape, support and classes of its examples.
 
     Raises:
         DataError: for a conditional model of data without classes.
     """
-    shares = spec.class_shares if data is None else data.class_shares
+    spec, name = (data, "this zoo.DataSpec") if isinstance(data, DataSpec) else (data.spec, data.name)
     if not plugin.card.is_conditional_with(config):
         return replace(spec, class_shares=())
-    if not shares:
+    if not data.class_shares:
         raise DataError(
             f"{plugin.card.name} is conditional here, so all examples need labels 0, 1, …, which "
-            f"{data.name if data else 'this zoo.DataSpec'} does not have; choose other data or another setting."
+            f"{name} does not have; choose other data or another setting."
         )
-    return replace(spec, class_shares=shares)
+    return replace(spec, class_shares=data.class_shares)
 
 
 def built(plugin: Plugin, config: Config, spec: DataSpec) -> nn.Module:

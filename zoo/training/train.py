@@ -48,8 +48,7 @@ def create(registry: PluginRegistry, contestant: Contestant, data: Data | DataSp
             f"{contestant.text}: a latent density is fitted after training; create {contestant.model}, or train "
             f"{contestant.text}."
         )
-    spec, labelled = (data, None) if isinstance(data, DataSpec) else (data.spec, data)
-    spec = spec_for(resolved.plugin, resolved.config, spec, labelled)
+    spec = spec_for(resolved.plugin, resolved.config, data)
     with scoped_randomness(derive_seed(seed, "build")):
         module = built(resolved.plugin, resolved.config, spec)
     return Model(resolved.plugin, module.eval(), resolved.config, spec, options=contestant.options)
@@ -151,7 +150,7 @@ def check_labels(resolved: Resolved, data: Data) -> None:
     Raises:
         DataError: for data without classes, or with classes of too few examples for a density for each class.
     """
-    spec_for(resolved.plugin, resolved.config, data.spec, data)
+    spec_for(resolved.plugin, resolved.config, data)
     if not resolved.density_options.per_class:
         return
     if not data.class_shares:

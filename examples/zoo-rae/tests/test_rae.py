@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import MultivariateNormal, Normal
 from zoo_rae.model import RAE, RAEConfig
-from zoo_rae.plugin import RAEOptions, RAEPlugin
+from zoo_rae.plugin import RAEPlugin
 
 import zoo
 
@@ -117,7 +117,7 @@ def test_the_bound_of_a_linear_decoder_is_its_gaussian_likelihood():
     model = build(hidden=()).requires_grad_(False)
     W, b = model.decoder[0].weight, model.decoder[0].bias
     x = torch.randn(6, 4, generator=seeded(3), dtype=torch.float64)
-    options = RAEOptions(decoder_noise="gaussian", sigma=0.7, k=10_000)
+    options = zoo.DeclaredNoise(decoder_noise="gaussian", sigma=0.7, k=10_000)
     (answer,) = PLUGIN.log_prob(model, x, seeded(), options, StandardNormal())
     wanted = MultivariateNormal(b, W @ W.T + 0.49 * torch.eye(4).double()).log_prob(x)
     torch.testing.assert_close(answer.nats, wanted, rtol=0, atol=0.02)
@@ -133,15 +133,15 @@ def test_the_bound_on_bits_is_that_of_integration_over_the_code():
     grid = torch.cartesian_prod(side, side)
     p = model.decode(grid)
     joint = (x[:, None] * p + (1 - x[:, None]) * (1 - p)).prod(2) * StandardNormal().log_prob(grid).exp() * 0.05**2
-    (answer,) = PLUGIN.log_prob(model, x, seeded(), RAEOptions(k=4000), StandardNormal())
+    (answer,) = PLUGIN.log_prob(model, x, seeded(), zoo.DeclaredNoise(k=4000), StandardNormal())
     torch.testing.assert_close(answer.nats, joint.sum(1).log(), rtol=0, atol=0.02)
 
 
 def test_a_likelihood_needs_a_density_and_a_noise():
     x = torch.zeros(1, 4)
     with pytest.raises(zoo.Unsupported, match=r"rae@gmm:sample.decoder_noise=bernoulli"):
-        PLUGIN.log_prob(build(support="unit"), x, seeded(), RAEOptions(), None)
+        PLUGIN.log_prob(build(support="unit"), x, seeded(), zoo.DeclaredNoise(), None)
     with pytest.raises(zoo.Unsupported, match=r"rae@gmm:sample.decoder_noise=gaussian"):
-        PLUGIN.log_prob(build(), x, seeded(), RAEOptions(), StandardNormal())
+        PLUGIN.log_prob(build(), x, seeded(), zoo.DeclaredNoise(), StandardNormal())
     with pytest.raises(zoo.Unsupported, match="attach a latent density: rae@gmm"):
         PLUGIN.sample()

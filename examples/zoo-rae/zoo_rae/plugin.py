@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NoReturn, Self
+from typing import NoReturn
 
-from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 import zoo
 from zoo_rae.model import RAE, RAEConfig
 
 _EXAMPLES = 2_000  # of the validation split, for the diagnosis
-
-
-class RAEOptions(zoo.Config):
-    """Likelihood settings, declared after training, which does not use them."""
-
-    decoder_noise: Annotated[
-        Literal["auto", "none", "bernoulli", "gaussian"],
-        Field(
-            description="declared p(x|z), for a likelihood: bernoulli for data in [0, 1], gaussian for real data; auto "
-            "is bernoulli, as comparisons draw bits from samples, and none for real data"
-        ),
-    ] = "auto"
-    sigma: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="gaussian: σ of the noise; with σ = 1, −log p(x|z) is half the squared error plus a constant",
-        ),
-    ] = 1.0
-    k: Annotated[int, Field(gt=0, description="draws of z per example in the bound on log p(x)")] = 500
-
-    @model_validator(mode="after")
-    def _sigma_is_that_of_gaussian_noise(self) -> Self:
-        if self.sigma != 1 and self.decoder_noise != "gaussian":
-            raise ValueError(
-                f"sigma needs decoder_noise = gaussian, got sigma = {self.sigma} with decoder_noise = "
-                f"{self.decoder_noise}; leave sigma out, or set decoder_noise too"
-            )
-        return self
 
 
 class RAEPlugin:
@@ -49,7 +19,7 @@ class RAEPlugin:
         name="rae",
         summary="Regularised autoencoder: small codes, smooth decoder; generates with a fitted density (rae@gmm)",
         config=RAEConfig,
-        options=RAEOptions,
+        options=zoo.DeclaredNoise,
         trains_on="grey",
         latent="real",
         samples="means",
@@ -93,28 +63,16 @@ class RAEPlugin:
 
     @zoo.hookimpl
     def log_prob(
-        self, model: RAE, x: Tensor, generator: Generator, options: RAEOptions, prior: zoo.LatentDensity | None
+        self, model: RAE, x: Tensor, generator: Generator, options: zoo.DeclaredNoise, prior: zoo.LatentDensity | None
     ) -> tuple[zoo.LogProb, ...]:
         """Return a lower bound on log p(x); it requires a declared noise and an attached latent density."""
-        wanted, noise = "gaussian" if model.real else "bernoulli", options.decoder_noise
-        if noise == "auto":
-            noise = "none" if model.real else "bernoulli"
-        if prior is None or noise == "none":
+        if prior is None or not options.is_declared(real=model.real):
+            noise = options.of_data(real=model.real)
             raise zoo.Unsupported(
                 "a regularised autoencoder has no likelihood without a distribution over z and an observation noise; "
-                f"attach a latent density and declare the noise: rae@gmm:sample.decoder_noise={wanted}"
+                f"attach a latent density and declare the noise: rae@gmm:sample.decoder_noise={noise}"
             )
-        if noise != wanted:
-            raise zoo.Unsupported(
-                f"decoder_noise must be {wanted} (bernoulli for data in [0, 1], whose likelihood is that of bits; "
-                f"gaussian for real data), got {noise}"
-            )
-        sigma = options.sigma if model.real else None
-        likelihood = zoo.DeclaredLikelihood(model.o, model.encode, prior, sigma, generator, width=model.widest)
-        nats = likelihood.bound(x, options.k)
-        law = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
-        method = f"declared {law}; importance-weighted bound, k = {options.k}"
-        return (zoo.LogProb(nats, "lower", method=method, declared=True),)
+        return options.log_prob(x, model.o, model.encode, prior, generator, real=model.real, width=model.widest)
 
     @zoo.hookimpl
     def diagnose(self, model: RAE, valid: Tensor, generator: Generator) -> dict[str, float | str | list[float]]:

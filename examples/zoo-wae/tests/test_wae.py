@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal, Normal
 from zoo_wae.model import WAE, StandardNormal, WAEConfig, kernel, mmd_squared
-from zoo_wae.plugin import WAEOptions, WAEPlugin
+from zoo_wae.plugin import WAEPlugin
 
 import zoo
 
@@ -98,7 +98,7 @@ def test_the_bound_of_a_linear_decoder_is_its_gaussian_likelihood():
     model = build()
     W, b = model.decoder[0].weight, model.decoder[0].bias
     x = torch.randn(6, 4, generator=seeded(3), dtype=torch.float64)
-    options = WAEOptions(decoder_noise="gaussian", sigma=0.7, k=10_000)
+    options = zoo.DeclaredNoise(decoder_noise="gaussian", sigma=0.7, k=10_000)
     (answer,) = PLUGIN.log_prob(model, x, seeded(), options, None)
     wanted = MultivariateNormal(b, W @ W.T + 0.49 * torch.eye(4).double()).log_prob(x)
     torch.testing.assert_close(answer.nats, wanted, rtol=0, atol=0.02)
@@ -113,7 +113,7 @@ def test_the_bound_on_bits_is_that_of_integration_over_the_code():
     grid = torch.arange(-8, 8, 0.01, dtype=torch.float64)[:, None]
     p = model.decode(grid)
     joint = (x[:, None] * p + (1 - x[:, None]) * (1 - p)).prod(2) * StandardNormal(1).log_prob(grid).exp() * 0.01
-    (answer,) = PLUGIN.log_prob(model, x, seeded(), WAEOptions(k=4000), None)
+    (answer,) = PLUGIN.log_prob(model, x, seeded(), zoo.DeclaredNoise(k=4000), None)
     torch.testing.assert_close(answer.nats, joint.sum(1).log(), rtol=0, atol=0.02)
 
 
@@ -129,13 +129,15 @@ def test_an_attached_density_takes_the_place_of_the_prior():
 
     model, x = build(), torch.randn(6, 4, generator=seeded(3), dtype=torch.float64)
     W, b = model.decoder[0].weight, model.decoder[0].bias
-    (answer,) = PLUGIN.log_prob(model, x, seeded(), WAEOptions(decoder_noise="gaussian", k=10_000), Wide())
+    (answer,) = PLUGIN.log_prob(model, x, seeded(), zoo.DeclaredNoise(decoder_noise="gaussian", k=10_000), Wide())
     wanted = MultivariateNormal(b, 4 * W @ W.T + torch.eye(4).double()).log_prob(x)
     torch.testing.assert_close(answer.nats, wanted, rtol=0, atol=0.02)
 
 
 def test_real_data_need_a_declared_noise():
     with pytest.raises(zoo.Unsupported, match=r"declare it: wae:sample.decoder_noise=gaussian"):
-        PLUGIN.log_prob(build(), torch.zeros(1, 4), seeded(), WAEOptions(), None)
+        PLUGIN.log_prob(build(), torch.zeros(1, 4), seeded(), zoo.DeclaredNoise(), None)
     with pytest.raises(zoo.Unsupported, match=r"decoder_noise must be bernoulli .*, got gaussian"):
-        PLUGIN.log_prob(build(support="unit"), torch.zeros(1, 4), seeded(), WAEOptions(decoder_noise="gaussian"), None)
+        PLUGIN.log_prob(
+            build(support="unit"), torch.zeros(1, 4), seeded(), zoo.DeclaredNoise(decoder_noise="gaussian"), None
+        )

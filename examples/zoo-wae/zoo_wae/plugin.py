@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
-
-from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 import zoo
 from zoo_wae.model import WAE, StandardNormal, WAEConfig, mmd_squared
 
 _EXAMPLES = 2_000  # of the validation split, for the diagnosis
-
-
-class WAEOptions(zoo.Config):
-    """Likelihood settings, declared after training, which does not use them."""
-
-    decoder_noise: Annotated[
-        Literal["auto", "none", "bernoulli", "gaussian"],
-        Field(
-            description="declared p(x|z), for a likelihood: bernoulli for data in [0, 1], gaussian for real data; auto "
-            "is bernoulli, as comparisons draw bits from samples, and none for real data"
-        ),
-    ] = "auto"
-    sigma: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="gaussian: σ of the noise; with σ = 1, −log p(x|z) is half the squared error plus a constant",
-        ),
-    ] = 1.0
-    k: Annotated[int, Field(gt=0, description="draws of z per example in the bound on log p(x)")] = 500
-
-    @model_validator(mode="after")
-    def _sigma_is_that_of_gaussian_noise(self) -> Self:
-        if self.sigma != 1 and self.decoder_noise != "gaussian":
-            raise ValueError(
-                f"sigma needs decoder_noise = gaussian, got sigma = {self.sigma} with decoder_noise = "
-                f"{self.decoder_noise}; leave sigma out, or set decoder_noise too"
-            )
-        return self
 
 
 class WAEPlugin:
@@ -49,7 +17,7 @@ class WAEPlugin:
         name="wae",
         summary="Wasserstein autoencoder: its codes are matched to N(0, I) by a kernel distance (MMD)",
         config=WAEConfig,
-        options=WAEOptions,
+        options=zoo.DeclaredNoise,
         trains_on="grey",
         latent="real",
         samples="means",
@@ -100,29 +68,17 @@ class WAEPlugin:
 
     @zoo.hookimpl
     def log_prob(
-        self, model: WAE, x: Tensor, generator: Generator, options: WAEOptions, prior: zoo.LatentDensity | None
+        self, model: WAE, x: Tensor, generator: Generator, options: zoo.DeclaredNoise, prior: zoo.LatentDensity | None
     ) -> tuple[zoo.LogProb, ...]:
         """Return a lower bound on log p(x) under N(0, I) or the attached density, for a declared noise."""
-        wanted, noise = "gaussian" if model.real else "bernoulli", options.decoder_noise
-        if noise == "auto":
-            noise = "none" if model.real else "bernoulli"
-        if noise == "none":
+        if not options.is_declared(real=model.real):
+            noise = options.of_data(real=model.real)
             raise zoo.Unsupported(
                 "a Wasserstein autoencoder has no likelihood without an observation noise of its decoder; declare it: "
-                f"wae:sample.decoder_noise={wanted}"
-            )
-        if noise != wanted:
-            raise zoo.Unsupported(
-                f"decoder_noise must be {wanted} (bernoulli for data in [0, 1], whose likelihood is that of bits; "
-                f"gaussian for real data), got {noise}"
+                f"wae:sample.decoder_noise={noise}"
             )
         density = StandardNormal(model.config.latent_dim) if prior is None else prior
-        sigma = options.sigma if model.real else None
-        likelihood = zoo.DeclaredLikelihood(model.o, model.encode, density, sigma, generator, width=model.widest)
-        nats = likelihood.bound(x, options.k)
-        law = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
-        method = f"declared {law}; importance-weighted bound, k = {options.k}"
-        return (zoo.LogProb(nats, "lower", method=method, declared=True),)
+        return options.log_prob(x, model.o, model.encode, density, generator, real=model.real, width=model.widest)
 
     @zoo.hookimpl
     def diagnose(self, model: WAE, valid: Tensor, generator: Generator) -> dict[str, float | str | list[float]]:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Generator, Tensor
 from zoo_ae.model import AE, AEConfig
-from zoo_ae.plugin import AEOptions, AEPlugin
+from zoo_ae.plugin import AEPlugin
 
 import zoo
+from zoo.models.declared_likelihood import DeclaredLikelihood
 
 PLUGIN = AEPlugin()
 V, H, SIGMA = 4, 2, 0.7
@@ -42,11 +43,11 @@ def build(shape=(V,), support="real", seed=0, **config) -> AE:
 
 def bound(model: AE, x: Tensor, k: int, prior=NORMAL, sigma: float | None = SIGMA, seed: int = 2) -> Tensor:
     width = max(c.numel() for c in model.c)
-    return zoo.DeclaredLikelihood(model.o, model.encode, prior, sigma, seeded(seed), width=width).bound(x, k)
+    return DeclaredLikelihood(model.o, model.encode, prior, sigma, seeded(seed), width=width).bound(x, k)
 
 
 def log_prob(model: AE, x: Tensor, prior: Normal | None = NORMAL, **options) -> zoo.LogProb:
-    (answer,) = PLUGIN.log_prob(model, x, seeded(2), AEOptions(**options), prior)
+    (answer,) = PLUGIN.log_prob(model, x, seeded(2), zoo.DeclaredNoise(**options), prior)
     return answer
 
 
@@ -85,7 +86,7 @@ def test_a_noise_that_the_data_cannot_have_is_refused(support, noise):
 @pytest.mark.parametrize("options", [{"sigma": 0.3}, {"sigma": 0.3, "decoder_noise": "bernoulli"}])
 def test_a_sigma_that_nothing_would_use_is_refused(options):
     with pytest.raises(zoo.ConfigError, match="sigma needs decoder_noise = gaussian, got sigma = 0.3"):
-        AEOptions.parse(options, "the sampling of ae")
+        zoo.DeclaredNoise.parse(options, "the sampling of ae")
 
 
 def test_the_diagnosis_is_the_spread_of_each_value_of_the_code_over_a_bounded_number_of_examples():

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NoReturn, Self
+from typing import NoReturn
 
-from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 import zoo
 from zoo_ae.model import AE, AEConfig
 
 _EXAMPLES = 2_000  # of the validation split, for the diagnosis
-
-
-class AEOptions(zoo.Config):
-    """Likelihood settings of an autoencoder, declared after training, which does not use them."""
-
-    decoder_noise: Annotated[
-        Literal["auto", "none", "bernoulli", "gaussian"],
-        Field(
-            description="declared p(x|h), for a likelihood: bernoulli for data in [0, 1], gaussian for real data; auto "
-            "is bernoulli, as comparisons draw bits from samples, and none for real data"
-        ),
-    ] = "auto"
-    sigma: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="gaussian: σ of the noise; with σ = 1, −log p(x|h) is half the squared error plus a constant",
-        ),
-    ] = 1.0
-    k: Annotated[int, Field(gt=0, description="draws of h per example in the bound on log p(x)")] = 500
-
-    @model_validator(mode="after")
-    def _sigma_is_that_of_gaussian_noise(self) -> Self:
-        if self.sigma != 1 and self.decoder_noise != "gaussian":
-            raise ValueError(
-                f"sigma needs decoder_noise = gaussian, got sigma = {self.sigma} with decoder_noise = "
-                f"{self.decoder_noise}; leave sigma out, or set decoder_noise too"
-            )
-        return self
 
 
 class AEPlugin:
@@ -49,7 +19,7 @@ class AEPlugin:
         name="ae",
         summary="autoencoder: codes that reconstruct the data; generates once a density is fitted to them (ae@gmm)",
         config=AEConfig,
-        options=AEOptions,
+        options=zoo.DeclaredNoise,
         trains_on="grey",
         latent="real",
         samples="means",
@@ -94,29 +64,17 @@ class AEPlugin:
 
     @zoo.hookimpl
     def log_prob(
-        self, model: AE, x: Tensor, generator: Generator, options: AEOptions, prior: zoo.LatentDensity | None
+        self, model: AE, x: Tensor, generator: Generator, options: zoo.DeclaredNoise, prior: zoo.LatentDensity | None
     ) -> tuple[zoo.LogProb, ...]:
         """Return a lower bound on log p(x); it requires a declared noise and an attached latent density."""
-        wanted, noise = "gaussian" if model.real else "bernoulli", options.decoder_noise
-        if noise == "auto":
-            noise = "none" if model.real else "bernoulli"
-        if prior is None or noise == "none":
+        if prior is None or not options.is_declared(real=model.real):
+            noise = options.of_data(real=model.real)
             raise zoo.Unsupported(
                 "an autoencoder has no likelihood without a distribution over h and an observation noise; attach a "
-                f"latent density and declare the noise: ae@gmm:sample.decoder_noise={wanted}"
+                f"latent density and declare the noise: ae@gmm:sample.decoder_noise={noise}"
             )
-        if noise != wanted:
-            raise zoo.Unsupported(
-                f"decoder_noise must be {wanted} (bernoulli for data in [0, 1], whose likelihood is that of bits; "
-                f"gaussian for real data), got {noise}"
-            )
-        sigma = options.sigma if model.real else None
         width = max(c.numel() for c in model.c)
-        likelihood = zoo.DeclaredLikelihood(model.o, model.encode, prior, sigma, generator, width=width)
-        nats = likelihood.bound(x, options.k)
-        law = f"Gaussian decoder noise, σ = {sigma:g}" if model.real else "Bernoulli decoder noise"
-        method = f"declared {law}; importance-weighted bound, k = {options.k}"
-        return (zoo.LogProb(nats, "lower", method=method, declared=True),)
+        return options.log_prob(x, model.o, model.encode, prior, generator, real=model.real, width=width)
 
     @zoo.hookimpl
     def diagnose(self, model: AE, valid: Tensor) -> dict[str, float | str | list[float]]:

@@ -144,16 +144,9 @@ class ClassificationAccuracy:
             raise zoo.Unsupported("needs data with labels of at least two classes")
         n = min(len(fake_y), len(y), len(data.train))
         right = (classify(evaluation.sample_bits[:n], fake_y[:n], evaluation.reference_bits) == y).double()
-        ideal = (classify(_train_bits(data)[:n], data.train_labels[:n], evaluation.reference_bits) == y).double()
+        ideal = (classify(evaluation.train_bits[:n], data.train_labels[:n], evaluation.reference_bits) == y).double()
         return zoo.Measurement(
             float(right.mean()),
             left_out=without_each_group(lambda each: float(each.mean()), right),
             note=f"{float(ideal.mean()):.3f} if trained on {n:,} real training images instead",
         )
-
-
-def _train_bits(data: zoo.Data) -> Tensor:
-    """The training split as compared: bits drawn once, or standardised values."""
-    if data.spec.support == "real":
-        return data.standardise(data.train)
-    return zoo.bernoulli(data.train, zoo.generator(zoo.BITS_SEED, "bits of the training split"))

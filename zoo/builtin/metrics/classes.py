@@ -60,16 +60,8 @@ class Classes:
         labels = evaluation.data.train_labels
         if labels is None or len(labels.unique()) < 2:
             raise zoo.Unsupported("needs data with labels of at least two classes")
-        found = discriminant(_train_features(evaluation), labels)
+        found = discriminant(evaluation.features(evaluation.train_bits), labels)
         p, q = found.shares(fake), found.shares(real)
         shares = zip(found.labels.tolist(), p.tolist(), q.tolist(), strict=True)
         note = ", ".join(f"{label}: {here:.1%} ({there:.1%})" for label, here, there in shares)
         return zoo.Measurement(0.5 * float((p - q).abs().sum()), note=f"class: samples (test images): {note}")
-
-
-def _train_features(evaluation: zoo.Evaluation) -> Tensor:
-    """φ of the training split in the form in which samples are compared: bits, or standardised real values."""
-    data = evaluation.data
-    if data.spec.support == "real":
-        return evaluation.features(data.standardise(data.train))
-    return evaluation.features(zoo.bernoulli(data.train, zoo.generator(zoo.BITS_SEED, "bits of the training split")))

@@ -249,6 +249,7 @@ def test_doctor_loads_every_plugin(warm, capsys):
         (["compare", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
         (["compare", "--resume", "here", "--out", "there"], 2, "keeps its folder; remove --out"),
         (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device and features"),
+        (["compare", "--controls", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device and features"),
         (["compare", "--resume", "here"], 5, "here is not the folder of a comparison: plan.json cannot be read"),
         (["train", "vae", "--keep", "0"], 2, "keep must be at least 1, got 0"),
         (["train", "--resume", "no-such-run"], 5, "is not a run folder: run.json cannot be read"),

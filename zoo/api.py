@@ -225,6 +225,7 @@ class Registry(PluginRegistry):
         steps: int | None = None,
         seconds: float | None = None,
         full: bool = False,
+        controls: bool = False,
         device: str = "cpu",
         features: str = "",
         out: str | Path = "runs",
@@ -252,6 +253,7 @@ class Registry(PluginRegistry):
                 data set's number of epochs.
             full: add all metrics, the catalogue's control rows, and the sensitivity to the settings that each model's
                 card names; needs at least 5 seeds.
+            controls: add the catalogue's control rows.
             device: device on which models are trained and sampled: `cpu`, `cuda` or `cuda:1`; all processes share it.
                 Metrics are always computed on the CPU.
             features: name of the feature space in which samples are compared, a plugin of `zoo.features`; "" takes a
@@ -297,6 +299,7 @@ class Registry(PluginRegistry):
                 steps=steps,
                 seconds=seconds,
                 full=full,
+                controls=controls,
                 device=device,
                 features=features,
                 out=out,

@@ -16,6 +16,7 @@ from zoo.errors import ConfigError
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
 @click.option("--seeds", type=click.IntRange(1, 1000), show_default="5", help="Number of training seeds.")
 @click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
+@click.option("--controls", is_flag=True, help="Add control rows: models too simple to be good, and one that copies.")
 @budget_options
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
@@ -36,6 +37,7 @@ def command(
     data: str | None,
     seeds: int | None,
     full: bool,
+    controls: bool,
     epochs: float | None,
     steps: int | None,
     seconds: float | None,
@@ -71,6 +73,7 @@ def command(
         steps=steps,
         seconds=seconds,
         full=full,
+        controls=controls,
         device=device,
         features=features,
         out=out or Path("runs"),

@@ -43,12 +43,11 @@ from zoo.training.differences import differences
 
 FULL_SEEDS = 5  # of `full`: an interval over fewer says little
 
-# What the cells import: each would otherwise pay for it again, 1.1 s for what the first optimizer imports alone.
+# What the cells import: each would otherwise pay for it again.
 PRELOAD = (
     "sklearn.datasets",
     "sklearn.linear_model",
     "sklearn.mixture",
-    "torch._dynamo",
     "zoo.models.checkpoint",
     "zoo.comparison.jobs",
     "zoo.comparison.measuring",
@@ -66,6 +65,7 @@ def compare(
     steps: int | None = None,
     seconds: float | None = None,
     full: bool = False,
+    controls: bool = False,
     device: str = "cpu",
     features: str = "",
     out: str | Path = "runs",
@@ -86,9 +86,11 @@ def compare(
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     if resume is None:
-        plan = _plan(registry, chosen, data, seeds, budget, full=full, device=device, features=features)
+        plan = _plan(
+            registry, chosen, data, seeds, budget, full=full, controls=controls, device=device, features=features
+        )
     else:
-        if chosen or seeds is not None or budget or full or device != "cpu" or features:
+        if chosen or seeds is not None or budget or full or controls or device != "cpu" or features:
             raise ConfigError(
                 "A resumed comparison keeps its contestants, seeds, budget, device and features; remove them, or start "
                 "a new one."
@@ -229,6 +231,7 @@ def _plan(
     budget: TrainingBudget | None,
     *,
     full: bool,
+    controls: bool,
     device: str,
     features: str,
 ) -> Plan:
@@ -237,7 +240,7 @@ def _plan(
     fewest = FULL_SEEDS if full else 1
     return Plan(
         contestants=tuple(contestants or default.contestants),
-        controls=tuple(default.controls) if full else (),
+        controls=tuple(default.controls) if full or controls else (),
         source=source_of(default.data if data is None else data),
         seeds=tuple(_seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)),
         amount=budget,

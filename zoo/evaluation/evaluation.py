@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Data
     from zoo.evaluation.features import FeatureSpace
     from zoo.models.model import Model
+    from zoo.plugins.registry import PluginRegistry
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Evaluation:
         features: the frozen feature space of the data set.
         against: real images to compare with, the first N of the test split, shape (N, *shape); None uses all.
         labels: classes that the samples were drawn for, int64, shape (M,); None for samples without classes.
+        registry: where `features_in` looks; None for the installed plugins.
 
     Raises:
         ValueError: if samples have another shape, are not finite, or are outside [0, 1] on [0, 1] data; or for another
@@ -82,6 +84,7 @@ class Evaluation:
     features: FeatureSpace
     against: Tensor | None = None
     labels: Tensor | None = None
+    registry: PluginRegistry | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.generated, Unsupported):
@@ -187,7 +190,7 @@ class Evaluation:
         """Return another feature space of the data, a plugin of `zoo.features`; raises its `zoo.Unsupported`."""
         from zoo.evaluation.features import feature_space
 
-        return feature_space(self.data, cache_folder("features"), name)
+        return feature_space(self.data, cache_folder("features"), name, self.registry)
 
     @property
     def returns_bits(self) -> bool:

@@ -97,7 +97,7 @@ class Loop:
         parts = self._parts(learners, stopping)
         if begin:
             begin.restore(parts)
-        budget.start()  # after the set-up of the first optimisers, which takes seconds
+        budget.start()  # the set-up of the optimisers is not part of it
         while not timetable.exhausted:
             self._train_epoch(learners, parts)
             if stopping:

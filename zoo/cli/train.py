@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from zoo.cli.advice import ContestantCommand
 from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options, track_option
 from zoo.cli.output import as_json, print_json
 from zoo.errors import ConfigError
 
 
-@click.command("train")
+@click.command("train", cls=ContestantCommand)
 @click.argument("contestant", type=CONTESTANT, required=False)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
 @click.option("--seed", type=click.IntRange(min=0), show_default="0", help="Random seed.")
@@ -61,6 +62,10 @@ def command(
     """
     from zoo.api import default
     from zoo.contestant import parse_contestant
+    from zoo.training.names import check_names
+
+    parsed = None if contestant is None else parse_contestant(contestant)
+    check_names(default, [parsed] if parsed else [], data)
     from zoo.data.paths import source_of
     from zoo.report.progress import ShownProgress
     from zoo.tracking.trackers import find_trackers
@@ -74,7 +79,6 @@ def command(
     trackers = find_trackers(default, track)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     checkpoints = CheckpointPolicy(save_every, keep, allow_changes=allow_changes)
-    parsed = None if contestant is None else parse_contestant(contestant)
     if resume is None:
         if parsed is None:
             raise click.UsageError("Missing argument 'CONTESTANT'; name one, or resume a run with --resume RUN.")

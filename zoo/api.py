@@ -297,8 +297,9 @@ class Registry(PluginRegistry):
             track: trackers, as for `zoo.train`; each cell is a run.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
-            on_event: called as `on_event(job, event)` with each event of a job, with the estimated time of a full
-                comparison (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
+            on_event: called as `on_event(job, event)` with each event of a job, with the number of cells
+                (`{"cells": total, "done": number}`), with the estimated time of a full comparison
+                (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
                 be written; the results are complete all the same.
 
         Returns:

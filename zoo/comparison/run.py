@@ -212,12 +212,22 @@ def _run(
     else:
         cells = [*grid.cells(), grid.real_cell()]
     retrained = varied_trainings(grid) if full else []
+    scheduler.on_event(ScheduledJob("cells", None), _announced(grid, [each.job for each in cells], journal))
     outcomes = run([each.job for each in cells] + [each.job for each in retrained])
     done += zip(cells, outcomes, strict=False)
     resampled = varied_samplings(grid) if full else []
     more = run([each.job for each in resampled])
     planned = zip([*retrained, *resampled], [*outcomes[len(cells) :], *more], strict=True)
     return done, [each for variation, outcome in planned for each in measured(variation, outcome)]
+
+
+def _announced(grid: Grid, jobs: list[ScheduledJob], journal: Journal) -> dict[str, Any]:
+    """Return the event that says how many cells there are, how many are done, and which metric matters first."""
+    metrics = [metric for metric in grid.prepared.data.metrics if metric.sign and metric.level == "headline"]
+    first = next((metric for metric in metrics if metric.name == "frechet"), metrics[0] if metrics else None)
+    done = sum(journal.find(job) is not None for job in jobs)
+    named = {"metric": first.name if first else "", "title": first.title if first else ""}
+    return {"cells": len(jobs), "done": done, **named}
 
 
 def _plan(

@@ -70,12 +70,18 @@ def check_path(path: Path, registry: PluginRegistry) -> None:
     Raises:
         CheckpointError: for a folder of runs, the name of a model, or a path that does not exist.
     """
-    if _is_file(path) or any((path / name).is_file() for name in (RECORD, RESULTS, PLAN)) or _models(path):
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise CheckpointError(f"Cannot read {path}: {error.strerror or error}.") from None
+    if path.is_file() or any((path / name).is_file() for name in (RECORD, RESULTS, PLAN)) or _models(path):
         return
     inside = [str(each.path) for each in find_runs(path)]
     if inside:
         raise CheckpointError(f"{path} is a folder of runs; choose one of: {_some(inside)}.")
-    if _is_folder(path):
+    if path.is_dir():
         raise CheckpointError(f"{path} contains neither a run nor a model; 'zoo runs' lists those in ./runs.")
     trained = [str(each.path) for each in find_runs(Path("runs"))]
     name = str(path).partition(":")[0].partition("@")[0]
@@ -130,19 +136,7 @@ def _subfolders(folder: Path) -> Iterator[Path]:
 
 
 def _models(path: Path) -> bool:
-    return _is_folder(path) and any(path.glob(_MODELS))
-
-
-def _is_file(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return path.is_file()
-    return False
-
-
-def _is_folder(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return path.is_dir()
-    return False
+    return any(path.glob(_MODELS))
 
 
 def _some(paths: list[str]) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
     from zoo.models.model import Model
+    from zoo.report.show import Picture
     from zoo.training.meter import Progress
 
 
@@ -403,6 +404,25 @@ class Registry(PluginRegistry):
                 on_event=listening,
             )
 
+    def plot(self, what: Any, kind: str = "samples", data: Any = None, *, seed: int = 0) -> Picture:
+        """Return a picture of a model, a run or a comparison; a notebook shows it, and `picture.save(path)` writes it.
+
+        Args:
+            what: a `zoo.Model`, a `zoo.Comparison`, or the path of a run, model file or comparison.
+            kind: `curves` (losses by epoch; of a run or comparison), `samples`, `reconstructions`, `interpolation`, or
+                `codes` (of test images by class, and drawn ones over them).
+            data: as for `zoo.load_data`, for a model; None takes the data set that a run was trained on.
+            seed: seed of the samples and of the codes.
+
+        Raises:
+            ConfigError: for an unknown kind, or if it is unknown which data to show.
+            Unsupported: if the model or the data have no such picture.
+            CheckpointError: if a file is missing or damaged.
+        """
+        from zoo.comparison.plotting import plotted
+
+        return plotted(self, what, kind, data, seed=seed)
+
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
@@ -452,5 +472,6 @@ resume = default.resume
 load = default.load
 compare = default.compare
 evaluate = default.evaluate
+plot = default.plot
 register = default.register
 refresh = default.refresh

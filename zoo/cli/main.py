@@ -42,7 +42,10 @@ COMMANDS = {
     "decode": "Decode codes with a trained model.",
     "evaluate": "Measure how well a run, or a file of samples, generates.",
     "compare": "Train contestants and compare how well each generates.",
+    "plot": "Draw a run or comparison: curves, samples, reconstructions, interpolation, codes.",
     "report": "Rebuild the report of a finished comparison.",
+    "runs": "List runs and comparisons with their results.",
+    "diff": "Show which settings and figures of two runs or comparisons differ.",
 }
 
 

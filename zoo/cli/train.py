@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,10 @@ from zoo.cli.advice import ContestantCommand
 from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options, track_option
 from zoo.cli.output import as_json, print_json
 from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zoo.models.model import Model
+    from zoo.training.job import TrainingJob
 
 
 @click.command("train", cls=ContestantCommand)
@@ -109,13 +115,30 @@ def command(
         click.echo(f"{run.folder} {'is finished' if job.finished else where}.", err=True)
     with ShownProgress() as shown:
         model = train_tracked(trackers, job, shown.report)
+    files = _report(job, model)
     if as_json:
         print_json(
             {"run": str(job.folder), "contestant": contestant, "parameters": model.n_parameters, "losses": shown.losses}
+            | {"files": [str(file) for file in files]}
         )
         return 0
     click.echo(f"Trained {model.name} with {model.n_parameters:,} parameters: {job.folder}")
     if job.folder and (cost := cost_in_words(job.folder)):
         click.echo(f"Cost: {cost}")
-    click.echo(f"Next: zoo sample {job.folder} -n 64 -o samples.png")
+    for file in files:
+        click.echo(f"Wrote {file}")
+    click.echo(f"Next: zoo evaluate {job.folder}, zoo sample {job.folder}")
     return 0
+
+
+def _report(job: TrainingJob, model: Model) -> list[Path]:
+    """Write the report and the picture of samples of a run, and return their paths."""
+    from zoo.comparison.plotting import model_pictures
+    from zoo.comparison.runs import RECORD
+    from zoo.report.run_html import write_run_report
+
+    if job.folder is None:
+        return []
+    record = json.loads((job.folder / RECORD).read_bytes())
+    arrays = model_pictures(model, None, 0) | model_pictures(model, job.data, 0)
+    return write_run_report(job.folder, model.name, record, model.n_parameters, arrays)

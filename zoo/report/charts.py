@@ -185,14 +185,20 @@ def codes_against_quality(results: Results) -> Figure | None:
 
 def learning(folder: Path, row: Row) -> Figure | None:
     """Draw the losses of a row's trainings by epoch, a line per seed; None with fewer than two epochs."""
+    logs = [read_log(path_inside(folder, f"{row.folder}/seed-{cell.seed}/metrics.jsonl")) for cell in row.cells]
+    return losses(logs)
+
+
+def losses(logs: Sequence[list[dict[str, float]]]) -> Figure | None:
+    """Draw the losses of trainings by epoch from their logs; None with fewer than two epochs."""
     chart = empty_figure(300, legend=True)
-    logs = [_read_log(path_inside(folder, f"{row.folder}/seed-{cell.seed}/metrics.jsonl")) for cell in row.cells]
     for log in logs if max(map(len, logs), default=0) > 1 else []:
         for name in sorted({key for line in log for key in line} - _CLOCK):
             chart["data"].append(_curve(log, name, shown=name not in {each["name"] for each in chart["data"]}))
     if not chart["data"]:
         return None
     chart["layout"]["xaxis"] |= {"title": {"text": "epoch"}}
+    chart["layout"]["yaxis"] |= {"title": {"text": "loss"}}
     return chart
 
 
@@ -259,7 +265,7 @@ def _curve(log: list[dict[str, float]], name: str, *, shown: bool) -> dict[str, 
     }
 
 
-def _read_log(file: Path) -> list[dict[str, float]]:
+def read_log(file: Path) -> list[dict[str, float]]:
     """Read the lines of a training's log; none if there is no log.
 
     Raises:

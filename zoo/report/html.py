@@ -38,7 +38,7 @@ from zoo.report.table_view import (
 from zoo.results.schema import Cell, Metric, Results, Row, Variation
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 FILE = "report.html"
 
@@ -95,14 +95,18 @@ def render(folder: Path, results: Results) -> str:
 @cache
 def _template() -> Template:
     """Return the page's template, compiled once per process."""
+    return environment().get_template("template.html.j2")
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment of the reports' templates."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("zoo.report", package_path="")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"figure": figure, "breakable": _breakable}
-    return environment.get_template("template.html.j2")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters |= {"figure": figure, "breakable": _breakable}
+    return made
 
 
 def _tables(page: _Page, results: Results) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def load_pictures(folder: Path, results: Results) -> dict[str, Arrays]:
     if not is_image(shape):
         return {name: {key: arrays[key] for key in arrays if key not in IMAGES} for name, arrays in found.items()}
     if data.support == "real":
-        return _scaled(found)
+        return scaled(found)
     return found
 
 
@@ -94,7 +94,7 @@ def _are_numbers(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "biuf" and bool(np.isfinite(array).all())
 
 
-def _scaled(found: dict[str, Arrays]) -> dict[str, Arrays]:
+def scaled(found: dict[str, Arrays]) -> dict[str, Arrays]:
     """Scale real-valued images so that the range of all contestants' samples becomes [0, 1]."""
     samples = [arrays["samples"] for arrays in found.values() if "samples" in arrays]
     low = min((float(each.min()) for each in samples), default=0.0)

@@ -85,7 +85,7 @@ def differences(results: Results, metric: Metric) -> Figure | None:
     shown = [(row.contestant, found.difference or zero) for row, found in rows if found.standing]
     chart, styles = empty_figure(len(shown) * _LINE + 90), looks(results)
     chart["data"] = [mean_on_its_line(name, each.mean, each.half_width, styles[name]) for name, each in shown]
-    chart["layout"]["xaxis"] |= titled(f"difference in {metric.title}")
+    chart["layout"]["xaxis"] |= titled("difference")
     chart["layout"]["yaxis"] |= NAMES_DOWNWARDS
     chart["layout"]["shapes"] = [vertical_line(0, INK)]
     return chart
@@ -209,15 +209,15 @@ def losses(logs: Sequence[list[dict[str, float]]]) -> Figure | None:
     return chart
 
 
-def bars(values: Sequence[float], name: str = "") -> Figure:
-    """Draw a list of figures as bars, numbered from 1; `name` is what they are."""
+def bars(values: Sequence[float]) -> Figure:
+    """Draw a list of figures as bars, numbered from 1."""
     chart = empty_figure(200)
     heights = [finite(value) for value in values]
     chart["data"] = [
         {"type": "bar", "x": list(range(1, len(heights) + 1)), "y": heights, "marker": {"color": _COLOURS[0]}}
     ]
     chart["layout"]["xaxis"] |= titled("number")
-    chart["layout"]["yaxis"] |= titled(name)
+    chart["layout"]["yaxis"] |= titled("value")
     chart["layout"]["bargap"] = 0.25
     return chart
 

@@ -301,7 +301,7 @@ def _diagnosed(page: _Page, names: list[str], cells: list[Cell]) -> Diagnosed:
             chart
             for name, values in lists.items()
             for chart in page.chart(
-                charts.bars(values, name), f"{name}, seed {cells[0].seed}", f"{name} of {title}: {len(values)} bars."
+                charts.bars(values), f"{name}, seed {cells[0].seed}", f"{name} of {title}: {len(values)} bars."
             )
         ],
     )

@@ -56,7 +56,7 @@ def titled(text: str, axis: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return an axis with its title, which says if it is logarithmic."""
     axis = axis or {}
     said = f"{text} (log scale)" if axis.get("type") == "log" else text
-    return axis | {"title": {"text": label(said)}}
+    return axis | {"title": {"text": label(said), "font": {"size": 12}}}
 
 
 def points(x: Sequence[float | None], y: Sequence[Any], name: str, look: Look, **more: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -48,11 +49,24 @@ def test_every_command_that_prints_a_result_takes_json(capsys):
 
 
 def test_train_writes_a_run_folder_of_its_own_each_time(trained, capsys):
-    names = ["metrics.jsonl", "model.safetensors", "run.json", "state.safetensors"]
+    names = ["metrics.jsonl", "model.safetensors", "report.html", "run.json", "samples.png", "state.safetensors"]
     assert sorted(path.name for path in trained.iterdir()) == names
     run(["train", "vae@gmm:latent_dim=2,hidden=[16]", "--steps", "1", "--out", str(trained.parent), "--json"])
     out, _ = said(capsys)
     assert json.loads(out)["run"].endswith("vae@gmm-digits-2")
+
+
+def test_train_draws_its_samples_and_writes_a_small_page_that_loads_nothing(trained, tmp_path):
+    samples = zoo.load(trained).sample(64, seed=0)
+    assert (trained / "samples.png").read_bytes() == zoo.show(samples).save(tmp_path / "x.png").read_bytes()
+    page = (trained / "report.html").read_text()
+    assert len(page) < 300_000
+    assert re.findall(r"<h2>(\w+)</h2>", page) == [
+        *("Curves", "Samples", "Reconstructions", "Interpolation", "Codes", "Settings", "Next"),
+    ]
+    assert "<script" not in page
+    assert set(re.findall(r'(?:src|href)="(\w+:)', page)) == {"data:"}
+    assert '<th scope="row">latent_dim</th><td>2</td>' in page
 
 
 def test_train_says_what_a_step_has_cost(tmp_path, capsys):

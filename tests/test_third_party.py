@@ -185,7 +185,7 @@ def test_a_model_with_the_name_of_a_control_trains_and_samples(noise_command):
 
 def test_a_control_is_not_trained_as_a_model(noise_command):
     message = noise_command("train", "pixels", "--steps", "1", code=2)
-    assert "'pixels' is a control row of 'zoo compare --full', not a model." in message
+    assert "'pixels' is a control, not a model;" in message
 
 
 def test_a_model_with_the_name_of_a_control_passes_the_conformance_checks(noise_command):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         list_models,
         load,
         load_data,
+        plot,
         refresh,
         register,
         resume,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from zoo.files.storage import cache_folder, write_atomically
     from zoo.models.declared_likelihood import DeclaredNoise
     from zoo.models.model import Model
+    from zoo.report.show import show
     from zoo.runtime.randomness import bernoulli, generator
     from zoo.runtime.seeds import BITS_SEED, SPLIT_SEED
     from zoo.training.meter import Budget, Meter, Step
@@ -94,10 +96,12 @@ _HOME = {
     "list_models": "zoo.api",
     "load": "zoo.api",
     "load_data": "zoo.api",
+    "plot": "zoo.api",
     "read_idx": "zoo.data.idx",
     "refresh": "zoo.api",
     "register": "zoo.api",
     "resume": "zoo.api",
+    "show": "zoo.report.show",
     "train": "zoo.api",
     "write_atomically": "zoo.files.storage",
 }
@@ -151,10 +155,12 @@ __all__ = [
     "list_models",
     "load",
     "load_data",
+    "plot",
     "read_idx",
     "refresh",
     "register",
     "resume",
+    "show",
     "train",
     "write_atomically",
 ]

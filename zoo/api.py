@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.contestant import Contestant, parse_contestant
+from zoo.contract.hookspecs import GROUPS, MODELS
+from zoo.errors import ConfigError, did_you_mean
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.registry import PluginRegistry
 from zoo.scalars import plain
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
     from zoo.models.model import Model
-    from zoo.plugins.plugin import Plugin
+    from zoo.report.show import Picture
     from zoo.training.meter import Progress
 
 
@@ -33,24 +35,46 @@ class Registry(PluginRegistry):
     """
 
     def info(self, name: str) -> dict[str, Any]:
-        """Return the description of a model or metric as plain values; the plugin is imported if it is installed.
+        """Return the description of a plugin, a run or a comparison as plain values.
+
+        An installed plugin is imported; nothing else is.
 
         Args:
-            name: name of an installed model or metric, or of a model in the catalogue. A model comes first.
+            name: name of a plugin of any group, installed or in the catalogue; a model comes first. Or the path of a
+                run or comparison.
 
         Raises:
             ConfigError: for an unknown name.
             PluginError: if the plugin is blocked, incompatible or broken.
         """
-        installed = (("zoo.models", name) in self._registered) or self._named(name, "zoo.models")
-        if not installed and self._named(name, "zoo.metrics"):
-            return _metric_info(self.plugin(name, "zoo.metrics"))
-        if not installed and (entry := self.catalogue.find(name)):
-            return _catalogue_info(entry)
-        plugin = self.plugin(name)
-        from zoo.plugins.describe import describe_model
+        for group in GROUPS:
+            if self.is_registered(name, group) or self._named(name, group):
+                return self._described(name, group)
+            if entry := self.catalogue.find(name, group):
+                return _catalogue_info(entry)
+        if Path(name).is_dir():
+            from zoo.comparison.runs import describe
 
-        return describe_model(plugin, self.catalogue.find(plugin.card.name))
+            if listed := describe(Path(name)):
+                return {key: str(value) if key == "path" else value for key, value in vars(listed).items()}
+        names = {each for group in GROUPS for each in self.names(group)} | {
+            each.name for each in self.catalogue.entries
+        }
+        raise ConfigError(
+            f"No plugin or run named {name!r}.{did_you_mean(name, names)} 'zoo plugins' lists what is installed, "
+            "'zoo search' the catalogue, and 'zoo runs' the runs."
+        )
+
+    def _described(self, name: str, group: str) -> dict[str, Any]:
+        """Return the facts of an installed or registered plugin."""
+        plugin = self.plugin(name, group)
+        if group in MODELS:
+            from zoo.plugins.describe import describe_model
+
+            return describe_model(plugin, self.catalogue.find(plugin.card.name, group))
+        facts = dict(vars(plugin.card))
+        limits = {"limits": list(facts.pop("limits"))} if "limits" in facts else {}
+        return facts | {"plugin": plugin.qualified, "version": plugin.version} | limits
 
     def create(self, contestant: str, data: Any = "digits", *, seed: int = 0, **config: Any) -> Model:
         """Build an untrained model for a data set.
@@ -125,6 +149,10 @@ class Registry(PluginRegistry):
             DivergedError: if a loss or a weight is not finite.
             KeyboardInterrupt: after Ctrl-C or SIGTERM; if there is a folder, a checkpoint is saved first.
         """
+        from zoo.training.names import check_names
+
+        chosen = _contestant(contestant, config)
+        check_names(self, [chosen], data)
         from zoo.report.progress import training_progress
         from zoo.tracking.trackers import find_trackers
         from zoo.tracking.training import train_tracked
@@ -135,7 +163,7 @@ class Registry(PluginRegistry):
         trackers = find_trackers(self, track)
         job = plan(
             self,
-            _contestant(contestant, config),
+            chosen,
             data,
             seed=seed,
             budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
@@ -272,8 +300,9 @@ class Registry(PluginRegistry):
             track: trackers, as for `zoo.train`; each cell is a run.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
-            on_event: called as `on_event(job, event)` with each event of a job, with the estimated time of a full
-                comparison (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
+            on_event: called as `on_event(job, event)` with each event of a job, with the number of cells
+                (`{"cells": total, "done": number}`), with the estimated time of a full comparison
+                (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
                 be written; the results are complete all the same.
 
         Returns:
@@ -378,18 +407,31 @@ class Registry(PluginRegistry):
                 on_event=listening,
             )
 
+    def plot(self, what: Any, kind: str = "samples", data: Any = None, *, seed: int = 0) -> Picture:
+        """Return a picture of a model, a run or a comparison; a notebook shows it, and `picture.save(path)` writes it.
+
+        Args:
+            what: a `zoo.Model`, a `zoo.Comparison`, or the path of a run, model file or comparison.
+            kind: `curves` (losses by epoch; of a run or comparison), `samples`, `reconstructions`, `interpolation`, or
+                `codes` (of test images by class, and drawn ones over them).
+            data: as for `zoo.load_data`, for a model; None takes the data set that a run was trained on.
+            seed: seed of the samples and of the codes.
+
+        Raises:
+            ConfigError: for an unknown kind, or if it is unknown which data to show.
+            Unsupported: if the model or the data have no such picture.
+            CheckpointError: if a file is missing or damaged.
+        """
+        from zoo.comparison.plotting import plotted
+
+        return plotted(self, what, kind, data, seed=seed)
+
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
     parsed = parse_contestant(text)
     parsed.config.update(plain(dict(config)))
     return parsed
-
-
-def _metric_info(plugin: Plugin) -> dict[str, Any]:
-    card = plugin.card
-    facts = {key: getattr(card, key) for key in ("name", "title", "summary", "direction", "ideal", "level", "paper")}
-    return facts | {"plugin": plugin.qualified, "version": plugin.version, "limits": list(card.limits)}
 
 
 def _catalogue_info(entry: Entry) -> dict[str, Any]:
@@ -433,5 +475,6 @@ resume = default.resume
 load = default.load
 compare = default.compare
 evaluate = default.evaluate
+plot = default.plot
 register = default.register
 refresh = default.refresh

@@ -6,12 +6,21 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option, features_option, track_option
+from zoo.cli.advice import ContestantCommand
+from zoo.cli.names import (
+    CONTESTANT,
+    DATA,
+    FINITE,
+    budget_options,
+    device_option,
+    features_option,
+    track_option,
+)
 from zoo.cli.output import as_json, print_comparison
 from zoo.errors import ConfigError
 
 
-@click.command("compare")
+@click.command("compare", cls=ContestantCommand)
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
 @click.option("--seeds", type=click.IntRange(1, 1000), show_default="5", help="Number of training seeds.")

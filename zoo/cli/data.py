@@ -26,19 +26,23 @@ def command() -> None:
 @command.command("list")
 @as_json
 def list_data(as_json: bool) -> None:
-    """List the installed data sets, without importing them.
+    """List the installed data sets with their contents, without importing them.
 
     Example: zoo data list --json
     """
     from zoo.api import default
+    from zoo.plugins.source import PluginSource
 
     candidates = default.candidates("zoo.datasets")
+    keys = ("name", "state", "distribution", "version", "reason")
+    rows = [
+        {key: getattr(each, key) for key in keys} | {"summary": PluginSource.of(each).summary} for each in candidates
+    ]
     if as_json:
-        keys = ("name", "state", "distribution", "version", "reason")
-        print_json([{key: getattr(each, key) for key in keys} for each in candidates])
+        print_json(rows)
         return
-    cells = [(each.name, each.state, f"{each.distribution} {each.version}", each.reason) for each in candidates]
-    print_table(("data set", "state", "from", "problem"), cells)
+    cells = [(row["name"], row["reason"] or row["summary"], f"{row['distribution']} {row['version']}") for row in rows]
+    print_table(("data set", "contents", "from"), cells)
     click.echo("Next: zoo data info NAME. Your own files: zoo train MODEL --data PATH")
 
 
@@ -53,8 +57,10 @@ def info(name: str, as_json: bool) -> None:
     Example: zoo data info digits
     """
     from zoo.api import default
+    from zoo.data.paths import check_data_name, looks_like_a_path
+
+    check_data_name(name, default)
     from zoo.data.load import load_data
-    from zoo.data.paths import looks_like_a_path
 
     facts = _facts(load_data(name, registry=default))
     if not looks_like_a_path(name):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.files import check_output, output_option, write_array
-from zoo.cli.names import DATA, device_option, options_option, parse_options
+from zoo.cli.files import check_output, free_output, output_option, write_array
+from zoo.cli.names import DATA, RUN, device_option, options_option, parse_options
 from zoo.cli.output import as_json, print_json
 
 
 @click.command("encode")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.option(
     "--data", type=DATA, default="digits", show_default=True, help="Data set: NAME or NAME:ARGUMENT, or a path."
 )
@@ -35,7 +35,7 @@ def command(
     data: str,
     split: str,
     seed: int | None,
-    output: Path,
+    output: Path | None,
     settings: tuple[str, ...],
     device: str,
     as_json: bool,
@@ -49,6 +49,12 @@ def command(
     check_output(output)
     options = parse_options(settings)
     from zoo.api import default
+    from zoo.comparison.runs import check_path
+
+    check_path(run, default)
+    from zoo.data.paths import check_data_name
+
+    check_data_name(data, default)
     from zoo.data.load import load_data
     from zoo.errors import DataError
 
@@ -63,6 +69,7 @@ def command(
     if model.is_conditional and y is None:
         raise DataError(f"{model.name} is conditional, and {data} has no labels; choose other data with --data.")
     codes = model.encode(getattr(loaded, split), y, seed=seed, **options)
+    output = output or free_output("codes")
     write_array(output, codes, "codes")
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(codes.shape)})

@@ -51,7 +51,13 @@ def command(
     Example: zoo evaluate runs/vae-digits-1:sample.k=5000
     """
     from zoo.api import default
+    from zoo.comparison.runs import check_path
+    from zoo.data.paths import check_data_name
 
+    if not source.startswith("samples:"):
+        check_path(Path(source.partition(":")[0] if "=" in source else source), default)
+    if data is not None:
+        check_data_name(data, default)
     comparison = default.evaluate(
         source,
         data,

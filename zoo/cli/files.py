@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,30 @@ output_option = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
+    show_default="the first free name here",
     help="File to write: .png, .npy, .npz or .csv.",
 )
+
+
+def free_output(stem: str, shape: tuple[int, ...] = ()) -> Path:
+    """Return the first unused name in the current folder: `STEM.png` for images, otherwise `STEM.npy`; then `STEM-2…`.
+
+    Args:
+        stem: the name without its suffix.
+        shape: of an example; () for what is never an image.
+    """
+    from zoo.report.pictures import is_image
+
+    suffix = ".png" if is_image(shape) else ".npy"
+    names = chain([f"{stem}{suffix}"], (f"{stem}-{number}{suffix}" for number in count(2)))
+    return next(path for name in names if not (path := Path(name)).exists())
 
 
 _TILES = 10_000  # maximum number of images in one .png
 
 
-def check_output(path: Path, count: int = 1) -> None:
-    """Check an output path before any work.
+def check_output(path: Path | None, count: int = 1) -> None:
+    """Check an output path, if one is given, before any work.
 
     Args:
         path: the output file.
@@ -40,6 +55,8 @@ def check_output(path: Path, count: int = 1) -> None:
     Raises:
         ConfigError: if the suffix is unknown, the folder is missing or not writable, or a .png gets too many examples.
     """
+    if path is None:
+        return
     folder = path.absolute().parent
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"The output file must end in {', '.join(SUFFIXES)}, got {path.name!r}.")

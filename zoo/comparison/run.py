@@ -23,10 +23,9 @@ from zoo.comparison.prepared import prepare
 from zoo.comparison.result import Comparison
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
-from zoo.contestant import Contestant
 from zoo.data.paths import looks_like_a_path, source_of, split_path
 from zoo.engine.processes import Method, process_executor
-from zoo.errors import CheckpointError, ConfigError, PluginError, ZooError
+from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.files.folder_lock import locked
 from zoo.files.names import slug
 from zoo.files.storage import new_folder
@@ -40,6 +39,7 @@ from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.differences import differences
+from zoo.training.names import check_names
 
 FULL_SEEDS = 5  # of `full`: an interval over fewer says little
 
@@ -102,8 +102,7 @@ def compare(
     if executor is not None:
         source = source_of(source) or source  # absolute: its processes may work in another folder
     contestants_trained = trained(rows)
-    if isinstance(source, str):
-        _check_names(registry, contestants_trained, source)
+    check_names(registry, contestants_trained, source)
     stem = f"{'compare' if contestants_trained else 'evaluate'}-{slug(_data_name(source))}"
     folder = new_folder(Path(out), stem) if resume is None else Path(resume)
     command = f"zoo compare --resume {shlex.quote(str(folder))}"
@@ -215,12 +214,22 @@ def _run(
     else:
         cells = [*grid.cells(), grid.real_cell()]
     retrained = varied_trainings(grid) if full else []
+    scheduler.on_event(ScheduledJob("cells", None), _announced(grid, [each.job for each in cells], journal))
     outcomes = run([each.job for each in cells] + [each.job for each in retrained])
     done += zip(cells, outcomes, strict=False)
     resampled = varied_samplings(grid) if full else []
     more = run([each.job for each in resampled])
     planned = zip([*retrained, *resampled], [*outcomes[len(cells) :], *more], strict=True)
     return done, [each for variation, outcome in planned for each in measured(variation, outcome)]
+
+
+def _announced(grid: Grid, jobs: list[ScheduledJob], journal: Journal) -> dict[str, Any]:
+    """Return the event that says how many cells there are, how many are done, and which metric matters first."""
+    metrics = [metric for metric in grid.prepared.data.metrics if metric.sign and metric.level == "headline"]
+    first = next((metric for metric in metrics if metric.name == "frechet"), metrics[0] if metrics else None)
+    done = sum(journal.find(job) is not None for job in jobs)
+    named = {"metric": first.name if first else "", "title": first.title if first else ""}
+    return {"cells": len(jobs), "done": done, **named}
 
 
 def _plan(
@@ -288,26 +297,6 @@ def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:
             f"A full comparison needs at least {fewest} seeds, got {len(numbers)}; remove full for fewer."
         )
     return numbers
-
-
-def _check_names(registry: PluginRegistry, contestants: list[Contestant], data: str) -> None:
-    """Refuse unknown names before a process is started, naming everything that has to be installed."""
-    if not looks_like_a_path(data):
-        registry.find(data.partition(":")[0], "zoo.datasets")
-    known = {group: registry.names(group) for group in {contestant.group for contestant in contestants}}
-    absent = [each.model for each in contestants if each.model not in known[each.group]]
-    entries = [registry.catalogue.find(name) for name in absent]
-    missing = [entry.name for entry in entries if entry]
-    if missing:
-        commands = " && ".join(f"zoo install {name}" for name in missing)
-        raise PluginError(
-            f"Not installed: {', '.join(missing)}. Install with: {commands}; "
-            "or compare other models: 'zoo list' shows what is installed."
-        )
-    for contestant in contestants:
-        registry.find(contestant.model, contestant.group)
-        if contestant.density:
-            registry.find(contestant.density, "zoo.densities")
 
 
 def _results(

@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import ConfigError
+from zoo.plugins.registry import PluginRegistry
+
 _PATH = re.compile(r"(?P<path>.+?)(?::(?P<settings>\w+=.*))?", re.DOTALL)
 
 
@@ -25,6 +28,23 @@ def looks_like_a_path(text: str) -> bool:
     if "/" in head:
         return head not in _qualified_names()
     return head.startswith(".") or bool(Path(head).suffix)
+
+
+def check_data_name(text: str, registry: PluginRegistry) -> None:
+    """Refuse a value that is neither a path nor the name of an installed data set, without importing any.
+
+    Raises:
+        ConfigError: with the nearest name; or how to write the path, if there is a file or folder of this name.
+        PluginError: if two data sets have the name.
+    """
+    if looks_like_a_path(text):
+        return
+    name, _, argument = text.partition(":")
+    if name not in registry.names("zoo.datasets") and name and Path(name).exists():
+        kind = "folder" if Path(name).is_dir() else "file"
+        settings = f":{argument}" if argument else ""
+        raise ConfigError(f"No data set named {name!r} is installed; the {kind} of this name is ./{name}{settings}.")
+    registry.find(name, "zoo.datasets")
 
 
 def source_of(data: Any) -> str | None:

@@ -78,7 +78,7 @@ def model_file(path: Path) -> Path:
         raise CheckpointError(f"Cannot read {path}: {error.strerror or error}.") from None
     if not path.is_dir() or (path / FILE).exists():
         return path / FILE if path.is_dir() else path
-    found = sorted(file for file in path.glob("*.safetensors") if not _STATE.fullmatch(file.name))
+    found = _models_in(path) or _models_in(path, "*/seed-*/")  # of a run; of a comparison
     if len(found) == 1:
         return found[0]
     if found:
@@ -86,6 +86,10 @@ def model_file(path: Path) -> Path:
     raise CheckpointError(
         f"{path} does not contain a model; {FILE} is written when the run finishes: zoo train --resume {path}."
     )
+
+
+def _models_in(path: Path, folders: str = "") -> list[Path]:
+    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not _STATE.fullmatch(file.name))
 
 
 def _group(origin: dict[str, str], registry: PluginRegistry) -> str:

@@ -12,6 +12,7 @@ from zoo.report.figures import bracket, figure, interval, kind_mark, whole
 from zoo.results.schema import Difference, Figure, Metric, Missing, Results, Row, Standing
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
+_COLUMNS = 6  # of a table of differences, which a screen of 1,400 pixels shows whole
 _SMALLEST_P = 0.0001  # that is printed
 MARKS = {"best": "*", "indistinguishable": "~", "tied": "~", "open": "?"}
 ROLES = {"contestant": "contestants", "control": "controls", "real": "real images"}
@@ -39,12 +40,16 @@ class Column:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell: the figure, a second line below it, the row's standing in the column, and whether it has a warning."""
+    """A cell: the figure, a second line below it, the row's standing in the column, and whether it has a warning.
+
+    `shade`, from 0 to 1, is how dark it is, for shares; None for all others.
+    """
 
     text: str
     below: str = ""
     standing: Standing | None = None
     flagged: bool = False
+    shade: float | None = None
 
     @property
     def mark(self) -> str:
@@ -71,11 +76,13 @@ class TableView:
     lines: list[TableRow]
     notes: list[str]
     remarks: list[str] = field(default_factory=list)
+    head: str = "contestant"
 
     @property
     def groups(self) -> list[tuple[str, list[TableRow]]]:
         """The lines by role, with the role's heading: contestants, then controls, then real images."""
-        groups = [(title, [line for line in self.lines if line.role == role]) for role, title in ROLES.items()]
+        roles = ROLES | {line.role: line.role for line in self.lines if line.role not in ROLES}
+        groups = [(title, [line for line in self.lines if line.role == role]) for role, title in roles.items()]
         return [(title, lines) for title, lines in groups if lines]
 
 
@@ -100,14 +107,17 @@ def sheet(
     return TableView(title, columns, lines, notes, _remarks(rows, metrics))
 
 
-def differences(results: Results) -> TableView | None:
-    """Return the paired differences to each column's best; None without any, as with one seed."""
+def differences(results: Results) -> list[TableView]:
+    """Return the paired differences to each column's best, six columns to a table; none without any."""
     rows = ordered(results, "contestant")
     metrics = [each for each in results.metrics if any(_difference(row, each.name) for row in rows)]
-    if not metrics:
-        return None
-    lines = [_line(row, [_difference_cell(row, metric.name) for metric in metrics]) for row in rows]
-    return TableView("Differences to the best", [_column(metric) for metric in metrics], lines, [])
+    found = []
+    for start in range(0, len(metrics), _COLUMNS):
+        part = metrics[start : start + _COLUMNS]
+        lines = [_line(row, [_difference_cell(row, metric.name) for metric in part]) for row in rows]
+        title = "Differences to the best" + (", continued" if start else "")
+        found.append(TableView(title, [_column(metric) for metric in part], lines, []))
+    return found
 
 
 def pairs(results: Results) -> TableView | None:

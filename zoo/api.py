@@ -448,12 +448,10 @@ def load_data(data: Any, *, registry: PluginRegistry | None = None) -> Data:
     """Return `data` as a `zoo.Data`.
 
     Args:
-        data: one of
-            a registered name, `"digits"` or `"bars-and-stripes:3"`;
-            a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of an `.npy`, `.npz`, `.csv` or IDX file or a folder of images;
-                `zoo.data.files` documents the keys;
-            an array or tensor of shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`;
-            a `zoo.Data`, which is returned unchanged.
+        data: a registered name, `"digits"` or `"bars-and-stripes:3"`; a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of an
+            `.npy`, `.npz`, `.csv` or IDX file or a folder of images (`zoo.data.files` documents the keys); an array or
+            tensor of shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`; or a `zoo.Data`, which
+            is returned unchanged.
         registry: registry in which names are looked up; None takes the default one.
 
     Raises:

@@ -1,6 +1,6 @@
 """Sphinx builds the documentation site: `python -m sphinx -W --keep-going docs docs/_build`; docs/_build/index.html.
 
-The pages of docs/ are read on their own, too, so nothing in them is Sphinx's. Sphinx adds an index, the reference of every
+The pages of docs/ are also read without it, so nothing in them is Sphinx's. Sphinx adds an index, the reference of every
 setting, command and public name, and a search that needs no network.
 """
 

@@ -79,7 +79,7 @@ def test_the_other_metrics_name_their_best_and_whether_it_is_alone(found):
     only_frechet(found, ae_gmm="best")
     standings(found, "kernel", ae_gmm="best", vae="behind")
     standings(found, "c2st", vae="best", ae_gmm="indistinguishable")
-    assert said(found)["By the other metrics, the best means are of ae@gmm and vae."] == (
+    assert said(found)["ae@gmm and vae have the best means by the other metrics."] == (
         "ae@gmm: kernel distance; vae: told from real ones. By told from real ones, others are not distinguishable "
         "from it."
     )

@@ -16,6 +16,7 @@ from tests.report_folder import write_folder
 from zoo.cli.main import run
 from zoo.report.drawing import Panel, _Axis, _dashed, to_image, to_svg
 from zoo.report.plotly_json import empty_figure
+from zoo.report.plots import curves
 from zoo.report.show import Picture
 
 
@@ -185,6 +186,18 @@ def test_the_plots_of_a_comparison_have_every_contestant(tmp_path, capsys):
     ]
     titles = set(re.findall(">([^<]+)</text>", zoo.plot(tmp_path, "codes").svg))
     assert {"ae@normal", "vae"} <= titles
+
+
+def test_validation_losses_of_another_file_are_drawn_beside_the_training_losses(tmp_path):
+    write_folder(tmp_path)
+    for log in (tmp_path / "vae").glob("*/metrics.jsonl"):
+        log.write_text("".join(json.dumps({"epoch": epoch, "loss": 1.0}) + "\n" for epoch in (1, 2)))
+        assert "valid_loss" not in curves({"vae": [[log]]}).svg
+        lines = [{"epoch": epoch, "valid_loss": 2.0} for epoch in (1, 2)]
+        log.with_name("validation.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = zoo.plot(tmp_path, "curves")
+    (panel,) = [panel for panel in found.content if panel.title == "vae"]
+    assert [trace["name"] for trace in panel.figure["data"]] == ["loss", "valid_loss"] * 5
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,7 @@ class Registry(PluginRegistry):
         controls: bool = False,
         device: str = "cpu",
         features: str = "",
+        over_epochs: Iterable[int] | None = None,
         out: str | Path = "runs",
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
@@ -286,6 +287,9 @@ class Registry(PluginRegistry):
                 Metrics are always computed on the CPU.
             features: name of the feature space in which samples are compared, a plugin of `zoo.features`; "" takes a
                 classifier of the labels, or principal components for data without labels.
+            over_epochs: epochs after which each training is measured as well, such as (5, 20, 100), to show how well it
+                generates over training. The last is the budget, so no other is given. A model with its own `fit` is
+                measured at its end only.
             out: folder in which a new folder is made for the comparison.
             jobs: number of jobs at a time; None takes the executor's number, or one per CPU core.
             method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
@@ -331,6 +335,7 @@ class Registry(PluginRegistry):
                 controls=controls,
                 device=device,
                 features=features,
+                over_epochs=over_epochs,
                 out=out,
                 jobs=jobs,
                 method=method,

@@ -10,6 +10,7 @@ from zoo.cli.advice import ContestantCommand
 from zoo.cli.names import (
     CONTESTANT,
     DATA,
+    EPOCHS,
     FINITE,
     budget_options,
     device_option,
@@ -27,6 +28,9 @@ from zoo.errors import ConfigError
 @click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
 @click.option("--controls", is_flag=True, help="Add control rows: models too simple to be good, and one that copies.")
 @budget_options
+@click.option(
+    "--over-epochs", type=EPOCHS, metavar="E,E,...", help="Measure after these epochs, too; the last is the budget."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @click.option(
@@ -50,6 +54,7 @@ def command(
     epochs: float | None,
     steps: int | None,
     seconds: float | None,
+    over_epochs: tuple[int, ...] | None,
     out: Path | None,
     jobs: int | None,
     timeout: float | None,
@@ -85,6 +90,7 @@ def command(
         controls=controls,
         device=device,
         features=features,
+        over_epochs=over_epochs,
         out=out or Path("runs"),
         jobs=jobs,
         timeout=timeout,

@@ -93,7 +93,22 @@ def _completed(model: str, settings: str) -> list[str]:
     ]
 
 
+class Epochs(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """Numbers of epochs, separated by commas."""
+
+    name = "epochs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(each) for each in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} must be whole numbers, separated by commas: 5,20,100.", param, ctx)
+
+
 DEVICE = Device()
+EPOCHS = Epochs()
 RUN = RunPath()
 FINITE = Finite(min=0, min_open=True)
 MODEL = PluginName("zoo.models")

@@ -66,6 +66,7 @@ class Grid:
         device: where models are trained and sampled.
         features: name of the feature space; "" for the default.
         checkpoints: how trainings are saved.
+        snapshots: epochs after which every training is measured, too.
     """
 
     registry: PluginRegistry
@@ -78,6 +79,7 @@ class Grid:
     device: str
     features: str
     checkpoints: CheckpointSettings
+    snapshots: tuple[int, ...] = ()
     trainings: list[SharedTraining] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class Grid:
         pictures: bool = False,
         n: int | None = None,
         duration_group: str = "",
+        snapshots: tuple[int, ...] = (),
     ) -> ScheduledJob:
         """Return the job of a training and of the contestants that share it."""
         job = TrainCell(
@@ -122,6 +125,7 @@ class Grid:
             self.checkpoints.save_every,
             self.checkpoints.allow_changes,
             features=self.features,
+            snapshots=snapshots,
         )
         scheduled = self.scheduled(
             name, job, folder / "output.log", inline=is_registered(self.registry, contestants[0])
@@ -166,6 +170,7 @@ class Grid:
                     metrics=self.metrics(),
                     pictures=seed == self.seeds[0],
                     duration_group=training.folder,
+                    snapshots=self.snapshots,
                 )
                 yield PlannedCell(tuple(each.text for each in contestants), seed, job)
 

@@ -30,6 +30,7 @@ class Plan:
         full: whether everything is measured.
         device: where models are trained and sampled.
         features: name of the feature space; "" for the default.
+        over_epochs: epochs after which every training is measured; the last is the budget. () measures its end only.
         directory: the folder that relative paths start from.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
         changes: what differed each time the comparison was resumed, in clauses.
@@ -44,6 +45,7 @@ class Plan:
     directory: str
     device: str = "cpu"
     features: str = ""
+    over_epochs: tuple[int, ...] = ()
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.comparison.cells import VALIDATION
 from zoo.comparison.result import Comparison
 from zoo.comparison.runs import RECORD
 from zoo.errors import ConfigError
@@ -37,7 +38,7 @@ def plotted(registry: PluginRegistry, what: Any, kind: str, data: Any = None, *,
         if not isinstance(what, Path):
             raise ConfigError("Curves are drawn from the log of a run; give the run's folder instead of its model.")
         folder = what if what.is_dir() else what.parent
-        return curves({what.name: [folder / LOG]})
+        return curves({what.name: [[folder / LOG]]})
     model, place = what, None
     if isinstance(what, Path):
         from zoo.models.checkpoint import load_model
@@ -67,9 +68,11 @@ def _of_comparison(comparison: Comparison, kind: str) -> Picture:
     if kind == "curves":
         trained = {row.folder: row for row in results.rows if row.folder}
         seeds = {name: [cell.seed for cell in row.cells] for name, row in trained.items()}
-        return curves(
-            {name: [path_inside(folder, f"{name}/seed-{s}/{LOG}") for s in its] for name, its in seeds.items()}
-        )
+        files = {
+            name: [[path_inside(folder, f"{name}/seed-{seed}/{log}") for log in (LOG, VALIDATION)] for seed in its]
+            for name, its in seeds.items()
+        }
+        return curves(files)
     pictures = load_pictures(folder, results)
     names = [row.contestant for row in ordered(results, "real", "contestant", "control")]
     return plot(kind, {name: pictures[name] for name in names if name in pictures})

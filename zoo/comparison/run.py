@@ -18,6 +18,7 @@ from zoo.comparison.contestants import PlannedRow, parse_row
 from zoo.comparison.estimate import estimated
 from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_registered, trained
 from zoo.comparison.journal import Journal
+from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
 from zoo.comparison.plan import Plan
 from zoo.comparison.prepared import prepare
 from zoo.comparison.result import Comparison
@@ -32,7 +33,7 @@ from zoo.files.storage import new_folder
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.file import write_results
 from zoo.results.ranking import fools_metrics, rank
-from zoo.results.schema import BudgetFacts, Cell, Protocol, Results, Row, Variation
+from zoo.results.schema import AtEpoch, BudgetFacts, Cell, Protocol, Results, Row, Variation
 from zoo.results.summary import summarise
 from zoo.runtime.interruption import Interruption
 from zoo.scalars import plain
@@ -68,6 +69,7 @@ def compare(
     controls: bool = False,
     device: str = "cpu",
     features: str = "",
+    over_epochs: Iterable[int] | None = None,
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -85,10 +87,16 @@ def compare(
     jobs, timeout = plain(jobs), plain(timeout)
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
+    points = () if over_epochs is None else chosen_epochs(over_epochs)
+    if points and budget:
+        raise ConfigError(f"The last of over_epochs, {points[-1]}, is the budget; leave {budget} out.")
+    if points:
+        budget = TrainingBudget(float(points[-1]), "epochs")
     if resume is None:
         plan = _plan(
             registry, chosen, data, seeds, budget, full=full, controls=controls, device=device, features=features
         )
+        plan = replace(plan, over_epochs=points)
     else:
         if chosen or seeds is not None or budget or full or controls or device != "cpu" or features:
             raise ConfigError(
@@ -147,12 +155,16 @@ def compare(
             plan.device,
             plan.features,
             CheckpointSettings(command, save_every, allow_changes),
+            plan.over_epochs[:-1],
         )
         try:
             cells, variations = _run(grid, scheduler, journal, full=plan.full)
+            planned = planned_epochs(grid)
+            outcomes = _run_announced(grid, [each.job for each in planned], scheduler, journal)
+            over = [at_epoch(each, outcome) for each, outcome in zip(planned, outcomes, strict=True)]
         except ZooError as error:
             raise type(error)(f"{error} Resume with: {command}") from error
-        results = _results(grid, plan, cells, variations, jobs=scheduler.slots, wall_seconds=journal.seconds)
+        results = _results(grid, plan, cells, variations, over, jobs=scheduler.slots, wall_seconds=journal.seconds)
         write_results(folder, results)
         comparison = Comparison(results, folder)
         try:
@@ -205,16 +217,15 @@ def _run(
     """Run every cell; a full comparison announces an estimate first, and varies the settings as well."""
 
     def run(jobs: list[ScheduledJob]) -> list[Outcome]:
-        return journal.run(jobs, scheduler)
+        return _run_announced(grid, jobs, scheduler, journal)
 
     done: list[tuple[PlannedCell, Outcome]] = []
     if full:
-        seconds, cells, done = estimated(grid, run, scheduler.slots)
+        seconds, cells, done = estimated(grid, lambda jobs: journal.run(jobs, scheduler), scheduler.slots)
         scheduler.on_event(ScheduledJob("estimate", None), {"estimate": seconds})
     else:
         cells = [*grid.cells(), grid.real_cell()]
     retrained = varied_trainings(grid) if full else []
-    scheduler.on_event(ScheduledJob("cells", None), _announced(grid, [each.job for each in cells], journal))
     outcomes = run([each.job for each in cells] + [each.job for each in retrained])
     done += zip(cells, outcomes, strict=False)
     resampled = varied_samplings(grid) if full else []
@@ -223,13 +234,14 @@ def _run(
     return done, [each for variation, outcome in planned for each in measured(variation, outcome)]
 
 
-def _announced(grid: Grid, jobs: list[ScheduledJob], journal: Journal) -> dict[str, Any]:
-    """Return the event that says how many cells there are, how many are done, and which metric matters first."""
+def _run_announced(grid: Grid, jobs: list[ScheduledJob], scheduler: Scheduler, journal: Journal) -> list[Outcome]:
+    """Run cells after an event that says how many there are, how many are done, and which metric matters first."""
     metrics = [metric for metric in grid.prepared.data.metrics if metric.sign and metric.level == "headline"]
     first = next((metric for metric in metrics if metric.name == "frechet"), metrics[0] if metrics else None)
     done = sum(journal.find(job) is not None for job in jobs)
     named = {"metric": first.name if first else "", "title": first.title if first else ""}
-    return {"cells": len(jobs), "done": done, **named}
+    scheduler.on_event(ScheduledJob("cells", None), {"cells": len(jobs), "done": done, **named})
+    return journal.run(jobs, scheduler)
 
 
 def _plan(
@@ -304,6 +316,7 @@ def _results(
     plan: Plan,
     cells: list[tuple[PlannedCell, Outcome]],
     variations: list[Variation],
+    over: list[AtEpoch],
     *,
     jobs: int,
     wall_seconds: float,
@@ -333,6 +346,7 @@ def _results(
         fooled=fools_metrics(rows, metrics),
         sensitivity=variations,
         pictures=_pictures(grid, own),
+        **({"over_epochs": over} if over else {}),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from zoo.report.figures import figure, interval
-from zoo.report.table_view import measured, ordered, ranking_metric
+from zoo.report.table_view import figures_over_epochs, measured, ordered, ranking_metric
 from zoo.results.schema import Metric, Missing, Results
 
 _TIMES = 1.5  # how many times another figure one must be for the ratio to be said
@@ -34,6 +34,7 @@ def answer(results: Results) -> list[Statement]:
     return [
         *_best(results, metric),
         *_same_decoder(results, metric),
+        *_over_training(results, metric),
         *_other_metrics(results, metric),
         *_open(results),
         *_silent(results, metric),
@@ -91,6 +92,21 @@ def _same_decoder(results: Results, metric: Metric) -> Iterator[Statement]:
         )
 
 
+def _over_training(results: Results, metric: Metric) -> Iterator[Statement]:
+    """Say which contestants get worse with training, in every seed, by at least half as much again."""
+    for name, curve in figures_over_epochs(results, metric.name).items():
+        (first, early), *_, (last, late) = curve.items()
+        pairs = list(zip(early, late, strict=True))
+        if first == last or metric.direction != "lower" or any(x <= 0 or y < _TIMES * x for x, y in pairs):
+            continue
+        before, after = (figure(sum(values) / len(values)) for values in (early, late))
+        seeds = f"in each of {len(pairs)} trainings" if len(pairs) > 1 else "in one training"
+        yield Statement(
+            f"{name} generates worse the longer it is trained.",
+            f"{metric.title} {before} after {first} epochs, {after} after {last}; it grows {seeds}.",
+        )
+
+
 def _other_metrics(results: Results, first: Metric) -> Iterator[Statement]:
     """Say which contestants are best by the other headline metrics, and by which of them not alone."""
     best: dict[str, list[str]] = {}
@@ -103,7 +119,7 @@ def _other_metrics(results: Results, first: Metric) -> Iterator[Statement]:
             shared += [metric.title] if _named(standings, "indistinguishable", "tied") else []
     if best:
         yield Statement(
-            f"By the other metrics, the best {'means are' if len(best) > 1 else 'mean is'} of {_list(best)}.",
+            f"{_list(best)} {'have the best means' if len(best) > 1 else 'has the best mean'} by the other metrics.",
             "; ".join(f"{name}: {_list(titles)}" for name, titles in best.items())
             + (f". By {_list(shared)}, others are not distinguishable from it." if shared else "."),
         )

@@ -31,7 +31,7 @@ from zoo.report.plotly_json import (
     titled,
     vertical_line,
 )
-from zoo.report.table_view import ordered, ranking_metric
+from zoo.report.table_view import figures_over_epochs, metric_over_epochs, ordered, ranking_metric
 from zoo.results import schema
 from zoo.results.schema import Difference, Metric, Results, Row
 
@@ -192,8 +192,33 @@ def codes_against_quality(results: Results) -> Figure | None:
 
 def learning(folder: Path, row: Row) -> Figure | None:
     """Draw the losses of a row's trainings by epoch, a line per seed; None with fewer than two epochs."""
-    logs = [read_log(path_inside(folder, f"{row.folder}/seed-{cell.seed}/metrics.jsonl")) for cell in row.cells]
-    return losses(logs)
+    places = [f"{row.folder}/seed-{cell.seed}" for cell in row.cells]
+    files = ("metrics.jsonl", "validation.jsonl")
+    return losses(
+        [[line for file in files for line in read_log(path_inside(folder, f"{each}/{file}"))] for each in places]
+    )
+
+
+def over_epochs(results: Results) -> Figure | None:
+    """Draw sample quality over training: a dot for each seed, and a line through the means; None without any."""
+    metric, styles = metric_over_epochs(results), looks(results)
+    found = figures_over_epochs(results, metric.name) if metric else {}
+    if metric is None or not found:
+        return None
+    chart = empty_figure(380, legend=True)
+    for name, curve in found.items():
+        look = styles.get(name, (_GRAY, "circle"))
+        means = [sum(values) / len(values) for values in curve.values()]
+        chart["data"].append(points(list(curve), means, name, look, mode="lines+markers"))
+        each = [(epoch, value) for epoch, values in curve.items() for value in values]
+        x, y = zip(*each, strict=True)
+        dots = {"color": look[0], "symbol": look[1], "size": 5, "opacity": 0.5}
+        chart["data"].append(points(x, y, name, look, marker=dots, showlegend=False, hoverinfo="y"))
+    epochs = sorted({epoch for curve in found.values() for epoch in curve})
+    axis = {"type": "log", "tickvals": epochs, "ticktext": [f"{epoch:,}" for epoch in epochs]}
+    chart["layout"]["xaxis"] |= titled("epochs of training", axis)
+    _set_quality_axis(chart, results, metric)
+    return chart
 
 
 def losses(logs: Sequence[list[dict[str, float]]]) -> Figure | None:

@@ -33,6 +33,7 @@ from zoo.report.table_view import (
     incidents,
     legend,
     measured,
+    metric_over_epochs,
     ordered,
     pairs,
     ranking_metric,
@@ -183,7 +184,7 @@ def _difference_chart(page: _Page, results: Results, metric: Metric) -> list[Cha
 
 def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arrays]) -> dict[str, Any]:
     """Return the charts beyond the ranked tables, and the tables that belong to them."""
-    metric = ranking_metric(results)
+    metric, over = ranking_metric(results), metric_over_epochs(results)
     title = metric.title if metric else ""
     learned = {row.folder: row for row in results.rows if row.folder}
     costs: dict[charts.Cost, str] = {
@@ -222,6 +223,11 @@ def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arr
             charts.steps(results),
             f"{title} against the number of steps of the sampler",
             "A curve per contestant: sample quality by number of steps of its sampler.",
+        ),
+        "over_epochs": page.chart(
+            charts.over_epochs(results),
+            f"{over.title} over training" if over else "",
+            "A line per contestant: sample quality by number of epochs of one training, with a dot for each seed.",
         ),
         "sensitivity": _sensitivity_sheet(results),
         "brackets": page.chart(

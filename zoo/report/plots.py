@@ -51,14 +51,18 @@ def plot(kind: str, arrays: Mapping[str, Arrays]) -> Picture:
     return _interpolation(having)
 
 
-def curves(logs: Mapping[str, Sequence[Path]]) -> Picture:
-    """Return the losses of trainings by epoch, from their logs by name: one for each seed.
+def curves(logs: Mapping[str, Sequence[Sequence[Path]]]) -> Picture:
+    """Return the losses of trainings by epoch, from their logs by name: for each seed one file, or several.
 
     Raises:
         Unsupported: if no log has two epochs.
         CheckpointError: if a log is damaged.
     """
-    found = [(name, charts.losses([charts.read_log(log) for log in its])) for name, its in logs.items()]
+    lines = {
+        name: [[line for file in files for line in charts.read_log(file)] for files in its]
+        for name, its in logs.items()
+    }
+    found = [(name, charts.losses(its)) for name, its in lines.items()]
     drawn = [Panel(name, figure) for name, figure in found if figure]
     if not drawn:
         raise Unsupported("There is no plot of curves here: they need a log of two epochs or more.")

@@ -46,7 +46,7 @@ def write_run_report(folder: Path, name: str, record: Mapping[str, Any], paramet
     for kind in KINDS:
         try:
             pictures[kind] = (
-                curves({"": [folder / "metrics.jsonl"]}) if kind == "curves" else plot(kind, {name: arrays})
+                curves({"": [[folder / "metrics.jsonl"]]}) if kind == "curves" else plot(kind, {name: arrays})
             )
         except Unsupported:
             continue

@@ -144,6 +144,33 @@ def ranking_metric(results: Results) -> Metric | None:
     return next((metric for metric in usable if metric.name == "frechet"), usable[0] if usable else None)
 
 
+def metric_over_epochs(results: Results) -> Metric | None:
+    """Return the ranking metric if it was measured over training, or the first headline metric that was."""
+    first = ranking_metric(results)
+    usable = [each for each in measured(results, "headline") if each.sign]
+    metrics = [*([first] if first else []), *usable]
+    return next((each for each in metrics if figures_over_epochs(results, each.name)), None)
+
+
+def figures_over_epochs(results: Results, metric: str) -> dict[str, dict[int, list[float]]]:
+    """Return the figures of each contestant after each measured epoch of its trainings, one per seed, the end included.
+
+    Contestants that were measured at the end only are left out, as are epochs that not every seed has.
+    """
+    found: dict[str, dict[int, list[float]]] = {}
+    for entry in sorted(results.over_epochs, key=lambda entry: entry.seed):
+        measured = entry.metrics.get(metric)
+        if measured is not None and measured.value is not None:
+            found.setdefault(entry.contestant, {}).setdefault(entry.epoch, []).append(measured.value)
+    for row in results.rows:
+        if curve := found.get(row.contestant):
+            last = [its.value for cell in row.cells if (its := cell.metrics.get(metric))]
+            curve[int(results.protocol.budget.value)] = [value for value in last if value is not None]
+            whole = max(map(len, curve.values()))
+            found[row.contestant] = {epoch: curve[epoch] for epoch in sorted(curve) if len(curve[epoch]) == whole}
+    return found
+
+
 def ordered(results: Results, *roles: str) -> list[Row]:
     """Return the rows role by role (default: all roles), better ones first, unranked ones last.
 

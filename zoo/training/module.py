@@ -88,6 +88,21 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
             check_players(plugin, module, phases)
             set_mode(module, phases[0])
         initialise(plugin, module, data, seed, phases[0])
+    model = Model(
+        plugin,
+        module,
+        resolved.config,
+        spec,
+        standardisation=data.standardisation,
+        options=_changes(resolved.options),
+        columns=data.columns,
+        protocol=protocol,
+    )
+
+    def take(epoch: int) -> None:
+        assert folder
+        model.save(folder / f"epoch-{epoch}")
+
     _check_storable(plugin, module, checkpoints=bool(folder and job.checkpoints) and not plugin.implements("fit"))
     if job.weights and not start.state:
         job.weights.load_into(module)
@@ -105,19 +120,21 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
                 states = States(folder, job.checkpoints, start.facts, interruption, start.newest)
             with interruption.held():
                 loop = Loop(
-                    plugin, module, phases, meter, seed, data, bits=bits, states=states, keep_weights=bool(job.weights)
+                    plugin,
+                    module,
+                    phases,
+                    meter,
+                    seed,
+                    data,
+                    bits=bits,
+                    states=states,
+                    keep_weights=bool(job.weights),
+                    snapshots=job.snapshots if folder else (),
+                    take=take,
                 )
                 loop.run(start.state)
-    return Model(
-        plugin,
-        module.eval(),
-        resolved.config,
-        spec,
-        standardisation=data.standardisation,
-        options=_changes(resolved.options),
-        columns=data.columns,
-        protocol=protocol,
-    )
+    module.eval()
+    return model
 
 
 def spec_for(plugin: Plugin, config: Config, data: Data | DataSpec) -> DataSpec:

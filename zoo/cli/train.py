@@ -61,7 +61,7 @@ def command(
     """
     from zoo.api import default
     from zoo.contestant import parse_contestant
-    from zoo.data.paths import source_of
+    from zoo.data.source import source_of
     from zoo.report.progress import ShownProgress
     from zoo.tracking.trackers import find_trackers
     from zoo.tracking.training import train_tracked

@@ -239,16 +239,10 @@ def read_samples(source: str, data: Data) -> Tensor:
     Raises:
         DataError: with the rule, the value that came, and the way out.
     """
-    from zoo.data.files import read_examples
+    from zoo.data.files import read_rows
     from zoo.evaluation.reference import reference_split
 
-    x, n = read_examples(source), len(reference_split(data).images)
-    if tuple(x.shape[1:]) != data.spec.shape:
-        shape = ", ".join(map(str, data.spec.shape))
-        raise DataError(f"{source} must hold samples of shape (N, {shape}), got {tuple(x.shape)}.")
+    x, n = read_rows(source, data.spec, data.columns).x, len(reference_split(data).images)
     if len(x) < n:
         raise DataError(f"{source} must hold at least {n:,} samples, one per test image, got {len(x):,}; add more.")
-    if data.spec.support != "real" and not (x.min() >= 0 and x.max() <= 1):
-        low, high = x.min().item(), x.max().item()
-        raise DataError(f"{source} must hold values in [0, 1], got values in [{low:g}, {high:g}]; divide by 255.")
     return x

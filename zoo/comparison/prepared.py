@@ -101,9 +101,12 @@ def prepare(
     outside = [row for row in rows if row.kind in ("run", "samples")]
     jobs = []
     for row in outside:
-        assert row.source
-        path = str(row.source.absolute())
-        job = DescribeRun(path, dict(row.options), str(file)) if row.kind == "run" else DescribeSamples(path, str(file))
+        file_name = str(file)
+        job = (
+            DescribeRun(row.place, dict(row.options), file_name)
+            if row.kind == "run"
+            else DescribeSamples(row.place, file_name)
+        )
         jobs.append(ScheduledJob(row.text, job, log))
     found = _results(scheduler, jobs)
     return Prepared(

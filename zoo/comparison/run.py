@@ -24,7 +24,8 @@ from zoo.comparison.result import Comparison
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
 from zoo.contestant import Contestant
-from zoo.data.paths import looks_like_a_path, source_of, split_path
+from zoo.data.paths import looks_like_a_path, split_path
+from zoo.data.source import source_of
 from zoo.engine.processes import Method, process_executor
 from zoo.errors import CheckpointError, ConfigError, PluginError, ZooError
 from zoo.files.folder_lock import locked

@@ -6,16 +6,28 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option, features_option, track_option
+from zoo.cli.names import (
+    CONTESTANT,
+    DATA,
+    FINITE,
+    budget_options,
+    device_option,
+    features_option,
+    n_option,
+    track_option,
+)
 from zoo.cli.output import as_json, print_comparison
 from zoo.errors import ConfigError
 
 
 @click.command("compare")
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
-@click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
+@click.option(
+    "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: that of finished runs, or digits]"
+)
 @click.option("--seeds", type=click.IntRange(1, 1000), show_default="5", help="Number of training seeds.")
 @click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
+@n_option
 @budget_options
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
@@ -36,6 +48,7 @@ def command(
     data: str | None,
     seeds: int | None,
     full: bool,
+    n: int | None,
     epochs: float | None,
     steps: int | None,
     seconds: float | None,
@@ -71,6 +84,7 @@ def command(
         steps=steps,
         seconds=seconds,
         full=full,
+        n=n,
         device=device,
         features=features,
         out=out or Path("runs"),

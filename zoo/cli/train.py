@@ -61,6 +61,7 @@ def command(
     """
     from zoo.api import default
     from zoo.contestant import parse_contestant
+    from zoo.data.columns import notes
     from zoo.data.source import source_of
     from zoo.report.progress import ShownProgress
     from zoo.tracking.trackers import find_trackers
@@ -103,6 +104,8 @@ def command(
         )
         where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
         click.echo(f"{run.folder} {'is finished' if job.finished else where}.", err=True)
+    for note in notes(job.data):
+        click.echo(f"Note: {note}.", err=True)
     with ShownProgress() as shown:
         model = train_tracked(trackers, job, shown.report)
     if as_json:

@@ -28,6 +28,7 @@ class Plan:
         seeds: of the trainings.
         amount: the budget of each training; None takes the data set's number of epochs.
         full: whether everything is measured.
+        n: number of test examples to compare with; None for the whole test split.
         device: where models are trained and sampled.
         features: name of the feature space; "" for the default.
         directory: the folder that relative paths start from.
@@ -44,6 +45,7 @@ class Plan:
     directory: str
     device: str = "cpu"
     features: str = ""
+    n: int | None = None
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

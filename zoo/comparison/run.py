@@ -21,11 +21,12 @@ from zoo.comparison.journal import Journal
 from zoo.comparison.plan import Plan
 from zoo.comparison.prepared import prepare
 from zoo.comparison.result import Comparison
+from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
 from zoo.contestant import Contestant
 from zoo.data.paths import looks_like_a_path, split_path
-from zoo.data.source import source_of
+from zoo.data.source import check_name, source_of
 from zoo.engine.processes import Method, process_executor
 from zoo.errors import CheckpointError, ConfigError, PluginError, ZooError
 from zoo.files.folder_lock import locked
@@ -67,6 +68,7 @@ def compare(
     steps: int | None = None,
     seconds: float | None = None,
     full: bool = False,
+    n: int | None = None,
     device: str = "cpu",
     features: str = "",
     out: str | Path = "runs",
@@ -81,18 +83,21 @@ def compare(
 ) -> Comparison:
     """Train every contestant with every seed and measure how each one generates; see `zoo.compare`."""
     chosen = (contestants,) if isinstance(contestants, str) else tuple(contestants)
+    runs = [row.source for row in map(parse_row, chosen) if row.kind == "run" and row.source]
+    if runs and resume is None:
+        data = data_of_runs(runs, registry, data)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     save_every = CheckpointPolicy(save_every).every  # refuses a wrong time
     jobs, timeout = plain(jobs), plain(timeout)
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     if resume is None:
-        plan = _plan(registry, chosen, data, seeds, budget, full=full, device=device, features=features)
+        plan = _plan(registry, chosen, data, seeds, budget, full=full, n=plain(n), device=device, features=features)
     else:
-        if chosen or seeds is not None or budget or full or device != "cpu" or features:
+        if chosen or seeds is not None or budget or full or n is not None or device != "cpu" or features:
             raise ConfigError(
-                "A resumed comparison keeps its contestants, seeds, budget, device and features; remove them, or start "
-                "a new one."
+                "A resumed comparison keeps its contestants, seeds, budget, device, features and n; remove them, or "
+                "start a new one."
             )
         plan = Plan.read(Path(resume))
     if data is None and plan.source is None:
@@ -128,6 +133,7 @@ def compare(
                 full=plan.full,
                 device=plan.device,
                 features=plan.features,
+                n=plan.n,
             )
         except ZooError:
             if resume is None:
@@ -179,13 +185,11 @@ def evaluated(registry: PluginRegistry, source: str | Path, data: Any = None) ->
     row = parse_row(text if "/" in text or text.startswith("samples:") else f"./{text}")
     if row.kind == "trained":
         raise CheckpointError(f"{text} is not a run folder, model file or samples:FILE; train one with 'zoo train'.")
-    if data is None:
-        if row.kind == "samples":
-            raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
-        from zoo.models.checkpoint import load_model
-
+    if data is None and row.kind == "samples":
+        raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
+    if row.kind == "run":
         assert row.source
-        data = load_model(row.source, registry).protocol["data"]["name"]
+        data = data_of_runs([row.source], registry, data)
     return row.text, data
 
 
@@ -230,6 +234,7 @@ def _plan(
     budget: TrainingBudget | None,
     *,
     full: bool,
+    n: int | None,
     device: str,
     features: str,
 ) -> Plan:
@@ -243,6 +248,7 @@ def _plan(
         seeds=tuple(_seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)),
         amount=budget,
         full=full,
+        n=n,
         directory=str(Path.cwd()),
         device=device,
         features=features,
@@ -291,7 +297,7 @@ def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:
 def _check_names(registry: PluginRegistry, contestants: list[Contestant], data: str) -> None:
     """Refuse unknown names before a process is started, naming everything that has to be installed."""
     if not looks_like_a_path(data):
-        registry.find(data.partition(":")[0], "zoo.datasets")
+        check_name(data, registry)
     known = {group: registry.names(group) for group in {contestant.group for contestant in contestants}}
     absent = [each.model for each in contestants if each.model not in known[each.group]]
     entries = [registry.catalogue.find(name) for name in absent]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zoo.contract.data_spec import DataSpec, Support
 from zoo.data.pictures import check_levels
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
@@ -195,6 +195,21 @@ class Data:
             return ()
         counts = torch.bincount(labels[0], minlength=largest + 1)
         return tuple(count / len(self.train) for count in counts.tolist())
+
+    def with_first_test_examples(self, n: int) -> Self:
+        """Return the same data set with the first n test examples only, under the same hash.
+
+        Raises:
+            ConfigError: for fewer than 2, or more than there are; and for data that enumerate all patterns.
+        """
+        most = len(self.test)
+        if self.enumerated or not 2 <= n <= most:
+            way_out = f"n must be from 2 to {most:,}, got {n}" if not self.enumerated else "leave n out"
+            raise ConfigError(f"{self.name} has {most:,} test examples to compare with; {way_out}.")
+        labels = None if self.test_labels is None else self.test_labels[:n]
+        fewer = replace(self, test=self.test[:n], test_labels=labels)
+        fewer.__dict__["sha256"] = self.sha256
+        return fewer
 
     def without_labels(self) -> Self:
         """Return the same examples without labels."""

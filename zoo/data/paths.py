@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.errors import ConfigError
@@ -53,11 +54,17 @@ def unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
-def with_options(text: str, options: dict[str, str]) -> str:
-    """Return a path with options: its own if it has any, otherwise those given."""
+def with_options(text: str, options: Mapping[str, str], source: str = "") -> str:
+    """Return a path with options: its own if it has any; otherwise those of `source`, or those given.
+
+    Args:
+        text: `PATH` or `PATH:KEY=VALUE,…`.
+        options: keys and values.
+        source: `KEY=VALUE,…`.
+    """
     path, own = split_path(text)
-    source = own or ",".join(f"{key}={value}" for key, value in options.items())
-    return f"{path}:{source}" if source else path
+    chosen = own or source or ",".join(f"{key}={value}" for key, value in options.items())
+    return f"{path}:{chosen}" if chosen else path
 
 
 def looks_like_a_path(text: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -95,6 +96,7 @@ class Catalogue:
     entries: tuple[Entry, ...]
     compare: DefaultComparison
     folder: Path
+    data: Mapping[str, str] = field(default_factory=dict)  # what the core's own data sets contain, by name
 
     def find(self, name: str, group: str = "zoo.models") -> Entry | None:
         """Return the entry of this name, or None."""
@@ -117,7 +119,7 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
         raise ConfigError(
             f"The catalogue {path} must have schema = {SCHEMA}, got {document.get('schema')!r}; update zoo."
         )
-    if unknown := set(document) - {"schema", "compare", "plugin"}:
+    if unknown := set(document) - {"schema", "compare", "data", "plugin"}:
         raise ConfigError(f"The catalogue {path} has unknown keys: {', '.join(sorted(unknown))}.")
     tables = document.get("plugin", [])
     if not isinstance(tables, list):
@@ -129,7 +131,10 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
     compare = _checked(DefaultComparison, document.get("compare", {}), f"[compare] of {path}")
     if not compare.contestants or compare.seeds < 1:
         raise ConfigError(f"[compare] of {path} must list contestants, and seeds must be at least 1.")
-    return Catalogue(entries, compare, path.resolve().parent)
+    data = document.get("data", {})
+    if not isinstance(data, dict) or not all(isinstance(text, str) for text in data.values()):
+        raise ConfigError(f"[data] of {path} must give a text for each name.")
+    return Catalogue(entries, compare, path.resolve().parent, data)
 
 
 def _entry(table: Any, where: str) -> Entry:

@@ -46,6 +46,11 @@ def test_list_shows_every_data_set_with_where_it_is_from(capsys):
     assert run(["data", "list"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in names)
+    contents = {row["name"]: row["contents"] for row in rows}
+    digits = zoo.load_data("digits")
+    count = sum(len(getattr(digits, split)) for split in ("train", "valid", "test"))
+    assert contents["digits"] == f"{count:,} images, {digits.spec.shape[0]}x{digits.spec.shape[1]} gray, 10 classes"
+    assert contents["bars-and-stripes"].startswith(f"{len(zoo.load_data('bars-and-stripes').train)} patterns, 3x3 bits")
 
 
 def test_list_shows_a_data_set_that_cannot_be_used_with_the_reason(distribution, capsys):

@@ -1,7 +1,7 @@
-"""Sphinx builds the documentation site: `python -m sphinx -W --keep-going docs docs/_build`; docs/_build/index.html.
+"""Sphinx builds the documentation site: `python -m sphinx -W docs docs/_build`, and then docs/_build/index.html.
 
-The pages of docs/ are also read without it, so nothing in them is Sphinx's. Sphinx adds an index, the reference of every
-setting, command and public name, and a search that needs no network.
+The pages of docs/ are also read without it, so nothing in them is Sphinx's. Sphinx adds an index, the reference of
+every setting, command and public name, and a search that needs no network.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def test_labels_are_for_conditional_models_only(trained, conditional, tmp_path, 
     bare = tmp_path / "bare.npy"
     np.save(bare, zoo.load_data("digits").test[:20].numpy())
     assert run(["encode", str(conditional), "--data", str(bare), "-o", z]) == 4
-    assert f"vae is conditional, and {bare} has no labels" in said(capsys)[1]
+    assert f"{bare} has no labels, which a conditional model needs" in said(capsys)[1]
 
 
 def test_decode_of_encode_is_the_reconstruction(trained, tmp_path):
@@ -262,8 +262,8 @@ def test_doctor_loads_every_plugin(warm, capsys):
         (["train", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
         (["compare", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
         (["compare", "--resume", "here", "--out", "there"], 2, "keeps its folder; remove --out"),
-        (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device and features"),
-        (["compare", "--controls", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device and features"),
+        (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device, features and n"),
+        (["compare", "--controls", "--resume", "here"], 2, "keeps its contestants, seeds, budget"),
         (["compare", "--resume", "here"], 5, "here is not the folder of a comparison: plan.json cannot be read"),
         (["train", "vae", "--keep", "0"], 2, "keep must be at least 1, got 0"),
         (["train", "--resume", "no-such-run"], 5, "is not a run folder: run.json cannot be read"),

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from zoo.contract.training import Phase, Player, Training
     from zoo.data.dataset import Data
     from zoo.data.fetch import DataFile, fetch_files
-    from zoo.data.idx import read_idx
+    from zoo.data.readers.idx import read_idx
     from zoo.evaluation.evaluation import Evaluation, Measurement
     from zoo.files.storage import cache_folder, write_atomically
     from zoo.models.declared_likelihood import DeclaredNoise
@@ -97,7 +97,7 @@ _HOME = {
     "load": "zoo.api",
     "load_data": "zoo.api",
     "plot": "zoo.api",
-    "read_idx": "zoo.data.idx",
+    "read_idx": "zoo.data.readers.idx",
     "refresh": "zoo.api",
     "register": "zoo.api",
     "resume": "zoo.api",

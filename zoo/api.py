@@ -254,6 +254,7 @@ class Registry(PluginRegistry):
         seconds: float | None = None,
         full: bool = False,
         controls: bool = False,
+        n: int | None = None,
         device: str = "cpu",
         features: str = "",
         over_epochs: Iterable[int] | None = None,
@@ -275,7 +276,8 @@ class Registry(PluginRegistry):
             contestants: one contestant or several. `NAME[@DENSITY][:KEY=VALUE,…]` is trained; a finished run
                 (`PATH[:sample.KEY=VALUE,…]`) and samples from elsewhere (`samples:FILE`) are only measured. Empty takes
                 the catalogue's default.
-            data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`; None takes the catalogue's default.
+            data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`; None takes the data of the finished
+                runs among the contestants, or the catalogue's default.
             seeds: number of training seeds (0, 1, …), or the seeds themselves; None takes the catalogue's default, and
                 at least 5 with `full`.
             epochs, steps, seconds: the training budget of each contestant, at most one of the three; by default the
@@ -283,6 +285,8 @@ class Registry(PluginRegistry):
             full: add all metrics, the catalogue's control rows, and the sensitivity to the settings that each model's
                 card names; needs at least 5 seeds.
             controls: add the catalogue's control rows.
+            n: number of test examples that everybody is compared with, the first of the test split; None takes all. A
+                file of samples needs as many samples.
             device: device on which models are trained and sampled: `cpu`, `cuda` or `cuda:1`; all processes share it.
                 Metrics are always computed on the CPU.
             features: name of the feature space in which samples are compared, a plugin of `zoo.features`; "" takes a
@@ -333,6 +337,7 @@ class Registry(PluginRegistry):
                 seconds=seconds,
                 full=full,
                 controls=controls,
+                n=n,
                 device=device,
                 features=features,
                 over_epochs=over_epochs,
@@ -357,6 +362,7 @@ class Registry(PluginRegistry):
         steps: int | None = None,
         seconds: float | None = None,
         full: bool = False,
+        n: int | None = None,
         features: str = "",
         device: str = "cpu",
         out: str | Path = "runs",
@@ -374,9 +380,11 @@ class Registry(PluginRegistry):
         Args:
             source: a run folder or model file, with options of sampling and likelihood where they differ from the run's
                 (`runs/vae-digits-1:sample.k=5000`); or `samples:FILE`.
-            data: as for `zoo.compare`; None takes the data set that the run was trained on.
+            data: as for `zoo.compare`; None takes the data that the run was trained on. A path without options is read
+                with those of the run.
             seeds: as for `zoo.compare`; a run is sampled and measured once per seed.
             full: add all metrics and the catalogue's control rows, which are trained.
+            n: as for `zoo.compare`.
             epochs, steps, seconds: the training budget of the control rows.
             features, device, out, jobs, method, timeout, executor, save_every, track, progress, on_event: as for
                 `zoo.compare`.
@@ -401,6 +409,7 @@ class Registry(PluginRegistry):
                 steps=steps,
                 seconds=seconds,
                 full=full,
+                n=n,
                 features=features,
                 device=device,
                 out=out,
@@ -453,10 +462,10 @@ def load_data(data: Any, *, registry: PluginRegistry | None = None) -> Data:
     """Return `data` as a `zoo.Data`.
 
     Args:
-        data: a registered name, `"digits"` or `"bars-and-stripes:3"`; a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of an
-            `.npy`, `.npz`, `.csv` or IDX file or a folder of images (`zoo.data.files` documents the keys); an array or
-            tensor of shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`; or a `zoo.Data`, which
-            is returned unchanged.
+        data: a registered name, `"digits"` or `"bars-and-stripes:3"`; a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of a
+            file of a common format or a folder of images (`zoo.data.options` documents the keys); an array or tensor of
+            shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`; or a `zoo.Data`, which is
+            returned unchanged.
         registry: registry in which names are looked up; None takes the default one.
 
     Raises:

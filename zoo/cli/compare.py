@@ -15,6 +15,7 @@ from zoo.cli.names import (
     budget_options,
     device_option,
     features_option,
+    n_option,
     track_option,
 )
 from zoo.cli.output import as_json, print_comparison
@@ -23,10 +24,13 @@ from zoo.errors import ConfigError
 
 @click.command("compare", cls=ContestantCommand)
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
-@click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
+@click.option(
+    "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: that of finished runs, or digits]"
+)
 @click.option("--seeds", type=click.IntRange(1, 1000), show_default="5", help="Number of training seeds.")
 @click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
 @click.option("--controls", is_flag=True, help="Add control rows: models too simple to be good, and one that copies.")
+@n_option
 @budget_options
 @click.option(
     "--over-epochs", type=EPOCHS, metavar="E,E,...", help="Measure after these epochs, too; the last is the budget."
@@ -51,6 +55,7 @@ def command(
     seeds: int | None,
     full: bool,
     controls: bool,
+    n: int | None,
     epochs: float | None,
     steps: int | None,
     seconds: float | None,
@@ -88,6 +93,7 @@ def command(
         seconds=seconds,
         full=full,
         controls=controls,
+        n=n,
         device=device,
         features=features,
         over_epochs=over_epochs,

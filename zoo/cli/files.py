@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Mapping
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from zoo.errors import ConfigError
 from zoo.files.storage import write_atomically
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 SUFFIXES = (".png", ".npy", ".npz", ".csv")
@@ -66,6 +68,29 @@ def check_output(path: Path | None, count: int = 1) -> None:
         raise ConfigError(f"The folder of the output {path} cannot be written to; choose another with -o.")
     if path.suffix.lower() == ".png" and count > _TILES:
         raise ConfigError(f"A .png file shows at most {_TILES:,} examples, got {count:,}; write .npy, .npz or .csv.")
+
+
+def check_table(path: Path) -> None:
+    """Check the output path of a table before any work, as `check_output` does."""
+    if path.suffix.lower() not in (".csv", ".npz"):
+        raise ConfigError(f"The output file must end in .csv or .npz, got {path.name!r}.")
+    check_output(path)
+
+
+def write_table(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write columns of equal length to a `.csv`, or as arrays to an `.npz`."""
+    import numpy as np
+
+    if path.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, **columns)  # type: ignore[arg-type]
+        write_atomically(path, buffer.getvalue())
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    write_atomically(path, text.getvalue().encode())
 
 
 def write_array(

@@ -39,6 +39,7 @@ COMMANDS = {
     "train": "Train one model and write a run folder.",
     "sample": "Generate examples with a trained model.",
     "encode": "Encode data with a trained model.",
+    "score": "Score data with a trained model.",
     "decode": "Decode codes with a trained model.",
     "evaluate": "Measure how well a run, or a file of samples, generates.",
     "compare": "Train contestants and compare how well each generates.",

@@ -134,6 +134,12 @@ def parse_options(settings: tuple[str, ...]) -> dict[str, Any]:
     return parse_contestant(f"model:{','.join(f'sample.{each}' for each in settings)}").options if settings else {}
 
 
+n_option = click.option(
+    "--n",
+    type=click.IntRange(min=2),
+    show_default="all",
+    help="Compare everybody with the first N test examples only; a file of samples needs N samples.",
+)
 features_option = click.option(
     "--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]"
 )

@@ -72,7 +72,8 @@ def command(
 
     parsed = None if contestant is None else parse_contestant(contestant)
     check_names(default, [parsed] if parsed else [], data)
-    from zoo.data.paths import source_of
+    from zoo.data.columns import notes
+    from zoo.data.source import source_of
     from zoo.report.progress import ShownProgress
     from zoo.tracking.trackers import find_trackers
     from zoo.tracking.training import train_tracked
@@ -113,6 +114,8 @@ def command(
         )
         where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
         click.echo(f"{run.folder} {'is finished' if job.finished else where}.", err=True)
+    for note in notes(job.data):
+        click.echo(f"Note: {note}.", err=True)
     with ShownProgress() as shown:
         model = train_tracked(trackers, job, shown.report)
     files = _report(job, model)

@@ -178,8 +178,7 @@ class Grid:
         for row in self.rows:
             if row.kind not in ("run", "samples"):
                 continue
-            assert row.source
-            seed, source = self.prepared.outside[row.text].seed, str(row.source.absolute())
+            seed, source = self.prepared.outside[row.text].seed, row.place
             folder = self.new_folder(self.folder_of(row), seed)
             job: EvaluateRun | EvaluateSamples
             if row.kind == "run":

@@ -28,6 +28,7 @@ class Plan:
         seeds: of the trainings.
         amount: the budget of each training; None takes the data set's number of epochs.
         full: whether everything is measured.
+        n: number of test examples to compare with; None for the whole test split.
         device: where models are trained and sampled.
         features: name of the feature space; "" for the default.
         over_epochs: epochs after which every training is measured; the last is the budget. () measures its end only.
@@ -46,6 +47,7 @@ class Plan:
     device: str = "cpu"
     features: str = ""
     over_epochs: tuple[int, ...] = ()
+    n: int | None = None
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

@@ -22,9 +22,11 @@ from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
 from zoo.comparison.plan import Plan
 from zoo.comparison.prepared import prepare
 from zoo.comparison.result import Comparison
+from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
-from zoo.data.paths import looks_like_a_path, source_of, split_path
+from zoo.data.paths import looks_like_a_path, split_path
+from zoo.data.source import source_of
 from zoo.engine.processes import Method, process_executor
 from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.files.folder_lock import locked
@@ -67,6 +69,7 @@ def compare(
     seconds: float | None = None,
     full: bool = False,
     controls: bool = False,
+    n: int | None = None,
     device: str = "cpu",
     features: str = "",
     over_epochs: Iterable[int] | None = None,
@@ -82,6 +85,9 @@ def compare(
 ) -> Comparison:
     """Train every contestant with every seed and measure how each one generates; see `zoo.compare`."""
     chosen = (contestants,) if isinstance(contestants, str) else tuple(contestants)
+    runs = [row.source for row in map(parse_row, chosen) if row.kind == "run" and row.source]
+    if runs and resume is None:
+        data = data_of_runs(runs, registry, data)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     save_every = CheckpointPolicy(save_every).every  # refuses a wrong time
     jobs, timeout = plain(jobs), plain(timeout)
@@ -94,14 +100,23 @@ def compare(
         budget = TrainingBudget(float(points[-1]), "epochs")
     if resume is None:
         plan = _plan(
-            registry, chosen, data, seeds, budget, full=full, controls=controls, device=device, features=features
+            registry,
+            chosen,
+            data,
+            seeds,
+            budget,
+            full=full,
+            controls=controls,
+            n=plain(n),
+            device=device,
+            features=features,
         )
         plan = replace(plan, over_epochs=points)
     else:
-        if chosen or seeds is not None or budget or full or controls or device != "cpu" or features:
+        if chosen or seeds is not None or budget or full or controls or n is not None or device != "cpu" or features:
             raise ConfigError(
-                "A resumed comparison keeps its contestants, seeds, budget, device and features; remove them, or start "
-                "a new one."
+                "A resumed comparison keeps its contestants, seeds, budget, device, features and n; remove them, or "
+                "start a new one."
             )
         plan = Plan.read(Path(resume))
     if data is None and plan.source is None:
@@ -136,6 +151,7 @@ def compare(
                 full=plan.full,
                 device=plan.device,
                 features=plan.features,
+                n=plan.n,
             )
         except ZooError:
             if resume is None:
@@ -191,13 +207,11 @@ def evaluated(registry: PluginRegistry, source: str | Path, data: Any = None) ->
     row = parse_row(text if "/" in text or text.startswith("samples:") else f"./{text}")
     if row.kind == "trained":
         raise CheckpointError(f"{text} is not a run folder, model file or samples:FILE; train one with 'zoo train'.")
-    if data is None:
-        if row.kind == "samples":
-            raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
-        from zoo.models.checkpoint import load_model
-
+    if data is None and row.kind == "samples":
+        raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
+    if row.kind == "run":
         assert row.source
-        data = load_model(row.source, registry).protocol["data"]["name"]
+        data = data_of_runs([row.source], registry, data)
     return row.text, data
 
 
@@ -253,6 +267,7 @@ def _plan(
     *,
     full: bool,
     controls: bool,
+    n: int | None,
     device: str,
     features: str,
 ) -> Plan:
@@ -266,6 +281,7 @@ def _plan(
         seeds=tuple(_seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)),
         amount=budget,
         full=full,
+        n=n,
         directory=str(Path.cwd()),
         device=device,
         features=features,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from zoo.contract.data_spec import into_unit
 from zoo.errors import Unsupported
 from zoo.evaluation.reference import reference_split
 from zoo.files.storage import cache_folder
@@ -94,8 +95,9 @@ class Evaluation:
             raise ValueError(f"samples must have shape (M, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
         if not torch.isfinite(x).all():
             raise ValueError("samples must be finite, got nan or infinity")
-        if self.data.spec.support != "real" and (x.min() < 0 or x.max() > 1):
-            raise ValueError(f"samples must be in [0, 1], got values in [{x.min():g}, {x.max():g}]; divide by 255")
+        low, high = x.min().item(), x.max().item()
+        if self.data.spec.support != "real" and (low < 0 or high > 1):
+            raise ValueError(f"samples must be in [0, 1], got values in [{low:g}, {high:g}]; {into_unit(low, high)}")
         if self.labels is not None and self.labels.shape != (len(x),):
             raise ValueError(f"labels must have shape ({len(x)},), got {tuple(self.labels.shape)}")
 

@@ -148,11 +148,13 @@ def _standardisation(found: dict[str, Tensor], spec: DataSpec, file: Path) -> tu
             f"{file} is not a valid model file: data.offset and data.scale must have the shape {spec.shape}."
         )
     offset, scale = found["offset"], found["scale"]
-    if offset.dtype != scale.dtype or offset.dtype != torch.float32:
-        raise CheckpointError(f"{file} is not a valid model file: data.offset and data.scale must be float32.")
-    if not (offset.isfinite() & scale.isfinite() & (scale > 0)).all():
+    if offset.dtype != scale.dtype or offset.dtype not in (torch.float32, torch.float64):
         raise CheckpointError(
-            f"{file} is not a valid model file: data.offset must be finite, and data.scale finite and above 0."
+            f"{file} is not a valid model file: data.offset and data.scale must be float32 or float64."
+        )
+    if not (offset.isfinite() & scale.isfinite() & (scale >= 0)).all():
+        raise CheckpointError(
+            f"{file} is not a valid model file: data.offset must be finite, and data.scale finite and >= 0."
         )
     return offset, scale
 

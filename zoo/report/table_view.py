@@ -23,6 +23,8 @@ COSTS = {
     "sample_seconds_per_1000": ("s per 1,000 samples", "seconds to draw 1,000 samples, mean over the seeds"),
 }
 
+_FLAG = "yes: "  # of a diagnostic, such as "posterior collapse"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -192,7 +194,7 @@ def all_failures(results: Results) -> list[str]:
 
 
 def incidents(results: Results) -> list[str]:
-    """Return a sentence for each retried cell, and one for the conditions that changed on resuming."""
+    """Return a sentence for each flag of a model's diagnosis and each retried cell, and for changes on resuming."""
     retried = [
         f"{row.contestant} seed {cell.seed}: tried again because {' and then '.join(cell.failed_attempts)}"
         for row in results.rows
@@ -200,7 +202,22 @@ def incidents(results: Results) -> list[str]:
         if cell.failed_attempts
     ]
     changes = results.protocol.changes
-    return [*retried, *([f"Resumed under other conditions: {'; '.join(changes)}"] if changes else [])]
+    return [*_flags(results), *retried, *([f"Resumed under other conditions: {'; '.join(changes)}"] if changes else [])]
+
+
+def _flags(results: Results) -> list[str]:
+    """Return a sentence for each diagnostic of a contestant that says `yes: …`: a training that has failed as such."""
+    found = []
+    for row in results.rows:
+        flagged: dict[str, list[str]] = {}
+        for cell in row.cells:
+            for name, value in cell.diagnostics.items():
+                if isinstance(value, str) and value.startswith(_FLAG):
+                    flagged.setdefault(name, []).append(value.removeprefix(_FLAG))
+        for name, reasons in flagged.items():
+            seeds = f"{len(reasons)} of {len(row.cells)} seed{'s' if len(row.cells) > 1 else ''}"
+            found.append(f"{row.contestant}: {name} in {seeds}: {'; '.join(dict.fromkeys(reasons))}")
+    return found
 
 
 def failures(row: Row) -> str:

@@ -212,10 +212,12 @@ def _autocast(device: torch.device, plugin: Plugin) -> Iterator[None]:
 
 def _examples(data: Data, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Return a function from indices to standardised training examples on the device; it copies only the batch."""
-    train = data.train.to(device)
-    if data.standardisation is None:
+    is_double = data.train.dtype == torch.float64
+    train = (data.standardise(data.train) if is_double else data.train).to(device)
+    if data.standardisation is None or is_double:
         return lambda index: train.index_select(0, index)
     offset, scale = (value.to(device) for value in data.standardisation)
+    scale = torch.where(scale > 0, scale, 1.0)  # constant columns
     return lambda index: (train.index_select(0, index) - offset) / scale
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from zoo.contestant import Contestant
-from zoo.data.paths import check_data_name
+from zoo.data.source import check_name
 from zoo.errors import PluginError
 from zoo.plugins.registry import PluginRegistry
 
@@ -24,7 +24,7 @@ def check_names(registry: PluginRegistry, contestants: Iterable[Contestant], dat
         ConfigError: for any other unknown name.
     """
     if isinstance(data, str):
-        check_data_name(data, registry)
+        check_name(data, registry)
     chosen = list(contestants)
     absent = [each.model for each in chosen if each.model not in registry.names(each.group)]
     missing = dict.fromkeys(entry.name for name in absent if (entry := registry.catalogue.find(name)))

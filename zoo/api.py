@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.comparison.result import Comparison
     from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
+    from zoo.exchange.export import Export
     from zoo.models.model import Model
     from zoo.plugins.plugin import Plugin
     from zoo.training.meter import Progress
@@ -214,6 +215,30 @@ class Registry(PluginRegistry):
         from zoo.models.checkpoint import load_model
 
         return load_model(Path(path), self, device)
+
+    def export(self, model: Model | str | Path, folder: str | Path, form: Literal["onnx", "torch"] = "onnx") -> Export:
+        """Write a trained model as programs that run without genzoo: `encode`, `decode`, and `sample` from noise.
+
+        Each program is compared with the model on 100 inputs before it is written; `zoo.exchange.export` describes the
+        programs, and `export.json` in the folder lists their inputs.
+
+        Args:
+            model: a model, or the path of one as for `zoo.load`. Its sampling options are fixed in the programs.
+            folder: created if missing; files of the same names are replaced.
+            form: `onnx`, which needs genzoo[onnx], or `torch`, for `torch.export.load`.
+
+        Returns:
+            The programs that were written, and why others were not.
+
+        Raises:
+            Unsupported: if none of them can be exported; the message gives the reasons.
+            ConfigError: for another form, or if the libraries of genzoo[onnx] are not installed.
+            CheckpointError, PluginError, ConfigError: as for `zoo.load`.
+        """
+        from zoo.exchange.export import export_model
+
+        given = self.load(model) if isinstance(model, str | Path) else model
+        return export_model(given, Path(folder), form)
 
     def compare(
         self,
@@ -431,6 +456,7 @@ create = default.create
 train = default.train
 resume = default.resume
 load = default.load
+export = default.export
 compare = default.compare
 evaluate = default.evaluate
 register = default.register

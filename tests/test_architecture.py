@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"comparison", "conformance", "exchange"},
     {"tracking"},
     {"api", "testing"},
-    {"zoo"},
+    {"zoo", "sklearn"},
     {"builtin"},
     {"cli"},
     {"__main__"},

@@ -201,20 +201,48 @@ class Registry(PluginRegistry):
             return train_tracked(trackers, job, report)
 
     def load(self, path: str | Path, *, device: str = "cpu") -> Model:
-        """Load a trained model from a run folder or a `.safetensors` file.
+        """Load a trained model from a run folder, a `.safetensors` file, a hub or another address.
 
         Args:
-            path: a run folder, a folder with one model file, or a model file.
+            path: a run folder, a folder with one model file, or a model file; or what `push` returned:
+                `hub:USER/NAME@COMMIT`, or `PROTOCOL://PATH`.
             device: device on which the model is put: `cpu`, `cuda`, or `cuda:1` for the second GPU.
 
         Raises:
-            CheckpointError: if the file is missing, damaged, or does not fit the installed plugin.
-            ConfigError: if the model's plugin is not installed, or the device does not exist.
+            CheckpointError: if the file is missing, damaged, cannot be downloaded, or does not fit the installed
+                plugin.
+            ConfigError: if the model's plugin or the library for the address is not installed, for a hub's repository
+                without a commit, or if the device does not exist.
             PluginError: if the plugin is blocked, incompatible or broken.
         """
+        from zoo.files.addresses import is_remote
         from zoo.models.checkpoint import load_model
 
+        if is_remote(address := str(path)):
+            from zoo.exchange.remote import load_remote
+
+            return load_remote(address, self, device)
+
         return load_model(Path(path), self, device)
+
+    def push(self, run: str | Path, destination: str | Path, results: str | Path | None = None) -> str:
+        """Write a model file with a model card to a hub, a folder or an address; return what `load` takes.
+
+        Args:
+            run: a run folder or model file.
+            destination: `hub:USER/NAME`, whose credentials are those of huggingface_hub; a folder; or `PROTOCOL://PATH`
+                of fsspec.
+            results: a comparison or evaluation whose figures of the model the card shows; None takes the comparison
+                that the run is part of, if any.
+
+        Raises:
+            CheckpointError: if the run is missing or damaged, or `results` has no row of it.
+            ConfigError: for an invalid destination, or without the library that it needs.
+            ZooError: if the destination cannot be written; no half file is left there.
+        """
+        from zoo.exchange.remote import push
+
+        return push(Path(run), str(destination), self, None if results is None else Path(results))
 
     def export(self, model: Model | str | Path, folder: str | Path, form: Literal["onnx", "torch"] = "onnx") -> Export:
         """Write a trained model as programs that run without genzoo: `encode`, `decode`, and `sample` from noise.
@@ -457,6 +485,7 @@ train = default.train
 resume = default.resume
 load = default.load
 export = default.export
+push = default.push
 compare = default.compare
 evaluate = default.evaluate
 register = default.register

@@ -431,6 +431,24 @@ class Registry(PluginRegistry):
                 on_event=listening,
             )
 
+    def merge(self, folders: Iterable[str | Path], out: str | Path) -> Comparison:
+        """Merge finished comparisons into one in a new folder, with standings computed anew.
+
+        Args:
+            folders: at least two, of different names. They must agree in the data, the reference images, the features,
+                the metrics and the number of samples; other differences are recorded in `protocol.changes`. A row that
+                two have becomes one with the seeds of both if its settings and budget agree and no seed was measured
+                differently; otherwise it is named after its folder, `vae [theirs]`.
+            out: the new folder.
+
+        Raises:
+            CheckpointError: if a folder has no valid results.
+            ConfigError: for comparisons that were measured differently; the message names every difference.
+        """
+        from zoo.exchange.merge import merge_folders
+
+        return merge_folders([Path(each) for each in folders], Path(out))
+
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
@@ -486,6 +504,7 @@ resume = default.resume
 load = default.load
 export = default.export
 push = default.push
+merge = default.merge
 compare = default.compare
 evaluate = default.evaluate
 register = default.register

@@ -42,6 +42,7 @@ COMMANDS = {
     "evaluate": "Measure how well a run, or a file of samples, generates.",
     "compare": "Train contestants and compare how well each generates.",
     "report": "Rebuild the report of a finished comparison.",
+    "merge": "Merge comparisons into one table.",
     "export": "Write a trained model as ONNX or torch.export programs.",
     "push": "Write a trained model to a hub, a folder or an address.",
 }

@@ -43,6 +43,7 @@ COMMANDS = {
     "compare": "Train contestants and compare how well each generates.",
     "report": "Rebuild the report of a finished comparison.",
     "merge": "Merge comparisons into one table.",
+    "leaderboard": "Write the results of many comparisons as one page.",
     "export": "Write a trained model as ONNX or torch.export programs.",
     "push": "Write a trained model to a hub, a folder or an address.",
 }

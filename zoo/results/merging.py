@@ -16,7 +16,7 @@ from typing import Any
 
 from zoo.errors import ConfigError
 from zoo.results.ranking import fools_metrics, rank
-from zoo.results.schema import Cell, Results, Row, Variation
+from zoo.results.schema import Cell, Protocol, Results, Row, Variation
 from zoo.results.summary import summarise
 
 
@@ -91,10 +91,8 @@ def merge(parts: Mapping[str, Results]) -> Results:
     )
 
 
-def _measured_how(results: Results) -> dict[str, Any]:
-    """Return what the figures of a table must share to be comparable."""
-    protocol = results.protocol
-    cards = {each.name: each.model_dump() for each in results.metrics}
+def measured_how(protocol: Protocol) -> dict[str, Any]:
+    """Return what figures must share to be comparable, apart from their metrics."""
     return {
         "the data (sha256)": protocol.data.sha256,
         "the seed of the split": protocol.data.split_seed,
@@ -102,13 +100,19 @@ def _measured_how(results: Results) -> dict[str, Any]:
         "the seed of the binarisation": protocol.binarisation_seed,
         "the number of samples": protocol.samples,
         "the features (sha256)": protocol.features.sha256,
-        "the metrics": ", ".join(cards),
-    } | {f"the card of {name}": card for name, card in cards.items()}
+    }
+
+
+def _with_metrics(results: Results) -> dict[str, Any]:
+    """Return what tables must share to be merged."""
+    cards = {f"the card of {each.name}": each.model_dump() for each in results.metrics}
+    names = ", ".join(each.name for each in results.metrics)
+    return measured_how(results.protocol) | {"the metrics": names} | cards
 
 
 def _conflicts(name: str, first: Results, other: str, results: Results) -> list[str]:
     """Return the differences that forbid merging, one clause each."""
-    ours, theirs = _measured_how(first), _measured_how(results)
+    ours, theirs = _with_metrics(first), _with_metrics(results)
     return [
         f"{key}: {ours[key]} in {name}, {theirs[key]} in {other}"
         for key in ours

@@ -47,25 +47,54 @@ def noise():
     return rng.standard_normal((40, 3), dtype=np.float32), rng.random((40, 1), dtype=np.float32)
 
 
-def test_onnx_programs_compute_what_the_model_computes_for_any_number_of_examples(trained, noise, tmp_path, capsys):
+class Decoder:
+    """x = sigmoid(W z + b), without an encoder."""
+
+    card = zoo.Card(
+        name="decoder", summary="one layer", config=zoo.Config, trains_on="grey", latent="real", samples="means"
+    )
+
+    @zoo.hookimpl
+    def build(self, data):
+        return nn.Sequential(nn.Linear(3, data.size), nn.Sigmoid(), nn.Unflatten(1, data.shape))
+
+    @zoo.hookimpl
+    def fit(self):
+        pass
+
+    @zoo.hookimpl
+    def encode(self):
+        raise zoo.Unsupported("it has no encoder")
+
+    @zoo.hookimpl
+    def decode(self, model, z):
+        return model(z)
+
+    @zoo.hookimpl
+    def sample(self):
+        raise zoo.Unsupported("its density samples")
+
+
+def test_onnx_programs_compute_what_the_model_computes_for_any_number_of_examples(trained, noise, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs genzoo[onnx]")
     pytest.importorskip("onnxscript", reason="needs genzoo[onnx]")
-    model, file = trained
-    assert run(["export", str(file), "--onnx", str(tmp_path / "out"), "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)
-    assert told["refused"] == {}
-    assert all(program["difference"] < 1e-5 for program in told["programs"].values())
-    assert told["programs"]["sample"]["inputs"] == {"normal": [3], "uniform": [1]}
+    registry = zoo.Registry()
+    registry.register(Decoder)
+    model = registry.create("decoder", zoo.DataSpec((8, 8), "unit")).with_density(trained[0].density)
+    export = registry.export(model, tmp_path)
+    assert export.refused == {"encode": "it has no encoder"}
+    assert {name: each.inputs for name, each in export.programs.items()} == {
+        "decode": {"z": (3,)},
+        "sample": {"normal": (3,), "uniform": (1,)},
+    }
 
     def answer(name, **inputs):
-        return onnxruntime.InferenceSession(tmp_path / "out" / f"{name}.onnx").run(["output"], inputs)[0]
+        return onnxruntime.InferenceSession(tmp_path / f"{name}.onnx").run(["output"], inputs)[0]
 
-    x = np.random.default_rng(1).random((7, 8, 8), dtype=np.float32)
-    np.testing.assert_allclose(answer("encode", x=x), model.encode(x), atol=1e-5)
     np.testing.assert_allclose(answer("decode", z=noise[0]), model.decode(noise[0]), atol=1e-5)
     samples = answer("sample", normal=noise[0], uniform=noise[1])
     np.testing.assert_allclose(samples, expected_samples(model, *noise), atol=1e-5)
-    assert len(answer("encode", x=x[:1])) == 1
+    assert len(answer("decode", z=noise[0][:1])) == 1
 
     with Recorder(40) as recorder:
         ours = model.sample(40, seed=3)
@@ -73,14 +102,20 @@ def test_onnx_programs_compute_what_the_model_computes_for_any_number_of_example
     np.testing.assert_allclose(theirs, ours, atol=1e-5)  # hence the same figures as `samples:FILE`
 
 
-def test_torch_programs_compute_what_the_model_computes(trained, noise, tmp_path):
+def test_torch_programs_compute_what_the_model_computes(trained, noise, tmp_path, capsys):
     model, file = trained
-    export = zoo.export(file, tmp_path, "torch")
-    assert {name: each.file for name, each in export.programs.items()} == {
+    assert run(["export", str(file), "--torch", str(tmp_path), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["refused"] == {}
+    assert {name: each["file"] for name, each in told["programs"].items()} == {
         "encode": "encode.pt2",
         "decode": "decode.pt2",
         "sample": "sample.pt2",
     }
+    assert all(each["difference"] < 1e-5 for each in told["programs"].values())
+    x = torch.rand(7, 8, 8, generator=zoo.generator(1, "x"))
+    encode = torch.export.load(tmp_path / "encode.pt2").module()
+    torch.testing.assert_close(encode(x).detach(), model.encode(x), atol=1e-5, rtol=0)
     sample = torch.export.load(tmp_path / "sample.pt2").module()
     samples = sample(*map(torch.from_numpy, noise)).detach()
     np.testing.assert_allclose(samples, expected_samples(model, *noise), atol=1e-5)

@@ -13,7 +13,7 @@ from tests.class_means import ClassMeansPlugin
 from zoo.api import default
 from zoo.cli.main import run
 from zoo.exchange.noise import Recorder
-from zoo.models.density import FittedDensity
+from zoo.models.density import DensityPerClass, FittedDensity
 
 ANSWER = 'An export to ONNX needs {}, which is not installed; install it: pip install "genzoo[onnx]".'
 
@@ -202,12 +202,23 @@ class Remembering(Identity):
         (Remembering, "decode", "the program differs from the model by "),
     ],
 )
-def test_what_cannot_be_exported_says_why_and_leaves_no_file(plugin, name, reason, tmp_path):
+def test_what_cannot_be_exported_says_why_and_leaves_no_file(plugin, name, reason, tmp_path, capfd):
     export = exported(plugin, tmp_path)
+    assert capfd.readouterr() == ("", "")  # torch prints whole graphs
     assert export.refused.keys() == {name} | ({"sample"} if plugin is not Identity else set())
     assert export.refused[name].startswith(reason)
     files = {f"{each}.pt2" for each in ("encode", "decode") if each != name}
     assert {path.name for path in tmp_path.iterdir()} == {*files, "export.json"}
+
+
+def test_a_density_for_each_class_of_a_model_without_classes_is_not_sampled_by_a_program(tmp_path):
+    registry = zoo.Registry()
+    registry.register(Decoder)
+    one = FittedDensity(default.plugin("normal", "zoo.densities"), {"dimension": torch.tensor(3)}, (3,))
+    model = registry.create("decoder", zoo.DataSpec((8, 8), "unit"))
+    export = registry.export(model.with_density(DensityPerClass((one, one), (0.5, 0.5))), tmp_path, "torch")
+    assert export.programs["decode"].inputs == {"z": (3,)}
+    assert export.refused["sample"] == "a program cannot choose the latent density by the class of each example"
 
 
 class DropoutPlugin(Identity):

@@ -16,7 +16,8 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -184,8 +185,7 @@ def _exported(name: str, plan: _Plan, module: nn.Module, folder: Path, form: For
         Unsupported: if the exporter refuses it, or it differs from the model.
     """
     inputs = list(plan.inputs.values())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporters' own, about their future
+    with _quiet():
         try:
             shapes = ({0: torch.export.Dim("batch", min=1)},) * len(inputs)
             program = torch.export.export(
@@ -196,7 +196,8 @@ def _exported(name: str, plan: _Plan, module: nn.Module, folder: Path, form: For
         except ZooError:
             raise
         except Exception as error:  # exporters raise many types for what they cannot follow
-            raise Unsupported(f"the exporter refuses it: {clause(error):.300}") from error
+            first = str(error).strip().partition("\n")[0]
+            raise Unsupported(f"the exporter refuses it: {clause(Exception(first))}") from error
     expected = plan.expected.numpy()
     if found.shape != expected.shape:
         raise Unsupported(f"the program returns shape {found.shape}, and the model {expected.shape}")
@@ -209,17 +210,24 @@ def _exported(name: str, plan: _Plan, module: nn.Module, folder: Path, form: For
     return Program(file, sizes, tuple(expected.shape[1:]), float(differences.max()))
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what exporters print about their future, libraries that they do not use, and graphs that they refuse."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
 def _onnx(program: torch.export.ExportedProgram, names: list[str]) -> tuple[bytes, Run]:
     """Return a program as an ONNX file, and a function that runs it."""
     import onnxruntime
 
-    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = registration.level
-    registration.setLevel(logging.ERROR)  # it warns of libraries that are not used
-    try:
-        graph = torch.onnx.export(program, input_names=names, output_names=["output"], dynamo=True, verbose=False)
-    finally:
-        registration.setLevel(level)
+    graph = torch.onnx.export(program, input_names=names, output_names=["output"], dynamo=True, verbose=False)
     assert graph is not None
     content: bytes = graph.model_proto.SerializeToString()
     options = onnxruntime.SessionOptions()
@@ -264,7 +272,7 @@ def _codes(model: Model) -> Tensor:
 
 
 def _classes(model: Model) -> Tensor | None:
-    return model.draw_labels(CHECKED, seed=0) if model.class_shares else None
+    return model.draw_labels(CHECKED, seed=0) if model.is_conditional else None
 
 
 def _named(y: Tensor | None) -> dict[str, Tensor]:

@@ -275,8 +275,8 @@ def test_evaluate_measures_one_run_without_training(comparison, half, tmp_path, 
     [
         ({"data": "bars-and-stripes:3"}, "was trained on half.npz with another content"),
         ({"data": "digits", "source": "samples:few.npy"}, "must hold at least 718 samples"),
-        ({"data": "digits", "source": "samples:flat.npy"}, r"must hold samples of shape \(N, 8, 8\)"),
-        ({"data": "digits", "source": "samples:bright.npy"}, "divide by 255"),
+        ({"data": "digits", "source": "samples:flat.npy"}, r"must hold examples of shape \(N, 8, 8\), got \(800, 63\)"),
+        ({"data": "digits", "source": "samples:bright.npy"}, r"must hold values in \[0, 1\], got values in \[2, 2\]"),
         ({"source": "samples:few.npy"}, "name them with --data"),
         ({"source": "nowhere"}, "is not a run folder"),
         ({"data": "half", "options": ":sample.steps=3"}, "Settings of the sampling of vae: no key 'steps'"),
@@ -285,7 +285,7 @@ def test_evaluate_measures_one_run_without_training(comparison, half, tmp_path, 
 def test_what_does_not_match_is_refused(comparison, arguments, message, half, tmp_path, monkeypatch, executor):
     monkeypatch.chdir(tmp_path)
     np.save("few.npy", np.zeros((100, 8, 8)))
-    np.save("flat.npy", np.zeros((800, 64)))
+    np.save("flat.npy", np.zeros((800, 63)))
     np.save("bright.npy", np.full((800, 8, 8), 2.0))
     source = arguments.get("source", comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors")
     source = f"{source}{arguments.get('options', '')}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.comparison.result import Comparison
     from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
+    from zoo.exchange.export import Export
     from zoo.models.model import Model
     from zoo.report.show import Picture
     from zoo.training.meter import Progress
@@ -228,20 +229,72 @@ class Registry(PluginRegistry):
             return train_tracked(trackers, job, report)
 
     def load(self, path: str | Path, *, device: str = "cpu") -> Model:
-        """Load a trained model from a run folder or a `.safetensors` file.
+        """Load a trained model from a run folder, a `.safetensors` file, a hub or another address.
 
         Args:
-            path: a run folder, a folder with one model file, or a model file.
+            path: a run folder, a folder with one model file, or a model file; or what `push` returned:
+                `hub:USER/NAME@COMMIT`, or `PROTOCOL://PATH`.
             device: device on which the model is put: `cpu`, `cuda`, or `cuda:1` for the second GPU.
 
         Raises:
-            CheckpointError: if the file is missing, damaged, or does not fit the installed plugin.
-            ConfigError: if the model's plugin is not installed, or the device does not exist.
+            CheckpointError: if the file is missing, damaged, cannot be downloaded, or does not fit the installed
+                plugin.
+            ConfigError: if the model's plugin or the library for the address is not installed, for a hub's repository
+                without a commit, or if the device does not exist.
             PluginError: if the plugin is blocked, incompatible or broken.
         """
+        from zoo.files.addresses import is_remote
         from zoo.models.checkpoint import load_model
 
+        if is_remote(address := str(path)):
+            from zoo.exchange.remote import load_remote
+
+            return load_remote(address, self, device)
+
         return load_model(Path(path), self, device)
+
+    def push(self, run: str | Path, destination: str | Path, results: str | Path | None = None) -> str:
+        """Write a model file with a model card to a hub, a folder or an address; return what `load` takes.
+
+        Args:
+            run: a run folder or model file.
+            destination: `hub:USER/NAME`, whose credentials are those of huggingface_hub; a folder; or `PROTOCOL://PATH`
+                of fsspec.
+            results: a comparison or evaluation whose figures of the model the card shows; None takes the comparison
+                that the run is part of, if any.
+
+        Raises:
+            CheckpointError: if the run is missing or damaged, or `results` has no row of it.
+            ConfigError: for an invalid destination, or without the library that it needs.
+            ZooError: if the destination cannot be written; no half file is left there.
+        """
+        from zoo.exchange.remote import push
+
+        return push(Path(run), str(destination), self, None if results is None else Path(results))
+
+    def export(self, model: Model | str | Path, folder: str | Path, form: Literal["onnx", "torch"] = "onnx") -> Export:
+        """Write a trained model as programs that run without genzoo: `encode`, `decode`, and `sample` from noise.
+
+        Each program is compared with the model on 100 inputs before it is written; `zoo.exchange.export` describes the
+        programs, and `export.json` in the folder lists their inputs.
+
+        Args:
+            model: a model, or the path of one as for `zoo.load`. Its sampling options are fixed in the programs.
+            folder: created if missing; files of the same names are replaced.
+            form: `onnx`, which needs genzoo[onnx], or `torch`, for `torch.export.load`.
+
+        Returns:
+            The programs that were written, and why others were not.
+
+        Raises:
+            Unsupported: if none of them can be exported; the message gives the reasons.
+            ConfigError: for another form, or if the libraries of genzoo[onnx] are not installed.
+            CheckpointError, PluginError, ConfigError: as for `zoo.load`.
+        """
+        from zoo.exchange.export import export_model
+
+        given = self.load(model) if isinstance(model, str | Path) else model
+        return export_model(given, Path(folder), form)
 
     def compare(
         self,
@@ -440,6 +493,24 @@ class Registry(PluginRegistry):
 
         return plotted(self, what, kind, data, seed=seed)
 
+    def merge(self, folders: Iterable[str | Path], out: str | Path) -> Comparison:
+        """Merge finished comparisons into one in a new folder, with standings computed anew.
+
+        Args:
+            folders: at least two, of different names. They must agree in the data, the reference images, the features,
+                the metrics and the number of samples; other differences are recorded in `protocol.changes`. A row that
+                two have becomes one with the seeds of both if its settings and budget agree and no seed was measured
+                differently; otherwise it is named after its folder, `vae [theirs]`.
+            out: the new folder.
+
+        Raises:
+            CheckpointError: if a folder has no valid results.
+            ConfigError: for comparisons that were measured differently; the message names every difference.
+        """
+        from zoo.exchange.merge import merge_folders
+
+        return merge_folders([Path(each) for each in folders], Path(out))
+
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
@@ -485,6 +556,9 @@ create = default.create
 train = default.train
 resume = default.resume
 load = default.load
+export = default.export
+push = default.push
+merge = default.merge
 compare = default.compare
 evaluate = default.evaluate
 plot = default.plot

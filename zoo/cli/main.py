@@ -47,6 +47,10 @@ COMMANDS = {
     "report": "Rebuild the report of a finished comparison.",
     "runs": "List runs and comparisons with their results.",
     "diff": "Show which settings and figures of two runs or comparisons differ.",
+    "merge": "Merge comparisons into one table.",
+    "leaderboard": "Write the results of many comparisons as one page.",
+    "export": "Write a trained model as ONNX or torch.export programs.",
+    "push": "Write a trained model to a hub, a folder or an address.",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from zoo.files.addresses import is_remote
 from zoo.runtime.device_names import DEVICE_NAME
 
 
@@ -61,12 +62,12 @@ class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
 
 class RunPath(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
-    """The path of a run, a model file or a comparison; completes those of a folder, `runs` by default."""
+    """The path of a run, a model file or a comparison, completed from a folder, `runs` by default; or an address."""
 
     name = "path"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        return Path(value)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if is_remote(str(value)) else Path(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from zoo.comparison.runs import find_runs

@@ -14,9 +14,9 @@ from zoo.cli.output import as_json, print_comparison
 @click.argument("folder", type=RUN)
 @as_json
 def command(folder: Path, as_json: bool) -> None:
-    """Rebuild report.html, results.csv, results.md and samples.png of a comparison from its results.json.
+    """Rebuild the report, the tables (results.csv, .md, .tex, .bib) and samples.png of a comparison.
 
-    Models are neither trained nor measured again.
+    Only its results.json is read. Models are neither trained nor measured again.
 
     Example: zoo report runs/compare-digits-1
     """

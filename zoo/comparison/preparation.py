@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.data.dataset import Data
+    from zoo.plugins.plugin import Plugin
 
 
 class _Found(BaseModel):
@@ -63,6 +64,7 @@ class Settings(_Found):
     sensitivity: Mapping[str, list[Any]]
     density_options: Mapping[str, Any] | None = None
     needs_labels: bool = False
+    papers: Mapping[str, str] = {}
 
 
 class OutsideRow(_Found):
@@ -158,6 +160,8 @@ class DescribeContestant:
             special["density_options"] = resolved.density_options.model_dump(mode="json")
         if resolved.needs_labels:
             special["needs_labels"] = True
+        if papers := _papers(resolved.plugin, resolved.density):
+            special["papers"] = papers
         return Settings(
             name=card.name,
             model=resolved.plugin.qualified,
@@ -211,6 +215,8 @@ class DescribeRun:
             "options": dict(model.options),
             "budget": model.protocol["budget"],
         }
+        if papers := _papers(model.plugin, model.density.plugin if model.density else None):
+            settings["papers"] = papers
         return OutsideRow(seed=model.protocol["seed"], settings=settings)
 
 
@@ -252,3 +258,8 @@ def read_samples(source: str, data: Data) -> Tensor:
             f"{source} must hold at least {n:,} samples, one per test image, got {len(x):,}; add more{fewer}."
         )
     return x
+
+
+def _papers(model: Plugin, density: Plugin | None) -> dict[str, str]:
+    """Return the references of a model and its latent density by name, of those that have any."""
+    return {each.card.name: each.card.paper for each in (model, density) if each and each.card.paper}

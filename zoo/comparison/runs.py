@@ -64,12 +64,16 @@ def describe(path: Path) -> Listed | None:
     return None
 
 
-def check_path(path: Path, registry: PluginRegistry) -> None:
+def check_path(path: Path | str, registry: PluginRegistry) -> None:
     """Refuse a path without a run, a model file or a comparison, with the runs that may be meant.
+
+    An address of a remote file is not looked up.
 
     Raises:
         CheckpointError: for a folder of runs, the name of a model, or a path that does not exist.
     """
+    if isinstance(path, str):
+        return
     try:
         path.stat()
     except FileNotFoundError:

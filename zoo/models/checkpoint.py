@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.contract.hookspecs import MODELS
-from zoo.errors import CheckpointError, ZooError
+from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.files.tensor_file import part, read
 from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.facts import check_model_facts
@@ -44,14 +44,14 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
         )
     spec = check_model_facts(facts, file).spec.to_spec()
     group = _group(facts["plugin"], registry)
-    plugin = registry.plugin(_name(facts["plugin"], registry, group), group)
+    plugin = _plugin(facts["plugin"], registry, group, file)
     config = plugin.card.config.parse(facts["config"], f"{plugin.card.name} in {file}")
     if plugin.card.is_conditional_with(config) != bool(spec.class_shares):
         raise CheckpointError(f"{file} is not a valid model file: only a conditional model has spec.class_shares.")
     module = _restored(plugin, config, spec, part(tensors, "model."), file)
     density: FittedDensity | DensityPerClass | None = None
     if facts["density"]:
-        fitted = registry.plugin(_name(facts["density"], registry, "zoo.densities"), "zoo.densities")
+        fitted = _plugin(facts["density"], registry, "zoo.densities", file)
         density = _density(fitted, part(tensors, "density."), facts["density"], file)
     return Model(
         plugin=plugin,
@@ -99,9 +99,17 @@ def _group(origin: dict[str, str], registry: PluginRegistry) -> str:
     return next((group for group in MODELS if registry.is_registered(origin["name"], group)), MODELS[0])
 
 
-def _name(origin: dict[str, str], registry: PluginRegistry, group: str) -> str:
-    """Return the name in the registry of the plugin that a file was written with."""
-    return _qualified(origin, registry, group) or origin["name"]
+def _plugin(origin: dict[str, str], registry: PluginRegistry, group: str, file: Path) -> Plugin:
+    """Return the plugin that a file was written with, or one of the same name.
+
+    Raises:
+        ConfigError: if there is none; the message names the distribution that the file needs.
+    """
+    try:
+        return registry.plugin(_qualified(origin, registry, group) or origin["name"], group)
+    except ConfigError as error:
+        needs = f" {file} needs {origin['distribution']} {origin['version']}." if origin["distribution"] else ""
+        raise ConfigError(f"{error}{needs}") from None
 
 
 def _qualified(origin: dict[str, str], registry: PluginRegistry, group: str) -> str:

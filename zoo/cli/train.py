@@ -137,8 +137,8 @@ def command(
 def _report(job: TrainingJob, model: Model) -> list[Path]:
     """Write the report and the picture of samples of a run, and return their paths."""
     from zoo.comparison.plotting import model_pictures
-    from zoo.comparison.runs import RECORD
     from zoo.report.run_html import write_run_report
+    from zoo.training.record import FILE as RECORD
 
     if job.folder is None:
         return []

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.comparison.runs import RECORD
 from zoo.errors import CheckpointError, ConfigError
 from zoo.report.charts import read_log
 from zoo.report.figures import figure, interval
@@ -16,6 +15,7 @@ from zoo.results.file import FILE as RESULTS
 from zoo.results.file import read_results
 from zoo.results.schema import Results, Row
 from zoo.training.differences import flat
+from zoo.training.record import FILE as RECORD
 
 LOG = "metrics.jsonl"  # of a training
 #: facts of a run or comparison that two of them never share

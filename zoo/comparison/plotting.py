@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.comparison.cells import VALIDATION
 from zoo.comparison.result import Comparison
-from zoo.comparison.runs import RECORD
 from zoo.errors import ConfigError
 from zoo.files.path_inside import path_inside
 from zoo.plugins.registry import PluginRegistry
@@ -17,6 +16,7 @@ from zoo.report.plots import KINDS, as_images, check_kind, curves, plot
 from zoo.report.show import Picture
 from zoo.report.table_view import ordered
 from zoo.results.file import FILE as RESULTS
+from zoo.training.record import FILE as RECORD
 
 if TYPE_CHECKING:
     from zoo.data.dataset import Data

@@ -110,8 +110,8 @@ def compare(
             n=plain(n),
             device=device,
             features=features,
+            over_epochs=points,
         )
-        plan = replace(plan, over_epochs=points)
     else:
         if chosen or seeds is not None or budget or full or controls or n is not None or device != "cpu" or features:
             raise ConfigError(
@@ -270,6 +270,7 @@ def _plan(
     n: int | None,
     device: str,
     features: str,
+    over_epochs: tuple[int, ...],
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
     default = registry.catalogue.compare
@@ -285,6 +286,7 @@ def _plan(
         directory=str(Path.cwd()),
         device=device,
         features=features,
+        over_epochs=over_epochs,
     )
 
 

@@ -15,8 +15,8 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.report.table_view import ranking_metric
 from zoo.results.file import FILE as RESULTS
 from zoo.results.file import read_results
+from zoo.training.record import FILE as RECORD
 
-RECORD = "run.json"  # of a training
 _MODELS = "*.safetensors"
 _NAMED = 8  # runs in a message
 

@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"report", "data", "engine"},
     {"models"},
     {"training", "evaluation", "installation"},
-    {"comparison", "conformance"},
+    {"comparison", "conformance", "exploration"},
     {"tracking", "exchange"},
     {"api", "testing"},
     {"zoo", "sklearn"},

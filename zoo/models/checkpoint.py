@@ -6,7 +6,6 @@ Tensors: `model.*` (the module's state dict), `density.*` (that of a latent dens
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.contract.hookspecs import MODELS
 from zoo.errors import CheckpointError, ZooError
+from zoo.files.names import is_state
 from zoo.files.tensor_file import part, read
 from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.facts import check_model_facts
@@ -25,8 +25,6 @@ from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import find_device
 from zoo.runtime.randomness import generator, scoped_randomness
-
-_STATE = re.compile(r"state(-\d+)?\.safetensors")  # a training checkpoint, not a model
 
 
 def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Model:
@@ -78,7 +76,7 @@ def model_file(path: Path) -> Path:
         raise CheckpointError(f"Cannot read {path}: {error.strerror or error}.") from None
     if not path.is_dir() or (path / FILE).exists():
         return path / FILE if path.is_dir() else path
-    found = sorted(file for file in path.glob("*.safetensors") if not _STATE.fullmatch(file.name))
+    found = sorted(file for file in path.glob("*.safetensors") if not is_state(file))
     if len(found) == 1:
         return found[0]
     if found:

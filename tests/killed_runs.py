@@ -17,7 +17,6 @@ import traceback
 from pathlib import Path
 
 import torch
-import torch._dynamo  # the first optimiser imports it
 
 import zoo
 from zoo.api import default

@@ -178,6 +178,9 @@ def write_folder(folder, found=None, images=None, labels=None):
         if name != "real":
             arrays |= {"nearest": arrays["samples"][16:32]}
             arrays |= {"originals": images[:16], "reconstructions": images[16:32]}
+        arrays |= {"class_names": np.arange(10), "class_shares": np.arange(10) / 45}
+        if name == "vae@gmm":
+            arrays |= {"confusion": 0.9 * np.eye(10) + 0.01}
         if name.startswith(("ae", "vae")):
             centres = rng.normal(size=(10, 2)) * 2
             means = centres[np.unique(labels, return_inverse=True)[1]]

@@ -30,8 +30,9 @@ from tests.wrong_data import idx, npy
 from zoo.api import default, load
 from zoo.comparison.contestants import parse_row
 from zoo.comparison.result import Comparison
+from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
-from zoo.data.files import load_file, read_codes, read_examples
+from zoo.data.files import load_file, read_codes, read_rows
 from zoo.errors import ZooError
 from zoo.files.tensor_file import read, write
 from zoo.plugins.catalogue import SHIPPED, read_catalogue
@@ -199,7 +200,7 @@ def _text(read: Callable[[str], object]) -> Callable[[Path, bytes], object]:
     return lambda folder, content: read(content.decode("utf-8", "surrogateescape"))
 
 
-X = np.arange(48, dtype=np.uint8).reshape(12, 2, 2)
+X = np.arange(0, 240, 5, dtype=np.uint8).reshape(12, 2, 2)
 _NUMBERS = np.arange(24.0).reshape(12, 2)
 
 _sides = st.lists(st.sampled_from([0, 1, 2, 3, 12, 255, 2**16, 2**31, 2**32 - 1]), max_size=5)
@@ -628,7 +629,7 @@ ENTRANCES = [
     Entrance("npy", _npy, _file("x.npy", _loaded)),
     Entrance("npz", _npz, _file("x.npz", _loaded)),
     Entrance("npz with classes", _npz, _file("x.npz", lambda path: load_file(f"{path}:labels=y"))),
-    Entrance("samples", _npz, _file("x.npz", lambda path: read_examples(str(path)))),
+    Entrance("samples", _npz, _file("x.npz", lambda path: read_rows(str(path), DataSpec((2,), "real")))),
     Entrance("codes", _npy, _file("x.npy", _codes)),
     Entrance("image", _images, _image),
     Entrance("model file", _models, _file("model.safetensors", _used)),
@@ -646,8 +647,8 @@ FOUND = [
     ("codes", _numpy_file("|S0", False, (-1,), 1, b"")),  # a floating-point exception of the process
     (
         "npz",
-        _zip([("x.npy", npy(_NUMBERS)), ("", npy(_NUMBERS))], zipfile.ZIP_STORED),
-    ),  # ValueError: no name, no labels
+        _zip([("a.npy", npy(_NUMBERS)), ("", npy(_NUMBERS))], zipfile.ZIP_STORED),
+    ),  # an array without a name
     ("pictures", _zip([("drawn_codes.npy", npy(np.array([["", ""]])))], zipfile.ZIP_STORED)),  # text for numbers
     ("codes", b"PK\x03\x04" + bytes(40)),  # BadZipFile: an .npz by another ending
     ("contestant", b"vae:latent_dim=" + b"1" * 3999),

@@ -276,8 +276,9 @@ def test_only_the_named_checks_run_in_their_order_and_each_is_announced(tiny):
         examine("tiny", tiny, only=["code-has-one-shape"])
 
 
-def test_the_command_takes_settings_and_a_choice_of_checks(distribution, capsys):
+def test_the_command_takes_settings_and_a_choice_of_checks(distribution, monkeypatch, capsys):
     distribution()
+    monkeypatch.setattr("zoo.api.default._found", {})
     assert (
         run(["check", "coins:smoothing=2.0", *("--only", "codes-have-one-shape"), *("--only", "settings-survive-json")])
         == 0
@@ -411,8 +412,9 @@ def test_a_distribution_must_name_the_core_with_an_upper_end(distribution):
     assert (outcome.status, outcome.reason) == ("failed", "the metadata of zoo-coins lacks Requires-Python")
 
 
-def test_a_plugin_that_cannot_be_loaded_fails_one_check_and_skips_the_others(distribution, capsys):
+def test_a_plugin_that_cannot_be_loaded_fails_one_check_and_skips_the_others(distribution, monkeypatch, capsys):
     distribution(then="1 / 0")
+    monkeypatch.setattr("zoo.api.default._found", {})
     verdict = examine("coins")
     assert [outcome.check for outcome in verdict.of("failed")] == ["the-plugin-keeps-the-contract"]
     assert len(verdict.of("skipped")) == len(verdict.outcomes) - 1

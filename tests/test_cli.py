@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -48,11 +49,24 @@ def test_every_command_that_prints_a_result_takes_json(capsys):
 
 
 def test_train_writes_a_run_folder_of_its_own_each_time(trained, capsys):
-    names = ["metrics.jsonl", "model.safetensors", "run.json", "state.safetensors"]
+    names = ["metrics.jsonl", "model.safetensors", "report.html", "run.json", "samples.png", "state.safetensors"]
     assert sorted(path.name for path in trained.iterdir()) == names
     run(["train", "vae@gmm:latent_dim=2,hidden=[16]", "--steps", "1", "--out", str(trained.parent), "--json"])
     out, _ = said(capsys)
     assert json.loads(out)["run"].endswith("vae@gmm-digits-2")
+
+
+def test_train_draws_its_samples_and_writes_a_small_page_that_loads_nothing(trained, tmp_path):
+    samples = zoo.load(trained).sample(64, seed=0)
+    assert (trained / "samples.png").read_bytes() == zoo.show(samples).save(tmp_path / "x.png").read_bytes()
+    page = (trained / "report.html").read_text()
+    assert len(page) < 300_000
+    assert re.findall(r"<h2>(\w+)</h2>", page) == [
+        *("Curves", "Samples", "Reconstructions", "Interpolation", "Codes", "Settings", "Next"),
+    ]
+    assert "<script" not in page
+    assert set(re.findall(r'(?:src|href)="(\w+:)', page)) == {"data:"}
+    assert '<th scope="row">latent_dim</th><td>2</td>' in page
 
 
 def test_train_says_what_a_step_has_cost(tmp_path, capsys):
@@ -153,7 +167,7 @@ def test_labels_are_for_conditional_models_only(trained, conditional, tmp_path, 
     bare = tmp_path / "bare.npy"
     np.save(bare, zoo.load_data("digits").test[:20].numpy())
     assert run(["encode", str(conditional), "--data", str(bare), "-o", z]) == 4
-    assert f"vae is conditional, and {bare} has no labels" in said(capsys)[1]
+    assert f"{bare} has no labels, which a conditional model needs" in said(capsys)[1]
 
 
 def test_decode_of_encode_is_the_reconstruction(trained, tmp_path):
@@ -248,7 +262,8 @@ def test_doctor_loads_every_plugin(warm, capsys):
         (["train", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
         (["compare", "vae", "--save-every", "nan"], 2, "a finite number of seconds >= 0, got nan"),
         (["compare", "--resume", "here", "--out", "there"], 2, "keeps its folder; remove --out"),
-        (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device and features"),
+        (["compare", "vae", "--resume", "here"], 2, "keeps its contestants, seeds, budget, device, features and n"),
+        (["compare", "--controls", "--resume", "here"], 2, "keeps its contestants, seeds, budget"),
         (["compare", "--resume", "here"], 5, "here is not the folder of a comparison: plan.json cannot be read"),
         (["train", "vae", "--keep", "0"], 2, "keep must be at least 1, got 0"),
         (["train", "--resume", "no-such-run"], 5, "is not a run folder: run.json cannot be read"),

@@ -46,6 +46,11 @@ def test_list_shows_every_data_set_with_where_it_is_from(capsys):
     assert run(["data", "list"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in names)
+    digits = zoo.load_data("digits")
+    count = sum(len(getattr(digits, split)) for split in ("train", "valid", "test"))
+    (contents,) = [row["summary"] for row in rows if row["name"] == "digits"]
+    assert contents.startswith(f"{count:,} ")
+    assert "{}x{} grayscale, 10 classes".format(*digits.spec.shape) in contents
 
 
 def test_list_shows_a_data_set_that_cannot_be_used_with_the_reason(distribution, capsys):

@@ -231,7 +231,9 @@ print("rows:", len(comparison.rows) - 1, "failed:", comparison.failed, "torch:",
 """
 
 
-@pytest.mark.parametrize("how", ["script", "standard input", "notebook"])
+@pytest.mark.parametrize(
+    "how", ["script", *(pytest.param(how, marks=pytest.mark.slow) for how in ("standard input", "notebook"))]
+)
 def test_compare_works_without_a_main_guard(how, tmp_path):
     source = textwrap.dedent(SCRIPT.format(vae=VAE, out=str(tmp_path)))
     if how == "notebook":

@@ -2,16 +2,26 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.wrong_data import CSV, Wrong, matches
 from zoo.api import load_data
-from zoo.data.csv import read_csv
+from zoo.data.contents import WHOLE
+from zoo.data.options import FileOptions
+from zoo.data.readers import text
 from zoo.errors import DataError
 
 
-def table(tmp_path, text):
+def read_csv(path, labels=""):
+    """Numbers, classes and names of a table."""
+    contents = text.read(path, FileOptions(labels=labels))
+    part = contents.parts[WHOLE]
+    return part.x, part.labels, contents.columns
+
+
+def table(tmp_path, content):
     path = tmp_path / "table.csv"
-    path.write_bytes(text.encode())
+    path.write_bytes(content.encode())
     return path
 
 
@@ -31,9 +41,21 @@ def test_a_cell_may_be_quoted_and_hold_a_line_break(tmp_path):
 
 
 def test_words_are_classes_in_alphabetical_order_and_their_column_is_no_value(tmp_path):
-    x, classes, columns = read_csv(table(tmp_path, "a,kind,b\n1,dog,2\n3,cat,4\n5,dog,6\n"), "kind")
+    path = table(tmp_path, "a,kind,b\n1,dog,2\n3,cat,4\n5,dog,6\n")
+    x, classes, columns = read_csv(path, "kind")
     assert x.tolist() == [[1, 2], [3, 4], [5, 6]]
-    assert (classes.tolist(), columns) == ([1, 0, 1], ("a", "b"))
+    assert (classes.tolist(), columns) == (["dog", "cat", "dog"], ("a", "b"))
+    path.write_text(path.read_text() + "7,eel,1\n" * 9)
+    data = load_data(f"{path}:labels=kind")
+    labels = torch.cat([data.train_labels, data.valid_labels, data.test_labels])
+    x = torch.cat([data.train, data.valid, data.test])
+    assert data.class_names == ("cat", "dog", "eel")
+    assert {tuple(row) for row in zip(x[:, 0].tolist(), labels.tolist(), strict=True)} == {
+        (1, 1),
+        (3, 0),
+        (5, 1),
+        (7, 2),
+    }
 
 
 def test_classes_that_are_numbers_keep_their_values(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.wrong_data import IDX, Wrong, idx, matches
 from zoo.api import load_data
-from zoo.data.idx import read_idx
+from zoo.data.readers.idx import read_idx
 from zoo.errors import DataError
 
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}

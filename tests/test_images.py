@@ -6,11 +6,19 @@ from PIL import Image
 
 from tests.wrong_data import IMAGES, Wrong, matches
 from zoo.api import load_data
-from zoo.data.images import read_folder
+from zoo.data.contents import WHOLE
+from zoo.data.options import FileOptions
+from zoo.data.readers import images
 from zoo.errors import DataError
 
 GREY = np.random.default_rng(0).integers(0, 256, (12, 2, 3), dtype=np.uint8)
 RGB = np.random.default_rng(1).integers(0, 256, (4, 2, 3, 3), dtype=np.uint8)
+
+
+def read_folder(folder):
+    """Bytes and classes of a folder without splits."""
+    part = images.read(folder, FileOptions()).parts[WHOLE]
+    return part.x, part.labels
 
 
 def write(path, pixels, **options):
@@ -54,7 +62,7 @@ def test_subfolders_are_classes_in_the_order_of_their_names(tmp_path):
     for place in range(12):
         write(tmp_path / ("dog", "cat", "eel")[place % 3] / f"{place:02}.png", GREY[place])
     x, classes = read_folder(tmp_path)
-    assert classes.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert classes.tolist() == ["cat"] * 4 + ["dog"] * 4 + ["eel"] * 4
     assert np.array_equal(x, GREY[[1, 4, 7, 10, 0, 3, 6, 9, 2, 5, 8, 11]])
 
 

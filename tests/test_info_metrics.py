@@ -17,5 +17,7 @@ def test_a_metric_s_card_is_shown_with_its_limits(capsys):
     assert facts["limits"]
     assert all(limit in printed for limit in facts["limits"])
     assert zoo.info("c2st")["ideal"] == 0.5
-    with pytest.raises(zoo.ConfigError, match="No model named 'clipped-densty'"):
+    with pytest.raises(
+        zoo.ConfigError, match="No plugin or run named 'clipped-densty'. Did you mean 'clipped-density'"
+    ):
         zoo.info("clipped-densty")

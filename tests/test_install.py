@@ -211,6 +211,7 @@ def test_a_folder_is_built_without_a_network_and_stays_as_it_was(zoo_in, environ
     assert _content(environment) == before
 
 
+@pytest.mark.slow
 def test_an_editable_install_of_the_same_version_is_replaced_and_the_command_says_so(
     zoo_in, environment, wheels, tmp_path
 ):

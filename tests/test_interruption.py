@@ -18,7 +18,7 @@ from zoo.runtime.threads import ENVIRONMENT
 CASES = """
 import dataclasses, json, os, signal, sys, time
 from pathlib import Path
-import torch, torch._dynamo
+import torch
 import zoo
 from zoo.cli.main import run
 from zoo_vae.plugin import VAEPlugin

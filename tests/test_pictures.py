@@ -14,9 +14,12 @@ from torch import nn
 
 import zoo
 from zoo.api import Registry
+from zoo.builtin.metrics.classes import discriminant
 from zoo.comparison.measuring import Measuring
+from zoo.comparison.pictures import _classes
 from zoo.comparison.result import Comparison
 from zoo.engine.executor import InlineExecutor
+from zoo.evaluation.features import feature_space
 
 SHAPES = ([], [1], [2], [3], [2, 2], [2, 2, 2])
 DATA = zoo.Data.from_arrays(torch.rand(100, 4, 4, generator=torch.Generator().manual_seed(0)), name="noise")
@@ -166,3 +169,19 @@ def test_a_report_that_fails_costs_no_result(registry, tmp_path):
     warning = events[-1]["warning"]
     assert "report.html" in warning
     assert f"Retry with: zoo report {comparison.path}" in warning
+
+
+def test_predicted_classes_are_those_of_the_metric_and_rows_of_the_confusion_average_to_them(tmp_path):
+    data = zoo.load_data("digits")
+    space = feature_space(data, tmp_path, "components")
+    labels = data.valid_labels
+    evaluation = zoo.Evaluation(None, data, data.valid, space, labels=labels)
+    found = _classes(evaluation)
+    rule = discriminant(space(evaluation.train_bits), data.train_labels)
+    assert found["class_names"].tolist() == list(range(10))
+    torch.testing.assert_close(found["class_shares"], rule.shares(evaluation.sample_features), rtol=0, atol=1e-12)
+    asked = torch.bincount(labels, minlength=10) / len(labels)
+    torch.testing.assert_close(asked.double() @ found["confusion"], found["class_shares"])
+    assert found["confusion"].diagonal().mean() > 0.7  # of real digits, as bits
+    without = zoo.Evaluation(None, data, data.valid, space)
+    assert set(_classes(without)) == {"class_names", "class_shares"}

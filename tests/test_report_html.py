@@ -15,14 +15,16 @@ from PIL import Image
 
 from tests.report_folder import results, typed, write_folder
 from zoo.report import charts, plotly_json
+from zoo.report.classes import confusions, predicted_classes
 from zoo.report.grid import save_grid, tile
 from zoo.report.html import render, verdict, write_report
 from zoo.report.pictures import beside, data_uri, load_pictures
 
 EVIL = "<script>alert('zoo')</script>"
 SECTIONS = [
-    *("table", "differences", "likelihood", "samples", "neighbours", "controls", "codes", "reconstructions", "paths"),
-    *("cost", "steps", "sensitivity", "learning", "diagnostics", "metrics", "protocol"),
+    *("answer", "samples", "table", "differences", "likelihood", "neighbours", "classes", "controls", "codes"),
+    *("reconstructions", "paths", "cost", "steps", "sensitivity", "learning", "diagnostics", "settings", "metrics"),
+    *("protocol", "copy"),
 ]
 LOADING = {"src", "srcset", "data", "poster", "action", "background", "xlink:href"}
 
@@ -173,7 +175,7 @@ def test_what_the_results_do_not_have_has_no_section(tmp_path):
             if name.startswith("codes") or name == "likelihood":
                 row["summary"][name] = {"unsupported": "none"}
     page = Page(render(tmp_path, typed(found)))
-    assert [each["id"] for each in page.of("section")] == ["table", "metrics", "protocol"]
+    assert [each["id"] for each in page.of("section")] == ["table", "settings", "metrics", "protocol", "copy"]
     assert "not about retraining" in " ".join(page.text)
 
 
@@ -194,13 +196,13 @@ def test_data_that_are_no_images_have_codes_and_charts_but_no_pictures(tmp_path)
 
 def test_the_grid_of_samples_shows_each_pixel_of_each_sample(place, page):
     samples = load_pictures(place, typed())["ae@gmm"]["samples"]
-    (source,) = [each["src"] for each in page.of("img") if each["alt"] == "64 samples of ae@gmm"]
+    (source,) = [each["src"] for each in page.of("img") if each["alt"] == "32 samples of ae@gmm"]
     image = picture(source)
     assert image.mode == "LA"
-    assert image.size == (2 + 8 * 34, 2 + 8 * 34)  # 8 x 8 images, each enlarged from 8 to 32 pixels, gaps of 2
+    assert image.size == (2 + 16 * 34, 2 + 2 * 34)  # 16 x 2 images, each enlarged from 8 to 32 pixels, gaps of 2
     grey, seen = np.asarray(image).astype(int).transpose(2, 0, 1)
-    for number in (0, 7, 63):
-        row, column = divmod(number, 8)
+    for number in (0, 15, 31):
+        row, column = divmod(number, 16)
         place = slice(2 + row * 34, 34 + row * 34), slice(2 + column * 34, 34 + column * 34)
         expected = np.kron(np.rint(samples[number] * 255), np.ones((4, 4)))
         assert np.array_equal(grey[place], expected)
@@ -248,7 +250,50 @@ def test_samples_png_has_a_row_of_sixteen_for_each_with_real_images_first(place)
         assert np.array_equal(seen, np.kron(np.rint(real[number] * 255), np.ones((7, 7))))
 
 
+def test_contestants_of_one_training_share_the_pictures_that_it_decodes(tmp_path):
+    found = results()
+    found["pictures"] = {"ae@gmm": "a.npz", "ae@normal": "b.npz", "vae": "c.npz"}
+    page = rendered(tmp_path, found)
+    assert page.text.count("ae@gmm, vae, ae@normal") == 3  # reconstructions, interpolation and traversal are equal here
+    assert len([each for each in page.of("img") if "pairs of" in each["alt"] and "originals" in each["alt"]]) == 1
+    assert len([each for each in page.of("img") if "samples of" in each["alt"]]) == 3
+
+
+def test_classes_are_shown_in_percent_as_dark_as_they_are_frequent(place):
+    pictures = load_pictures(place, typed())
+    shares = predicted_classes(typed(), pictures)
+    line = next(line for line in shares.lines if line.contestant == "real")
+    assert [cell.text for cell in line.cells] == ["0", "2", "4", "7", "9", "11", "13", "16", "18", "20"]
+    assert [cell.shade for cell in line.cells][::3] == [0, 0.33, 0.67, 1]
+    (table,) = confusions(typed(), pictures)
+    assert (table.title, table.head) == ("vae@gmm", "asked for")
+    assert [cell.text for cell in table.lines[3].cells] == ["1", "1", "1", "91", *["1"] * 6]
+
+
+def test_csv_latex_and_bibtex_can_be_copied(page):
+    text = "".join(page.text)
+    assert "contestant,role,metric,mean,half_width" in text
+    assert "\\toprule" in text
+    assert "eprint = {1706.08500}" in text
+    assert [each["data-copies"] for each in page.of("button")] == [
+        each["id"] for each in page.of("code") if each.get("id", "").startswith("copy-")
+    ]
+
+
 # Charts
+
+
+def test_real_images_are_in_ink_and_every_axis_with_numbers_has_a_title(page):
+    colours = {trace["name"]: trace["marker"]["color"] for trace in page.figures["chart-1"]["data"]}
+    assert colours["real"] == plotly_json.INK
+    assert plotly_json.INK not in {colour for name, colour in colours.items() if name != "real"}
+    assert f"replaceAll({json.dumps(plotly_json.INK)}, ink)" in page.scripts[2]
+    for figure in page.figures.values():
+        for axis in ("xaxis", "yaxis"):
+            layout = figure["layout"][axis]
+            if layout.get("type") != "category":
+                assert layout["title"]["text"]
+                assert ("(log scale)" in layout["title"]["text"]) == (layout.get("type") == "log")
 
 
 def test_plotly_accepts_every_chart(page):

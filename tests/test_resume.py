@@ -447,7 +447,7 @@ def test_what_is_no_run_is_refused(dice, data, tmp_path):
 )
 def test_how_to_save_is_checked_before_any_work(dice, settings, message):
     with pytest.raises(zoo.ConfigError, match=message):
-        dice.train("dice", "no such data", **settings)
+        dice.train("dice", "no-such-data.csv", **settings)
 
 
 WRONG_FACTS = [

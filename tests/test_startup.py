@@ -94,7 +94,7 @@ def test_help_lists_and_completion_import_neither_torch_nor_pydantic_nor_any_plu
         "list --json": '"distribution": "zoo-bad"',
         "plugins": "bars-and-stripes",
         "info nade": "zoo install nade",
-        "info node": "No model named 'node' is installed. Did you mean 'nade'?",
+        "info node": "No plugin or run named 'node'. Did you mean 'nade'?",
         "lst": "No command 'lst'. Did you mean 'list'?",
         "train --help": "--epochs",
         "zoo tr": "plain,train",

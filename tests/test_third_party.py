@@ -185,7 +185,7 @@ def test_a_model_with_the_name_of_a_control_trains_and_samples(noise_command):
 
 def test_a_control_is_not_trained_as_a_model(noise_command):
     message = noise_command("train", "pixels", "--steps", "1", code=2)
-    assert "'pixels' is a control row of 'zoo compare --full', not a model." in message
+    assert "'pixels' is a control, not a model;" in message
 
 
 def test_a_model_with_the_name_of_a_control_passes_the_conformance_checks(noise_command):
@@ -197,7 +197,7 @@ def test_a_model_with_the_name_of_a_control_passes_the_conformance_checks(noise_
 def test_models_and_controls_of_one_name_stand_in_one_table(noise_command, monkeypatch, tmp_path, compare):
     monkeypatch.syspath_prepend(noise_command.site)
     x = np.random.default_rng(0).random((60, 2, 2)).astype(np.float32)
-    comparison = compare(Registry(), ["ppca", "mean"], x, full=True, steps=1, out=tmp_path)
+    comparison = compare(Registry(), ["ppca", "mean"], x, controls=True, seeds=1, steps=1, out=tmp_path)
     rows = {row["contestant"]: row for row in comparison.rows}
     assert [(name, row["role"]) for name, row in rows.items() if row["role"] == "contestant"] == [
         ("ppca", "contestant"),

@@ -381,7 +381,7 @@ def test_settings_that_a_fit_of_its_own_would_ignore_are_refused_before_any_work
     registry = Registry()
     registry.register(ClosedForm)
     with pytest.raises(zoo.ConfigError, match=r"remove train\.clip, train\.average, or use its own settings"):
-        registry.train("closed-form:train.batch_size=5,train.clip=1,train.average=0.9", "no such data")
+        registry.train("closed-form:train.batch_size=5,train.clip=1,train.average=0.9", "no-such-data.csv")
     assert registry.train("closed-form:train.batch_size=5", data, steps=1).module is not None
 
 
@@ -410,7 +410,7 @@ def test_settings_are_refused_all_at_once_before_any_work(registry):
     with pytest.raises(
         zoo.ConfigError, match=r"poison must be a valid integer, got 1.5; no key 'gray'\. Did you mean 'grey'"
     ):
-        registry.train("recorder:gray=true,poison=1.5", "no such data")
+        registry.train("recorder:gray=true,poison=1.5", "no-such-data.csv")
 
 
 def test_a_density_over_other_codes_is_refused_in_a_sentence(registry, data):

@@ -139,6 +139,12 @@ def folder(settings: str = "", **files: bytes) -> Callable[[Path], str]:
     return make
 
 
+def cmyk(where: Path) -> str:
+    (where / "pictures").mkdir()
+    Image.new("CMYK", (2, 2)).save(where / "pictures" / "a.jpg")
+    return str(where / "pictures")
+
+
 def csv(text: str, settings: str = "") -> Callable[[Path], str]:
     return file("table.csv", text, settings)
 
@@ -159,7 +165,7 @@ def pipe(where: Path) -> str:
 
 
 GOOD = "".join(f"{i},{i / 2},{'ab'[i % 2]}\n" for i in range(12))
-X = np.arange(48, dtype=np.uint8).reshape(12, 2, 2)
+X = np.arange(0, 240, 5, dtype=np.uint8).reshape(12, 2, 2)
 NUMBERS = np.arange(24.0).reshape(12, 2)
 
 CSV = [
@@ -168,34 +174,79 @@ CSV = [
     Wrong("a line of another length", "…table.csv, line 3: 2 columns expected, got 3.", csv("a,b\n1,2\n1,2,3\n")),
     Wrong(
         "text in a named column",
-        "…table.csv, line 2, column 'kind': a number expected, got 'a'; set labels=NAME for the class column.",
+        "…table.csv, line 2, column 'kind': a number expected, got 'a'; leave out words with drop=kind, or name the "
+        "column of classes with labels=kind.",
         csv("x,y,kind\n" + GOOD.replace("0,", "1,")),
     ),
     Wrong(
         "text in a column without a name",
-        "…table.csv, line 1, column 3: a number expected, got 'a'; a header line must consist of names only.",
+        "…table.csv, line 1, column 2: a number expected, got 'a'; leave out words with drop=2, or name the column of "
+        "classes with labels=2.",
         csv(GOOD),
     ),
-    Wrong("an empty cell", "…table.csv, line 2, column 2: a number expected, got ''; …", csv("1,2\n1,\n")),
     Wrong(
-        "digits with underscores", "…table.csv, line 2, column 2: a number expected, got '1_0'; …", csv("1,2\n1,1_0\n")
+        "an empty cell",
+        "…table.csv, line 2, column 1: no value, and 1 of 2 rows lack one; choose missing=drop (leave those rows out), "
+        "missing=mean, missing=NUMBER or drop=1 (that column).",
+        csv("1,2\n1,\n"),
     ),
-    Wrong("nan", "…table.csv, line 3, column 'b': a finite number expected, got nan.", csv("a,b\n1,2\n1,nan\n")),
-    Wrong("infinity", "…table.csv, line 1, column 1: a finite number expected, got -inf.", csv("-inf,2\n")),
     Wrong(
-        "a byte-order mark",
-        "…table.csv starts with a byte-order mark; save it as UTF-8 without one.",
-        csv("\ufeffa,b\n1,2\n"),
+        "digits with underscores",
+        "…table.csv, line 2, column 1: a number expected, got '1_0'; correct it, set na=1_0 if it stands for a missing "
+        "value, or drop=1.",
+        csv("1,2\n1,1_0\n"),
     ),
-    Wrong("semicolons", "…table.csv must be separated by commas, got 'a;b'.", csv("a;b\n1;2\n")),
-    Wrong("tabs", "…table.csv must be separated by commas, got '1\\t2'.", csv("1\t2\n1\t2\n")),
-    Wrong("bars", "…table.csv must be separated by commas, got 'a|b'.", csv("a|b\n1|2\n")),
+    Wrong(
+        "nan",
+        "…table.csv, line 3, column 'b': no value, and 1 of 2 rows lack one; choose missing=drop (leave those rows "
+        "out), missing=mean, missing=NUMBER or drop=b (that column).",
+        csv("a,b\n1,2\n1,nan\n"),
+    ),
+    Wrong("infinity", "…table.csv, line 1, column 0: a finite number expected, got -inf.", csv("-inf,2\n")),
+    Wrong(
+        "two separators that fit",
+        "…table.csv can be read in two ways: separator=comma (3 columns) or separator=semicolon (2 columns); choose "
+        "one, got '1,5;2,5'.",
+        csv("1,5;2,5\n" * 12),
+    ),
+    Wrong(
+        "decimal commas",
+        "…table.csv, line 2, column 'a': a number expected, got '1,5'; write decimal points instead of commas.",
+        csv("a;b\n" + "1,5;2,5\n" * 12),
+    ),
+    Wrong(
+        "a separator of two characters",
+        "…table.csv is separated by '::', which is not read; replace it by commas, got '1::2'.",
+        csv("1::2\n" * 12),
+    ),
+    Wrong(
+        "a first line that may be a header or values",
+        "…table.csv, line 1 may be a header or values: 0, 1, 2; write header=yes or header=no.",
+        csv("0,1,2\n" + "2,0,1\n0,2,0\n" * 6),
+    ),
+    Wrong(
+        "a column that looks like classes",
+        "…table.csv has a column 'label' that looks like classes; write labels=label, or labels=none to read it as a "
+        "value.",
+        csv("a,label\n" + "0.5,1\n0.7,0\n" * 6),
+    ),
+    Wrong(
+        "pictures with their classes in a column",
+        "…table.csv has 65 columns of whole numbers, which look like pictures and, in column 0, their classes; write "
+        "labels=0,shape=8x8,scale=255, or labels=none,support=real.",
+        csv("".join(f"{i % 2}," + ",".join(["0", "255"] * 32) + "\n" for i in range(12))),
+    ),
+    Wrong(
+        "values that usually stand for missing ones",
+        "…table.csv, line 2, column 'a': -999, as 6 values, is far from the others, which are in [1, 1]; if it stands "
+        "for a missing value, set na=-999 and missing=drop (or mean, or a number), otherwise na=none.",
+        csv("a,b\n" + "-999,2\n1,2\n" * 6),
+    ),
     Wrong("a blank line inside", "…table.csv, line 3 is blank; remove it.", csv("a,b\n1,2\n\n1,2\n")),
-    Wrong("a blank line at the end", "…table.csv, line 3 is blank; remove it.", csv("a,b\n1,2\n\n")),
     Wrong("a duplicate column name", "…table.csv has duplicate column names: a.", csv("a,b,a\n1,2,3\n")),
     Wrong(
         "a column without a name, such as an index",
-        "…table.csv: column 1 has no name; name it, or remove it if it is an index.",
+        "…table.csv: column 0 has no name, as an index has none; leave it out with drop=unnamed, or name it.",
         csv(",a\n0,2\n"),
     ),
     Wrong("other bytes than UTF-8", "…table.csv must be UTF-8 text: … at byte 0.", file("table.csv", b"\xe9,b\n1,2\n")),
@@ -211,7 +262,7 @@ CSV = [
     ),
     Wrong(
         "a column of labels without a header",
-        "…table.csv has no column 'kind'. It has no header line.",
+        "…table.csv has no column 'kind'. It has no header line; its columns are 0 to 1.",
         csv("1,2\n3,4\n", ":labels=kind"),
     ),
     Wrong(
@@ -249,20 +300,20 @@ IDX = [
     ),
     Wrong(
         "an unknown type",
-        "…x.idx is not an IDX file: it must start with …, got 00 00 0a 03. …",
+        "…x.idx is not an IDX file: it must start with …, got 00 00 0a 03.",
         file("x.idx", idx(X, kind=10)),
     ),
     Wrong(
         "no dimensions",
-        "…x.idx is not an IDX file: it must start with …, got 00 00 08 00. …",
+        "…x.idx is not an IDX file: it must start with …, got 00 00 08 00.",
         file("x.idx", idx(X, ())),
     ),
     Wrong(
         "too many dimensions",
-        "…x.idx is not an IDX file: it must start with …, got 00 00 08 21. …",
+        "…x.idx is not an IDX file: it must start with …, got 00 00 08 21.",
         file("x.idx", idx(X, (1,) * 33)),
     ),
-    Wrong("an empty IDX file", "…x.idx is not an IDX file: it must start with …, got nothing. …", file("x.idx", b"")),
+    Wrong("an empty IDX file", "…x.idx is not an IDX file: it must start with …, got nothing.", file("x.idx", b"")),
     Wrong(
         "a truncated header",
         "…x.idx is truncated: its header must list 3 dimensions, got 6 bytes.",
@@ -324,7 +375,8 @@ NUMPY = [
     ),
     Wrong(
         "a pickle",
-        "…x.npy is not a valid .npy file of numbers: the magic string is not correct; …",
+        "…x.npy is a pickle, which is not read: loading one runs whatever code it contains. Load it where you trust "
+        "it, and save its array with numpy.save or numpy.savez.",
         file("x.npy", b"\x80\x04K\x01.          "),
     ),
     Wrong("an empty .npy file", "…x.npy is not a valid .npy file of numbers: EOF: …", file("x.npy", b"")),
@@ -352,17 +404,19 @@ NUMPY = [
     Wrong("an array of text", "x.npy must hold numbers, got <U1.", file("x.npy", npy(np.full((10, 2), "a")))),
     Wrong(
         "several arrays in an .npz",
-        "…x.npz must contain exactly one array besides the labels, got x, y; name the labels with labels=NAME.",
+        "…x.npz holds 2 arrays, and their names do not tell which one holds the examples; choose with array=NAME, and "
+        "the classes with labels=NAME. Its arrays: x (12, 2), y (12, 2).",
         file("x.npz", zipped(x=npy(NUMBERS), y=npy(NUMBERS))),
     ),
     Wrong(
         "no array in an .npz",
-        "…x.npz must contain exactly one array besides the labels, got none; name the labels with labels=NAME.",
+        "…x.npz holds 0 arrays, and their names do not tell which one holds the examples; choose with array=NAME, and "
+        "the classes with labels=NAME. Its arrays: none.",
         file("x.npz", zipped()),
     ),
     Wrong(
         "a missing array of labels",
-        "…x.npz has no array 'z'; its arrays: x, y.",
+        "…x.npz has no array 'z'. Its arrays: x (12, 2), y (12, 2).",
         file("x.npz", zipped(x=npy(NUMBERS), y=npy(NUMBERS)), ":labels=z"),
     ),
     Wrong(
@@ -411,7 +465,8 @@ IMAGES = [
     Wrong("an empty folder", "…pictures contains no images (.png, …).", folder()),
     Wrong(
         "images of two sizes",
-        "…pictures must contain images of one size: a.png is 3 × 2 and b.png 2 × 3 (width × height).",
+        "…pictures must contain images of one size: a.png is 3 × 2 and b.png 2 × 3 (width × height); "
+        "size=3x2 resizes them.",
         folder(a=png(3, 2), b=png(2, 3)),
     ),
     Wrong("a truncated image", "…a.png is corrupt or truncated: …", folder(a=png(9, 9)[:-25])),
@@ -437,18 +492,29 @@ IMAGES = [
     ),
     Wrong(
         "an image with 16 bits",
-        "…a.png must be 8-bit grayscale or RGB without transparency, got mode I;16; convert it.",
+        "…a.png must be 8-bit grayscale or RGB, got mode I;16; convert it.",
         folder(a=png(2, 2, "I;16")),
     ),
     Wrong(
         "an image with an alpha channel",
-        "…a.png must be 8-bit grayscale or RGB without transparency, got mode RGBA; convert it.",
+        "…a.png has transparent pixels; background=white or background=black says what lies behind them.",
         folder(a=png(2, 2, "RGBA", (1, 2, 3, 4))),
     ),
     Wrong(
         "an image with a transparent colour",
-        "…a.png must be 8-bit grayscale or RGB without transparency, got transparent pixels; convert it.",
+        "…a.png has transparent pixels; background=white or background=black says what lies behind them.",
         folder(a=png(2, 2, transparency=7)),
+    ),
+    Wrong(
+        "an image in CMYK",
+        "…a.jpg has the mode CMYK; channels=3 converts it to RGB, channels=1 to gray.",
+        cmyk,
+    ),
+    Wrong(
+        "subfolders of splits beside others",
+        "…pictures has subfolders of splits beside others: cat, test, train; keep only the splits, or rename them if "
+        "they are classes.",
+        folder(train__a=png(2, 2), test__a=png(2, 2), cat__a=png(2, 2)),
     ),
     Wrong("an animated image", "…a.png must be a single image, got 2 frames.", folder(a=moving_png())),
     Wrong(
@@ -488,8 +554,45 @@ ANY = [
     ),
     Wrong(
         "nan among the values",
-        "x.npy must hold finite numbers, got nan or infinity; remove or fill those examples first.",
+        "…x.npy, row 3, column 1: no value, and 1 of 12 rows lack one; choose missing=drop (leave those rows out), "
+        "missing=mean, missing=NUMBER or drop=1 (that column).",
         file("x.npy", npy(np.where(NUMBERS == 5, np.nan, NUMBERS))),
+    ),
+    Wrong(
+        "whole numbers that may be grayscale values",
+        "x.npy holds whole numbers from 0 to 235; give scale=255 if they are grayscale values, or support=real if they "
+        "are measurements.",
+        file("x.npy", npy(X.astype(np.float64))),
+    ),
+    Wrong(
+        "a table of whole numbers that may be pictures",
+        "x.npy holds whole numbers from 0 to 255 in 64 columns, which look like pictures; give shape=8x8,scale=255, or "
+        "support=real if they are measurements.",
+        file("x.npy", npy(np.tile([0, 255], (12, 32)))),
+    ),
+    Wrong(
+        "bytes that would be nearly black",
+        "x.npy holds bytes up to 16, which would be nearly black as grayscale values from 0 to 255; give scale=16, "
+        "scale=255 if they are meant so, or support=real.",
+        file("x.npy", npy(X // 14)),
+    ),
+    Wrong(
+        "a scale below the values",
+        "x.npy must hold values in [0, 16] for scale=16, got [0, 235].",
+        file("x.npy", npy(X), ":scale=16"),
+    ),
+    Wrong(
+        "a shape of another size",
+        "…x.npy: shape=28x28 needs 784 values per example, got 4; name the columns that are not pixels with "
+        "labels=NAME or drop=NAME.",
+        file("x.npy", npy(X), ":shape=28x28"),
+    ),
+    Wrong("a file of an unknown format", "…x.bin has no format that is read: …", file("x.bin", b"\0\1\2\3" * 9)),
+    Wrong("JSON", "…x.json is JSON; write the numbers as CSV, .npy or Parquet.", file("x.json", "[[1, 2]]")),
+    Wrong(
+        "a Parquet file that is corrupt, or without the library that reads it",
+        "…x.parquet is …",
+        file("x.parquet", b"PAR1" + bytes(200) + b"PAR1"),
     ),
     Wrong(
         "numbers too large for 32 bits",
@@ -503,7 +606,7 @@ ANY = [
     ),
     Wrong(
         "grayscale values declared as bits",
-        "x.idx is declared as bits, so its values must be 0 or 1, got values in [0, 0.184314]; rescale them, …",
+        "x.idx is declared as bits, so its values must be 0 or 1, got values in [0, 0.921569]; rescale them, …",
         file("x.idx", idx(X), ":support=bits"),
     ),
     Wrong(

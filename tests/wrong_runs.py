@@ -156,8 +156,8 @@ WRONG_RUNS = [
     WrongRun(
         "other contestants for a resumed comparison",
         "compare vae --resume RUN",
-        "A resumed comparison keeps its contestants, seeds, budget, device and features; remove them, or start a new "
-        "one.",
+        "A resumed comparison keeps its contestants, seeds, budget, device, features and n; remove them, or start a "
+        "new one.",
         code=2,
     ),
     WrongRun(

@@ -28,10 +28,14 @@ if TYPE_CHECKING:
         compare,
         create,
         evaluate,
+        export,
         info,
         list_models,
         load,
         load_data,
+        merge,
+        plot,
+        push,
         refresh,
         register,
         resume,
@@ -46,11 +50,12 @@ if TYPE_CHECKING:
     from zoo.contract.training import Phase, Player, Training
     from zoo.data.dataset import Data
     from zoo.data.fetch import DataFile, fetch_files
-    from zoo.data.idx import read_idx
+    from zoo.data.readers.idx import read_idx
     from zoo.evaluation.evaluation import Evaluation, Measurement
     from zoo.files.storage import cache_folder, write_atomically
     from zoo.models.declared_likelihood import DeclaredNoise
     from zoo.models.model import Model
+    from zoo.report.show import show
     from zoo.runtime.randomness import bernoulli, generator
     from zoo.runtime.seeds import BITS_SEED, SPLIT_SEED
     from zoo.training.meter import Budget, Meter, Step
@@ -88,16 +93,21 @@ _HOME = {
     "compare": "zoo.api",
     "create": "zoo.api",
     "evaluate": "zoo.api",
+    "export": "zoo.api",
     "fetch_files": "zoo.data.fetch",
     "generator": "zoo.runtime.randomness",
     "info": "zoo.api",
     "list_models": "zoo.api",
     "load": "zoo.api",
     "load_data": "zoo.api",
-    "read_idx": "zoo.data.idx",
+    "merge": "zoo.api",
+    "plot": "zoo.api",
+    "push": "zoo.api",
+    "read_idx": "zoo.data.readers.idx",
     "refresh": "zoo.api",
     "register": "zoo.api",
     "resume": "zoo.api",
+    "show": "zoo.report.show",
     "train": "zoo.api",
     "write_atomically": "zoo.files.storage",
 }
@@ -144,6 +154,7 @@ __all__ = [
     "compare",
     "create",
     "evaluate",
+    "export",
     "fetch_files",
     "generator",
     "hookimpl",
@@ -151,10 +162,14 @@ __all__ = [
     "list_models",
     "load",
     "load_data",
+    "merge",
+    "plot",
+    "push",
     "read_idx",
     "refresh",
     "register",
     "resume",
+    "show",
     "train",
     "write_atomically",
 ]

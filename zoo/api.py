@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.contestant import Contestant, parse_contestant
+from zoo.contract.hookspecs import GROUPS, MODELS
+from zoo.errors import ConfigError, did_you_mean
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.registry import PluginRegistry
 from zoo.scalars import plain
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
     from zoo.comparison.result import Comparison
     from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
+    from zoo.exchange.export import Export
     from zoo.models.model import Model
-    from zoo.plugins.plugin import Plugin
+    from zoo.report.show import Picture
     from zoo.training.meter import Progress
 
 
@@ -35,24 +38,46 @@ class Registry(PluginRegistry):
     """
 
     def info(self, name: str) -> dict[str, Any]:
-        """Return the description of a model or metric as plain values; the plugin is imported if it is installed.
+        """Return the description of a plugin, a run or a comparison as plain values.
+
+        An installed plugin is imported; nothing else is.
 
         Args:
-            name: name of an installed model or metric, or of a model in the catalogue. A model comes first.
+            name: name of a plugin of any group, installed or in the catalogue; a model comes first. Or the path of a
+                run or comparison.
 
         Raises:
             ConfigError: for an unknown name.
             PluginError: if the plugin is blocked, incompatible or broken.
         """
-        installed = (("zoo.models", name) in self._registered) or self._named(name, "zoo.models")
-        if not installed and self._named(name, "zoo.metrics"):
-            return _metric_info(self.plugin(name, "zoo.metrics"))
-        if not installed and (entry := self.catalogue.find(name)):
-            return _catalogue_info(entry)
-        plugin = self.plugin(name)
-        from zoo.plugins.describe import describe_model
+        for group in GROUPS:
+            if self.is_registered(name, group) or self._named(name, group):
+                return self._described(name, group)
+            if entry := self.catalogue.find(name, group):
+                return _catalogue_info(entry)
+        if Path(name).is_dir():
+            from zoo.comparison.runs import describe
 
-        return describe_model(plugin, self.catalogue.find(plugin.card.name))
+            if listed := describe(Path(name)):
+                return {key: str(value) if key == "path" else value for key, value in vars(listed).items()}
+        names = {each for group in GROUPS for each in self.names(group)} | {
+            each.name for each in self.catalogue.entries
+        }
+        raise ConfigError(
+            f"No plugin or run named {name!r}.{did_you_mean(name, names)} 'zoo plugins' lists what is installed, "
+            "'zoo search' the catalogue, and 'zoo runs' the runs."
+        )
+
+    def _described(self, name: str, group: str) -> dict[str, Any]:
+        """Return the facts of an installed or registered plugin."""
+        plugin = self.plugin(name, group)
+        if group in MODELS:
+            from zoo.plugins.describe import describe_model
+
+            return describe_model(plugin, self.catalogue.find(plugin.card.name, group))
+        facts = dict(vars(plugin.card))
+        limits = {"limits": list(facts.pop("limits"))} if "limits" in facts else {}
+        return facts | {"plugin": plugin.qualified, "version": plugin.version} | limits
 
     def create(self, contestant: str, data: Any = "digits", *, seed: int = 0, **config: Any) -> Model:
         """Build an untrained model for a data set.
@@ -127,6 +152,10 @@ class Registry(PluginRegistry):
             DivergedError: if a loss or a weight is not finite.
             KeyboardInterrupt: after Ctrl-C or SIGTERM; if there is a folder, a checkpoint is saved first.
         """
+        from zoo.training.names import check_names
+
+        chosen = _contestant(contestant, config)
+        check_names(self, [chosen], data)
         from zoo.report.progress import training_progress
         from zoo.tracking.trackers import find_trackers
         from zoo.tracking.training import train_tracked
@@ -137,7 +166,7 @@ class Registry(PluginRegistry):
         trackers = find_trackers(self, track)
         job = plan(
             self,
-            _contestant(contestant, config),
+            chosen,
             data,
             seed=seed,
             budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
@@ -202,20 +231,72 @@ class Registry(PluginRegistry):
             return train_tracked(trackers, job, report)
 
     def load(self, path: str | Path, *, device: str = "cpu") -> Model:
-        """Load a trained model from a run folder or a `.safetensors` file.
+        """Load a trained model from a run folder, a `.safetensors` file, a hub or another address.
 
         Args:
-            path: a run folder, a folder with one model file, or a model file.
+            path: a run folder, a folder with one model file, or a model file; or what `push` returned:
+                `hub:USER/NAME@COMMIT`, or `PROTOCOL://PATH`.
             device: device on which the model is put: `cpu`, `cuda`, or `cuda:1` for the second GPU.
 
         Raises:
-            CheckpointError: if the file is missing, damaged, or does not fit the installed plugin.
-            ConfigError: if the model's plugin is not installed, or the device does not exist.
+            CheckpointError: if the file is missing, damaged, cannot be downloaded, or does not fit the installed
+                plugin.
+            ConfigError: if the model's plugin or the library for the address is not installed, for a hub's repository
+                without a commit, or if the device does not exist.
             PluginError: if the plugin is blocked, incompatible or broken.
         """
+        from zoo.files.addresses import is_remote
         from zoo.models.checkpoint import load_model
 
+        if is_remote(address := str(path)):
+            from zoo.exchange.remote import load_remote
+
+            return load_remote(address, self, device)
+
         return load_model(Path(path), self, device)
+
+    def push(self, run: str | Path, destination: str | Path, results: str | Path | None = None) -> str:
+        """Write a model file with a model card to a hub, a folder or an address; return what `load` takes.
+
+        Args:
+            run: a run folder or model file.
+            destination: `hub:USER/NAME`, whose credentials are those of huggingface_hub; a folder; or `PROTOCOL://PATH`
+                of fsspec.
+            results: a comparison or evaluation whose figures of the model the card shows; None takes the comparison
+                that the run is part of, if any.
+
+        Raises:
+            CheckpointError: if the run is missing or damaged, or `results` has no row of it.
+            ConfigError: for an invalid destination, or without the library that it needs.
+            ZooError: if the destination cannot be written; no half file is left there.
+        """
+        from zoo.exchange.remote import push
+
+        return push(Path(run), str(destination), self, None if results is None else Path(results))
+
+    def export(self, model: Model | str | Path, folder: str | Path, form: Literal["onnx", "torch"] = "onnx") -> Export:
+        """Write a trained model as programs that run without genzoo: `encode`, `decode`, and `sample` from noise.
+
+        Each program is compared with the model on 100 inputs before it is written; `zoo.exchange.export` describes the
+        programs, and `export.json` in the folder lists their inputs.
+
+        Args:
+            model: a model, or the path of one as for `zoo.load`. Its sampling options are fixed in the programs.
+            folder: created if missing; files of the same names are replaced.
+            form: `onnx`, which needs genzoo[onnx], or `torch`, for `torch.export.load`.
+
+        Returns:
+            The programs that were written, and why others were not.
+
+        Raises:
+            Unsupported: if none of them can be exported; the message gives the reasons.
+            ConfigError: for another form, or if the libraries of genzoo[onnx] are not installed.
+            CheckpointError, PluginError, ConfigError: as for `zoo.load`.
+        """
+        from zoo.exchange.export import export_model
+
+        given = self.load(model) if isinstance(model, str | Path) else model
+        return export_model(given, Path(folder), form)
 
     def compare(
         self,
@@ -227,8 +308,11 @@ class Registry(PluginRegistry):
         steps: int | None = None,
         seconds: float | None = None,
         full: bool = False,
+        controls: bool = False,
+        n: int | None = None,
         device: str = "cpu",
         features: str = "",
+        over_epochs: Iterable[int] | None = None,
         out: str | Path = "runs",
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
@@ -247,17 +331,24 @@ class Registry(PluginRegistry):
             contestants: one contestant or several. `NAME[@DENSITY][:KEY=VALUE,…]` is trained; a finished run
                 (`PATH[:sample.KEY=VALUE,…]`) and samples from elsewhere (`samples:FILE`) are only measured. Empty takes
                 the catalogue's default.
-            data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`; None takes the catalogue's default.
+            data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`; None takes the data of the finished
+                runs among the contestants, or the catalogue's default.
             seeds: number of training seeds (0, 1, …), or the seeds themselves; None takes the catalogue's default, and
                 at least 5 with `full`.
             epochs, steps, seconds: the training budget of each contestant, at most one of the three; by default the
                 data set's number of epochs.
             full: add all metrics, the catalogue's control rows, and the sensitivity to the settings that each model's
                 card names; needs at least 5 seeds.
+            controls: add the catalogue's control rows.
+            n: number of test examples that everybody is compared with, the first of the test split; None takes all. A
+                file of samples needs as many samples.
             device: device on which models are trained and sampled: `cpu`, `cuda` or `cuda:1`; all processes share it.
                 Metrics are always computed on the CPU.
             features: name of the feature space in which samples are compared, a plugin of `zoo.features`; "" takes a
                 classifier of the labels, or principal components for data without labels.
+            over_epochs: epochs after which each training is measured as well, such as (5, 20, 100), to show how well it
+                generates over training. The last is the budget, so no other is given. A model with its own `fit` is
+                measured at its end only.
             out: folder in which a new folder is made for the comparison.
             jobs: number of jobs at a time; None takes the executor's number, or one per CPU core.
             method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
@@ -274,8 +365,9 @@ class Registry(PluginRegistry):
             track: trackers, as for `zoo.train`; each cell is a run.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
-            on_event: called as `on_event(job, event)` with each event of a job, with the estimated time of a full
-                comparison (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
+            on_event: called as `on_event(job, event)` with each event of a job, with the number of cells
+                (`{"cells": total, "done": number}`), with the estimated time of a full comparison
+                (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
                 be written; the results are complete all the same.
 
         Returns:
@@ -301,8 +393,11 @@ class Registry(PluginRegistry):
                 steps=steps,
                 seconds=seconds,
                 full=full,
+                controls=controls,
+                n=n,
                 device=device,
                 features=features,
+                over_epochs=over_epochs,
                 out=out,
                 jobs=jobs,
                 method=method,
@@ -324,6 +419,7 @@ class Registry(PluginRegistry):
         steps: int | None = None,
         seconds: float | None = None,
         full: bool = False,
+        n: int | None = None,
         features: str = "",
         device: str = "cpu",
         out: str | Path = "runs",
@@ -341,9 +437,11 @@ class Registry(PluginRegistry):
         Args:
             source: a run folder or model file, with options of sampling and likelihood where they differ from the run's
                 (`runs/vae-digits-1:sample.k=5000`); or `samples:FILE`.
-            data: as for `zoo.compare`; None takes the data set that the run was trained on.
+            data: as for `zoo.compare`; None takes the data that the run was trained on. A path without options is read
+                with those of the run.
             seeds: as for `zoo.compare`; a run is sampled and measured once per seed.
             full: add all metrics and the catalogue's control rows, which are trained.
+            n: as for `zoo.compare`.
             epochs, steps, seconds: the training budget of the control rows.
             features, device, out, jobs, method, timeout, executor, save_every, track, progress, on_event: as for
                 `zoo.compare`.
@@ -368,6 +466,7 @@ class Registry(PluginRegistry):
                 steps=steps,
                 seconds=seconds,
                 full=full,
+                n=n,
                 features=features,
                 device=device,
                 out=out,
@@ -379,18 +478,49 @@ class Registry(PluginRegistry):
                 on_event=listening,
             )
 
+    def plot(self, what: Any, kind: str = "samples", data: Any = None, *, seed: int = 0) -> Picture:
+        """Return a picture of a model, a run or a comparison; a notebook shows it, and `picture.save(path)` writes it.
+
+        Args:
+            what: a `zoo.Model`, a `zoo.Comparison`, or the path of a run, model file or comparison.
+            kind: `curves` (losses by epoch; of a run or comparison), `samples`, `reconstructions`, `interpolation`, or
+                `codes` (of test images by class, and drawn ones over them).
+            data: as for `zoo.load_data`, for a model; None takes the data set that a run was trained on.
+            seed: seed of the samples and of the codes.
+
+        Raises:
+            ConfigError: for an unknown kind, or if it is unknown which data to show.
+            Unsupported: if the model or the data have no such picture.
+            CheckpointError: if a file is missing or damaged.
+        """
+        from zoo.comparison.plotting import plotted
+
+        return plotted(self, what, kind, data, seed=seed)
+
+    def merge(self, folders: Iterable[str | Path], out: str | Path) -> Comparison:
+        """Merge finished comparisons into one in a new folder, with standings computed anew.
+
+        Args:
+            folders: at least two, of different names. They must agree in the data, the reference images, the features,
+                the metrics and the number of samples; other differences are recorded in `protocol.changes`. A row that
+                two have becomes one with the seeds of both if its settings and budget agree and no seed was measured
+                differently; otherwise it is named after its folder, `vae [theirs]`.
+            out: the new folder.
+
+        Raises:
+            CheckpointError: if a folder has no valid results.
+            ConfigError: for comparisons that were measured differently; the message names every difference.
+        """
+        from zoo.exchange.merge import merge_folders
+
+        return merge_folders([Path(each) for each in folders], Path(out))
+
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     """Parse a contestant and add further settings of the model, which take precedence over those in the text."""
     parsed = parse_contestant(text)
     parsed.config.update(plain(dict(config)))
     return parsed
-
-
-def _metric_info(plugin: Plugin) -> dict[str, Any]:
-    card = plugin.card
-    facts = {key: getattr(card, key) for key in ("name", "title", "summary", "direction", "ideal", "level", "paper")}
-    return facts | {"plugin": plugin.qualified, "version": plugin.version, "limits": list(card.limits)}
 
 
 def _catalogue_info(entry: Entry) -> dict[str, Any]:
@@ -407,12 +537,10 @@ def load_data(data: Any, *, registry: PluginRegistry | None = None) -> Data:
     """Return `data` as a `zoo.Data`.
 
     Args:
-        data: one of
-            a registered name, `"digits"` or `"bars-and-stripes:3"`;
-            a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of an `.npy`, `.npz`, `.csv` or IDX file or a folder of images;
-                `zoo.data.files` documents the keys;
-            an array or tensor of shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`;
-            a `zoo.Data`, which is returned unchanged.
+        data: a registered name, `"digits"` or `"bars-and-stripes:3"`; a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of a
+            file of a common format or a folder of images (`zoo.data.options` documents the keys); an array or tensor of
+            shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`; or a `zoo.Data`, which is
+            returned unchanged.
         registry: registry in which names are looked up; None takes the default one.
 
     Raises:
@@ -432,7 +560,11 @@ create = default.create
 train = default.train
 resume = default.resume
 load = default.load
+export = default.export
+push = default.push
+merge = default.merge
 compare = default.compare
 evaluate = default.evaluate
+plot = default.plot
 register = default.register
 refresh = default.refresh

@@ -52,6 +52,9 @@ def parse_contestant(text: str) -> Contestant:
     """
     check_text(text)
     match = _GRAMMAR.fullmatch(text)
+    if match is None and "," in text and ":" not in text:
+        names = [each.strip() for each in text.split(",") if each.strip()]
+        raise ConfigError(f"{text!r} is not a valid contestant; separate contestants by spaces: {' '.join(names)}.")
     if match is None:
         raise ConfigError(f"{text!r} is not a valid contestant. {_EXAMPLE}.")
     settings = parse_settings(match["settings"] or "", text)

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+_PREFIX = 3  # characters of a name that suffice to mean a longer one
 
 
 class ZooError(Exception):
@@ -58,8 +59,37 @@ class TrackerWarning(RuntimeWarning):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'rbm'?`, with a leading space, for the nearest known name, or an empty string."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that differs by case or by few slips, or that begins alike; otherwise ""."""
+    typed = name.casefold()
+    slips = {each: _slips(typed, each.casefold()) for each in known}
+    near = {each: number for each, number in slips.items() if number is not None}
+    return min(near, key=lambda each: (near[each], each), default="")
+
+
+def _slips(a: str, b: str) -> int | None:
+    """Return the number of insertions, deletions, substitutions and swaps of neighbours from a to b.
+
+    None for more than one in three characters, unless one of the two begins with the other, of at least three.
+    """
+    most = min(len(a) - 1, max(1, max(len(a), len(b)) // 3))
+    if min(len(a), len(b)) >= _PREFIX and (a.startswith(b) or b.startswith(a)):
+        return min(abs(len(a) - len(b)), most)
+    if abs(len(a) - len(b)) > most:
+        return None
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (x != y)))
+            if i > 1 and j > 1 and (x, y) == (b[j - 2], a[i - 2]):
+                row[-1] = min(row[-1], rows[-2][j - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1] if rows[-1][-1] <= most else None
 
 
 def clause(error: Exception) -> str:

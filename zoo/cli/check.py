@@ -30,6 +30,11 @@ def command(name: str, only: tuple[str, ...], as_json: bool) -> int:
 
     Example: zoo check vae:beta=4.0
     """
+    from zoo.api import default
+    from zoo.contestant import parse_contestant
+    from zoo.training.names import check_names
+
+    check_names(default, [parse_contestant(name)])
     from zoo.conformance.verdict import examine
     from zoo.report.progress import ShownProgress
 

@@ -6,17 +6,35 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import CONTESTANT, DATA, FINITE, budget_options, device_option, features_option, track_option
+from zoo.cli.advice import ContestantCommand
+from zoo.cli.names import (
+    CONTESTANT,
+    DATA,
+    EPOCHS,
+    FINITE,
+    budget_options,
+    device_option,
+    features_option,
+    n_option,
+    track_option,
+)
 from zoo.cli.output import as_json, print_comparison
 from zoo.errors import ConfigError
 
 
-@click.command("compare")
+@click.command("compare", cls=ContestantCommand)
 @click.argument("contestants", nargs=-1, type=CONTESTANT)
-@click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
+@click.option(
+    "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: that of finished runs, or digits]"
+)
 @click.option("--seeds", type=click.IntRange(1, 1000), show_default="5", help="Number of training seeds.")
 @click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
+@click.option("--controls", is_flag=True, help="Add control rows: models too simple to be good, and one that copies.")
+@n_option
 @budget_options
+@click.option(
+    "--over-epochs", type=EPOCHS, metavar="E,E,...", help="Measure after these epochs, too; the last is the budget."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @click.option(
@@ -41,9 +59,12 @@ def command(
     data: str | None,
     seeds: int | None,
     full: bool,
+    controls: bool,
+    n: int | None,
     epochs: float | None,
     steps: int | None,
     seconds: float | None,
+    over_epochs: tuple[int, ...] | None,
     out: Path | None,
     jobs: int | None,
     executor: str | None,
@@ -77,8 +98,11 @@ def command(
         steps=steps,
         seconds=seconds,
         full=full,
+        controls=controls,
+        n=n,
         device=device,
         features=features,
+        over_epochs=over_epochs,
         out=out or Path("runs"),
         jobs=jobs,
         executor=executor,

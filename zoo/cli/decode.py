@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.files import check_output, output_option, write_array
-from zoo.cli.names import device_option, options_option, parse_options
+from zoo.cli.files import check_output, free_output, output_option, write_array
+from zoo.cli.names import RUN, device_option, options_option, parse_options
 from zoo.cli.output import as_json, print_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("decode")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("codes", type=click.Path(path_type=Path))
 @output_option
 @click.option("--label", type=click.IntRange(min=0), help="Class of the examples, for a conditional model.")
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 @device_option
 @as_json
 def command(
-    run: Path, codes: Path, output: Path, label: int | None, settings: tuple[str, ...], device: str, as_json: bool
+    run: Path,
+    codes: Path,
+    output: Path | None,
+    label: int | None,
+    settings: tuple[str, ...],
+    device: str,
+    as_json: bool,
 ) -> None:
     """Decode CODES with the model of RUN, a run folder or a .safetensors file.
 
@@ -37,9 +43,13 @@ def command(
     check_output(output)
     options = parse_options(settings)
     from zoo.api import default
+    from zoo.comparison.runs import check_path
+
+    check_path(run, default)
 
     model = default.load(run, device=device)
     x = model.decode(_codes(codes, model), label, **options)
+    output = output or free_output("decoded", model.spec.shape)
     write_array(output, x, "decoded", model.columns)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(x.shape)})

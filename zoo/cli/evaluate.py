@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.names import DATA, FINITE, device_option, features_option, track_option
+from zoo.cli.names import DATA, FINITE, device_option, features_option, n_option, track_option
 from zoo.cli.output import as_json, print_comparison
 
 
@@ -16,6 +16,7 @@ from zoo.cli.output import as_json, print_comparison
     "--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: the run's training data]"
 )
 @click.option("--full", is_flag=True, help="Compute all metrics, and add control rows; takes longer.")
+@n_option
 @features_option
 @click.option(
     "--out",
@@ -33,6 +34,7 @@ def command(
     source: str,
     data: str | None,
     full: bool,
+    n: int | None,
     features: str,
     out: Path,
     jobs: int | None,
@@ -51,11 +53,18 @@ def command(
     Example: zoo evaluate runs/vae-digits-1:sample.k=5000
     """
     from zoo.api import default
+    from zoo.comparison.runs import check_path
+    from zoo.data.source import check_name
 
+    if not source.startswith("samples:"):
+        check_path(Path(source.partition(":")[0] if "=" in source else source), default)
+    if data is not None:
+        check_name(data, default)
     comparison = default.evaluate(
         source,
         data,
         full=full,
+        n=n,
         features=features,
         device=device,
         out=out,

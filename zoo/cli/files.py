@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from zoo.errors import ConfigError
 from zoo.files.storage import write_atomically
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 SUFFIXES = (".png", ".npy", ".npz", ".csv")
@@ -22,16 +25,30 @@ output_option = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
+    show_default="the first free name here",
     help="File to write: .png, .npy, .npz or .csv.",
 )
+
+
+def free_output(stem: str, shape: tuple[int, ...] = ()) -> Path:
+    """Return the first unused name in the current folder: `STEM.png` for images, otherwise `STEM.npy`; then `STEM-2…`.
+
+    Args:
+        stem: the name without its suffix.
+        shape: of an example; () for what is never an image.
+    """
+    from zoo.report.pictures import is_image
+
+    suffix = ".png" if is_image(shape) else ".npy"
+    names = chain([f"{stem}{suffix}"], (f"{stem}-{number}{suffix}" for number in count(2)))
+    return next(path for name in names if not (path := Path(name)).exists())
 
 
 _TILES = 10_000  # maximum number of images in one .png
 
 
-def check_output(path: Path, count: int = 1) -> None:
-    """Check an output path before any work.
+def check_output(path: Path | None, count: int = 1) -> None:
+    """Check an output path, if one is given, before any work.
 
     Args:
         path: the output file.
@@ -40,6 +57,8 @@ def check_output(path: Path, count: int = 1) -> None:
     Raises:
         ConfigError: if the suffix is unknown, the folder is missing or not writable, or a .png gets too many examples.
     """
+    if path is None:
+        return
     folder = path.absolute().parent
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"The output file must end in {', '.join(SUFFIXES)}, got {path.name!r}.")
@@ -49,6 +68,29 @@ def check_output(path: Path, count: int = 1) -> None:
         raise ConfigError(f"The folder of the output {path} cannot be written to; choose another with -o.")
     if path.suffix.lower() == ".png" and count > _TILES:
         raise ConfigError(f"A .png file shows at most {_TILES:,} examples, got {count:,}; write .npy, .npz or .csv.")
+
+
+def check_table(path: Path) -> None:
+    """Check the output path of a table before any work, as `check_output` does."""
+    if path.suffix.lower() not in (".csv", ".npz"):
+        raise ConfigError(f"The output file must end in .csv or .npz, got {path.name!r}.")
+    check_output(path)
+
+
+def write_table(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write columns of equal length to a `.csv`, or as arrays to an `.npz`."""
+    import numpy as np
+
+    if path.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, **columns)  # type: ignore[arg-type]
+        write_atomically(path, buffer.getvalue())
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    write_atomically(path, text.getvalue().encode())
 
 
 def write_array(

@@ -1,4 +1,4 @@
-"""`zoo info NAME`: the card of a model with every setting, or of a metric with its limits."""
+"""`zoo info NAME`: the card of a model with every setting, of any other plugin, or of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from zoo.cli.output import as_json, print_json, print_table
 @click.argument("name", type=MODEL)
 @as_json
 def command(name: str, as_json: bool) -> None:
-    """Show a model's card and all its settings, or a metric's card and limits.
+    """Show the card of a model with all its settings, of any other plugin, or of a run.
+
+    NAME is the name of a model, density, data set, metric or other plugin, or the path of a run or comparison.
 
     Example: zoo info vae
     """
@@ -47,6 +49,8 @@ def _text(value: Any) -> str:
     """Return a fact as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
     return "none" if value in (None, "") else str(value)
 
 

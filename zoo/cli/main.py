@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
 import sys
 import traceback
@@ -25,7 +26,7 @@ from zoo.version import __version__
 # Name -> help line, in the order of the help: commands that find plugins, then those that use them.
 COMMANDS = {
     "list": "List installed and available models.",
-    "info": "Show a model's card and all its settings, or a metric's card and limits.",
+    "info": "Show the card of a model with all its settings, of any other plugin, or of a run.",
     "plugins": "List all plugins with their state.",
     "doctor": "Load each plugin in a separate process and report broken ones.",
     "search": "Search the catalogue of plugins.",
@@ -38,10 +39,18 @@ COMMANDS = {
     "train": "Train one model and write a run folder.",
     "sample": "Generate examples with a trained model.",
     "encode": "Encode data with a trained model.",
+    "score": "Score data with a trained model.",
     "decode": "Decode codes with a trained model.",
     "evaluate": "Measure how well a run, or a file of samples, generates.",
     "compare": "Train contestants and compare how well each generates.",
+    "plot": "Draw a run or comparison: curves, samples, reconstructions, interpolation, codes.",
     "report": "Rebuild the report of a finished comparison.",
+    "runs": "List runs and comparisons with their results.",
+    "diff": "Show which settings and figures of two runs or comparisons differ.",
+    "merge": "Merge comparisons into one table.",
+    "leaderboard": "Write the results of many comparisons as one page.",
+    "export": "Write a trained model as ONNX or torch.export programs.",
+    "push": "Write a trained model to a hub, a folder or an address.",
 }
 
 
@@ -136,10 +145,16 @@ def run(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
             for note in getattr(error, "__notes__", []):
                 click.echo(note, err=True)
-        click.echo(f"Error: {error}", err=True)
+        if "--json" in words:
+            _print_error(type(error).__name__, str(error), error.exit_code)
+        else:
+            click.echo(f"Error: {error}", err=True)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        if "--json" in words:
+            _print_error(type(error).__name__, error.format_message(), error.exit_code)
+        else:
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         interrupted = error.__cause__ if isinstance(error, click.Abort) else error  # click wraps a KeyboardInterrupt
@@ -161,6 +176,11 @@ def run(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _print_error(kind: str, message: str, code: int) -> None:
+    """Print an error as JSON to standard output, where a program that asked for JSON reads."""
+    click.echo(json.dumps({"error": {"kind": kind, "message": message, "exit_code": code}}, indent=2))
 
 
 _standard_format = warnings.formatwarning

@@ -1,13 +1,15 @@
-"""Parameter types with shell completion from metadata alone, without importing plugins."""
+"""Parameters with shell completion and advice from metadata alone, without importing plugins."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from zoo.files.addresses import is_remote
 from zoo.runtime.device_names import DEVICE_NAME
 
 
@@ -23,6 +25,9 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from zoo.api import default
 
+        model, colon, settings = incomplete.partition(":")
+        if colon and self.contestant:
+            return [CompletionItem(f"{model}:{each}") for each in _completed(model.partition("@")[0], settings)]
         model, at, density = incomplete.partition("@")
         if at and self.contestant:
             names = [f"{model}@{name}" for name in default.names("zoo.densities") if name.startswith(density)]
@@ -48,14 +53,64 @@ class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not DEVICE_NAME.fullmatch(value):
-            self.fail(f"The device must be cpu, cuda or cuda:NUMBER, got {value!r}.", param, ctx)
+            gpu = "; a GPU is cuda" if value.lower().startswith("gpu") else ""
+            self.fail(f"The device must be cpu, cuda or cuda:NUMBER, got {value!r}{gpu}.", param, ctx)
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(name) for name in ("cpu", "cuda") if name.startswith(incomplete)]
 
 
+class RunPath(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """The path of a run, a model file or a comparison, completed from a folder, `runs` by default; or an address."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if is_remote(str(value)) else Path(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from zoo.comparison.runs import find_runs
+
+        folder = Path(incomplete).parent if "/" in incomplete else Path("runs")
+        found = [str(each.path) for each in find_runs(folder)]
+        return [CompletionItem(path) for path in found if path.startswith(incomplete)] or [
+            CompletionItem(incomplete, type="file")
+        ]
+
+
+def _completed(model: str, settings: str) -> list[str]:
+    """Return the settings with the last key completed, `latent_dim=`; none while a value is typed."""
+    from zoo.api import default
+    from zoo.plugins.source import PluginSource
+
+    before, comma, last = settings.rpartition(",")
+    candidates = [each for each in default.candidates() if model in (each.name, each.qualified)]
+    return [
+        f"{before}{comma}{name}="
+        for candidate in candidates
+        for name in PluginSource.of(candidate).settings
+        if name.startswith(last)
+    ]
+
+
+class Epochs(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """Numbers of epochs, separated by commas."""
+
+    name = "epochs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(each) for each in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} must be whole numbers, separated by commas: 5,20,100.", param, ctx)
+
+
 DEVICE = Device()
+EPOCHS = Epochs()
+RUN = RunPath()
 FINITE = Finite(min=0, min_open=True)
 MODEL = PluginName("zoo.models")
 CONTESTANT = PluginName("zoo.models", contestant=True)
@@ -80,6 +135,12 @@ def parse_options(settings: tuple[str, ...]) -> dict[str, Any]:
     return parse_contestant(f"model:{','.join(f'sample.{each}' for each in settings)}").options if settings else {}
 
 
+n_option = click.option(
+    "--n",
+    type=click.IntRange(min=2),
+    show_default="all",
+    help="Compare everybody with the first N test examples only; a file of samples needs N samples.",
+)
 features_option = click.option(
     "--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]"
 )

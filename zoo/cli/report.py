@@ -6,21 +6,25 @@ from pathlib import Path
 
 import click
 
+from zoo.cli.names import RUN
 from zoo.cli.output import as_json, print_comparison
 
 
 @click.command("report")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=RUN)
 @as_json
 def command(folder: Path, as_json: bool) -> None:
-    """Rebuild report.html, results.csv, results.md and samples.png of a comparison from its results.json.
+    """Rebuild the report, the tables (results.csv, .md, .tex, .bib) and samples.png of a comparison.
 
-    Models are neither trained nor measured again.
+    Only its results.json is read. Models are neither trained nor measured again.
 
     Example: zoo report runs/compare-digits-1
     """
+    from zoo.api import default
     from zoo.comparison.result import Comparison
+    from zoo.comparison.runs import check_path
 
+    check_path(folder, default)
     comparison = Comparison.open(folder)
     comparison.write()
     print_comparison(comparison, as_json=as_json)

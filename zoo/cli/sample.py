@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.files import check_output, output_option, write_array
-from zoo.cli.names import device_option, options_option, parse_options
+from zoo.cli.files import check_output, free_output, output_option, write_array
+from zoo.cli.names import RUN, device_option, options_option, parse_options
 from zoo.cli.output import as_json, print_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sample")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.option(
     "-n",
     "--count",
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def command(
     run: Path,
     count: int,
-    output: Path,
+    output: Path | None,
     seed: int,
     label: int | None,
     settings: tuple[str, ...],
@@ -64,8 +64,12 @@ def command(
     check_output(output, count)
     options = parse_options(settings)
     from zoo.api import default
+    from zoo.comparison.runs import check_path
+
+    check_path(run, default)
 
     model = default.load(run, device=device)
+    output = output or free_output("samples", model.spec.shape)
     labels, across = _labels(model, count, label, seed, output)
     samples = model.sample(count if labels is None else len(labels), labels, seed=seed, **options)
     write_array(output, samples, "samples", model.columns, labels=labels, across=across)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from zoo.cli.advice import ContestantCommand
 from zoo.cli.names import CONTESTANT, DATA, DEVICE, DEVICE_HELP, budget_options, track_option
 from zoo.cli.output import as_json, print_json
 from zoo.errors import ConfigError
 
+if TYPE_CHECKING:
+    from zoo.models.model import Model
+    from zoo.training.job import TrainingJob
 
-@click.command("train")
+
+@click.command("train", cls=ContestantCommand)
 @click.argument("contestant", type=CONTESTANT, required=False)
 @click.option("--data", type=DATA, help="Data set: NAME or NAME:ARGUMENT, or a path.  [default: digits]")
 @click.option("--seed", type=click.IntRange(min=0), show_default="0", help="Random seed.")
@@ -61,7 +68,12 @@ def command(
     """
     from zoo.api import default
     from zoo.contestant import parse_contestant
-    from zoo.data.paths import source_of
+    from zoo.training.names import check_names
+
+    parsed = None if contestant is None else parse_contestant(contestant)
+    check_names(default, [parsed] if parsed else [], data)
+    from zoo.data.columns import notes
+    from zoo.data.source import source_of
     from zoo.report.progress import ShownProgress
     from zoo.tracking.trackers import find_trackers
     from zoo.tracking.training import train_tracked
@@ -74,7 +86,6 @@ def command(
     trackers = find_trackers(default, track)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     checkpoints = CheckpointPolicy(save_every, keep, allow_changes=allow_changes)
-    parsed = None if contestant is None else parse_contestant(contestant)
     if resume is None:
         if parsed is None:
             raise click.UsageError("Missing argument 'CONTESTANT'; name one, or resume a run with --resume RUN.")
@@ -103,15 +114,34 @@ def command(
         )
         where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
         click.echo(f"{run.folder} {'is finished' if job.finished else where}.", err=True)
+    for note in notes(job.data):
+        click.echo(f"Note: {note}.", err=True)
     with ShownProgress() as shown:
         model = train_tracked(trackers, job, shown.report)
+    files = _report(job, model)
     if as_json:
         print_json(
             {"run": str(job.folder), "contestant": contestant, "parameters": model.n_parameters, "losses": shown.losses}
+            | {"files": [str(file) for file in files]}
         )
         return 0
     click.echo(f"Trained {model.name} with {model.n_parameters:,} parameters: {job.folder}")
     if job.folder and (cost := cost_in_words(job.folder)):
         click.echo(f"Cost: {cost}")
-    click.echo(f"Next: zoo sample {job.folder} -n 64 -o samples.png")
+    for file in files:
+        click.echo(f"Wrote {file}")
+    click.echo(f"Next: zoo evaluate {job.folder}, zoo sample {job.folder}")
     return 0
+
+
+def _report(job: TrainingJob, model: Model) -> list[Path]:
+    """Write the report and the picture of samples of a run, and return their paths."""
+    from zoo.comparison.plotting import model_pictures
+    from zoo.report.run_html import write_run_report
+    from zoo.training.record import FILE as RECORD
+
+    if job.folder is None:
+        return []
+    record = json.loads((job.folder / RECORD).read_bytes())
+    arrays = model_pictures(model, None, 0) | model_pictures(model, job.data, 0)
+    return write_run_report(job.folder, model.name, record, model.n_parameters, arrays)

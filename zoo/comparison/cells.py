@@ -31,6 +31,7 @@ from zoo.training.budget import TrainingBudget
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zoo.data.dataset import Data
     from zoo.models.model import Model
     from zoo.training.log import Report
 
@@ -40,6 +41,7 @@ READ = MappingProxyType({"path": "read"})
 WRITTEN = MappingProxyType({"path": "written"})
 DATA = MappingProxyType({**ASIDE, **READ})
 
+VALIDATION = "validation.jsonl"  # in a training's folder: its validation losses after some epochs
 _WAIT = 60.0  # seconds for an earlier attempt, on a machine that is lost, to end
 _TRIAL_SECONDS = 2.0  # of training, for an estimate of the whole
 _TRIAL_SAMPLES = 50
@@ -92,6 +94,7 @@ class TrainCell:
     save_every: float = field(metadata=ASIDE)
     allow_changes: bool = field(metadata=ASIDE)
     features: str = field(default="", kw_only=True)
+    snapshots: tuple[int, ...] = field(default=(), kw_only=True, metadata=ASIDE)  # epochs
 
     def run(self, registry: PluginRegistry) -> CellResult:
         """Run the job; see the class."""
@@ -100,6 +103,8 @@ class TrainCell:
         from zoo.files.folder_lock import locked
         from zoo.files.names import slug
         from zoo.files.storage import remove_unfinished
+        from zoo.models.checkpoint import load_model
+        from zoo.models.model import FILE as MODEL
         from zoo.runtime.devices import find_device
         from zoo.runtime.interruption import Interruption
         from zoo.runtime.threads import single_thread
@@ -127,20 +132,31 @@ class TrainCell:
                 run,
                 checkpoints,
                 find_device(self.device),
+                snapshots=self.snapshots,
             )
             trained = train_module(job, lambda report: emit(_progress(report)), interruption)
             seconds = json.loads((run / RECORD).read_bytes())["seconds"]  # those of earlier attempts included
             measuring = Measuring(data, run, self.metrics, self.n, registry, self.features)
 
-            def measured(contestant: Contestant) -> Measurements:
-                emit({"stage": f"evaluating {contestant.text}"})
+            def export(contestant: Contestant, trained: Model, folder: Path) -> Model:
                 model = replace(trained, options=contestant.options)
                 if density := resolved[contestant.text].density:
                     per_class = resolved[contestant.text].density_options.per_class
                     model = fit_density(model, density, data, self.seed, per_class=per_class)
-                model.save(run / f"{slug(contestant.text)}.safetensors")
+                model.save(folder / f"{slug(contestant.text)}.safetensors")
+                return model
+
+            def measured(contestant: Contestant) -> Measurements:
+                emit({"stage": f"evaluating {contestant.text}"})
+                model = export(contestant, trained, run)
+                for epoch in self.snapshots:
+                    folder = run / f"epoch-{epoch}"
+                    if (folder / MODEL).exists():  # a training that stopped early has fewer
+                        export(contestant, load_model(folder, registry), folder)
                 return measuring.model(contestant.text, model, self.seed, pictures=self.pictures)
 
+            if self.snapshots:
+                self._write_validation(run, trained, data, registry)
             found = CellResult(
                 shared=Shared(train_seconds=seconds, parameters=trained.n_parameters),
                 contestants={each.text: _attempted(measured, each) for each in self.contestants},
@@ -148,6 +164,23 @@ class TrainCell:
             if found.is_whole:
                 remove_states(run)
         return found
+
+    def _write_validation(self, run: Path, trained: Model, data: Data, registry: PluginRegistry) -> None:
+        """Write the validation loss after each of the epochs and at the end, where it can be compared."""
+        from zoo.files.storage import write_atomically
+        from zoo.models.checkpoint import load_model
+        from zoo.training.validation import validation_loss
+
+        lines = []
+        for epoch in (*self.snapshots, self.budget.value):
+            folder = run / f"epoch-{epoch}"
+            if epoch != self.budget.value and not folder.exists():
+                continue
+            model = trained if epoch == self.budget.value else load_model(folder / "model.safetensors", registry)
+            loss = validation_loss(model, data, self.seed, progress=epoch / self.budget.value)
+            if loss is not None:
+                lines.append(json.dumps({"epoch": epoch, "valid_loss": loss}))
+        write_atomically(run / VALIDATION, "".join(f"{line}\n" for line in lines).encode())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.contestant import Contestant, check_text, parse_contestant, parse_settings
+from zoo.data.paths import split_path
 from zoo.errors import ConfigError
 
 Role = Literal["contestant", "control", "real"]
@@ -30,6 +31,7 @@ class PlannedRow:
         contestant: what is trained, for that kind.
         source: the run's folder or model file, or the file of samples.
         options: sampling and likelihood settings of a finished run that replace its own.
+        reading: options with which the file of samples is read.
     """
 
     text: str
@@ -38,10 +40,18 @@ class PlannedRow:
     contestant: Contestant | None = None
     source: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    reading: str = ""
+
+    @property
+    def place(self) -> str:
+        """The absolute path of a run or samples, with the options of the latter."""
+        assert self.source
+        path = str(self.source.absolute())
+        return f"{path}:{self.reading}" if self.reading else path
 
 
 def parse_row(text: str, base: Path = Path()) -> PlannedRow:
-    """Parse `NAME[@DENSITY][:KEY=VALUE,…]`, `PATH[:sample.KEY=VALUE,…]` of a run or model file, or `samples:FILE`.
+    """Parse `NAME[@DENSITY][:KEY=VALUE,…]`, `PATH[:sample.KEY=VALUE,…]` of a run, or `samples:FILE[:KEY=VALUE,…]`.
 
     Args:
         text: as typed.
@@ -54,7 +64,8 @@ def parse_row(text: str, base: Path = Path()) -> PlannedRow:
     if text == REAL:
         raise ConfigError(f"{REAL!r} is the row of real images, which every comparison has; remove it.")
     if text.startswith(_SAMPLES):
-        return PlannedRow(text, "samples", source=_existing(base, text.removeprefix(_SAMPLES), text))
+        path, reading = split_path(text.removeprefix(_SAMPLES))
+        return PlannedRow(text, "samples", source=_existing(base, path, text), reading=reading)
     path, _, settings = text.partition(":") if "=" in text else (text, "", "")
     if path.endswith(".safetensors"):
         return PlannedRow(text, "run", source=_existing(base, path, text), options=_options(settings, path))

@@ -68,6 +68,7 @@ class Grid:
         features: name of the feature space; "" for the default.
         checkpoints: how trainings are saved.
         elsewhere: what other machines must have, if the cells run there.
+        snapshots: epochs after which every training is measured, too.
     """
 
     registry: PluginRegistry
@@ -81,6 +82,7 @@ class Grid:
     features: str
     checkpoints: CheckpointSettings
     elsewhere: Elsewhere | None = None
+    snapshots: tuple[int, ...] = ()
     trainings: list[SharedTraining] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class Grid:
         pictures: bool = False,
         n: int | None = None,
         duration_group: str = "",
+        snapshots: tuple[int, ...] = (),
     ) -> ScheduledJob:
         """Return the job of a training and of the contestants that share it."""
         job = TrainCell(
@@ -125,6 +128,7 @@ class Grid:
             self.checkpoints.save_every,
             self.checkpoints.allow_changes,
             features=self.features,
+            snapshots=snapshots,
         )
         scheduled = self.scheduled(
             name, job, folder / "output.log", inline=is_registered(self.registry, contestants[0])
@@ -170,6 +174,7 @@ class Grid:
                     metrics=self.metrics(),
                     pictures=seed == self.seeds[0],
                     duration_group=training.folder,
+                    snapshots=self.snapshots,
                 )
                 yield PlannedCell(tuple(each.text for each in contestants), seed, job)
 
@@ -177,8 +182,7 @@ class Grid:
         for row in self.rows:
             if row.kind not in ("run", "samples"):
                 continue
-            assert row.source
-            seed, source = self.prepared.outside[row.text].seed, str(row.source.absolute())
+            seed, source = self.prepared.outside[row.text].seed, row.place
             folder = self.new_folder(self.folder_of(row), seed)
             job: EvaluateRun | EvaluateSamples
             if row.kind == "run":

@@ -54,6 +54,7 @@ class Measuring:
         features: str = "",
     ) -> None:
         self._data, self._folder = data, folder
+        self._registry = registry
         self._features = feature_space(data, cache_folder("features"), features, registry)
         self._complete = n is None
         self._plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]
@@ -67,7 +68,7 @@ class Measuring:
         y = model.draw_labels(self.n, seed=seed) if model.class_shares else None
         samples = _samples(model, self.n, y, seed)
         seconds = (time.monotonic() - began) / self.n * 1000 if isinstance(samples, Tensor) else None
-        evaluation = Evaluation(model, self._data, samples, self._features, self._against, y)
+        evaluation = Evaluation(model, self._data, samples, self._features, self._against, y, self._registry)
         metrics = self._measured(name, evaluation, seed, pictures)
         if not self._complete:
             return Measurements(metrics=metrics, sample_seconds_per_1000=seconds)
@@ -78,7 +79,7 @@ class Measuring:
         self, name: str, samples: Tensor, seed: int, *, pictures: bool, labels: Tensor | None = None
     ) -> Measurements:
         """Measure samples that have no model."""
-        evaluation = Evaluation(None, self._data, samples, self._features, self._against, labels)
+        evaluation = Evaluation(None, self._data, samples, self._features, self._against, labels, self._registry)
         return Measurements(metrics=self._measured(name, evaluation, seed, pictures))
 
     def _diagnostics(self, model: Model, seed: int) -> dict[str, Any]:

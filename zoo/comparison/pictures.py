@@ -1,64 +1,32 @@
-"""Arrays for the report's pictures of one contestant, in one `.npz`: samples and their nearest training images,
-reconstructions, paths between codes, and maps of codes. What a model does not support or fails at is left out: pictures
-never cost a result.
+"""The pictures of one contestant of a comparison, in one `.npz`: those of its model, its samples, and the training
+images nearest to them. The keys are in `docs/results-schema.md`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from zoo.errors import DivergedError, Unsupported
+from zoo.errors import Unsupported
 from zoo.evaluation.evaluation import Evaluation
 from zoo.files.storage import write_atomically
-from zoo.models.model import Model
+from zoo.models.pictures import SHOWN, made, model_arrays
 
-SHOWN = 64  # samples
-_NEAREST = 16  # samples beside their nearest training image, and originals beside their reconstructions
-_PATHS, _POINTS = 6, 9  # interpolations and traversals, and images of each
-_CODES = 1000  # in the map of codes
-_SPAN = 2.5  # standard deviations of the codes on either side in a traversal and a map
-_SIDE = 15  # images of a map's side
+_NEAREST = 16  # samples beside their nearest training image
 
 
 def save_pictures(path: Path, evaluation: Evaluation, seed: int) -> None:
-    """Write the arrays of one contestant; the keys are in `docs/results-schema.md`.
-
-    A picture that fails is left out, and its traceback goes to standard error, which is the job's log.
-    """
-    arrays = _made(_samples, evaluation) | _made(_nearest, evaluation)
-    if (model := evaluation.model) is not None:
-        for part in (_reconstructions, _codes, _interpolations, _traversals):
-            arrays |= _made(part, model, evaluation, seed)
+    """Write the arrays of one contestant; a picture that fails is left out."""
+    arrays = made(_samples, evaluation) | made(_nearest, evaluation) | made(_classes, evaluation)
+    if evaluation.model is not None:
+        arrays |= model_arrays(evaluation.model, evaluation.data, seed)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())
-
-
-def _made(part: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, NDArray[Any]]:
-    """Return the finite arrays of one kind of picture; none if the model does not support it, or fails."""
-    try:
-        found = {key: np.asarray(value) for key, value in part(*arguments).items()}
-        for key, array in found.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise DivergedError(f"the picture {key!r} is not finite")
-    except Unsupported:
-        return {}
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a plugin may raise anything, and its figures are complete without this picture
-        traceback.print_exc()
-        return {}
-    return found
 
 
 def _samples(evaluation: Evaluation) -> dict[str, Any]:
@@ -72,89 +40,23 @@ def _nearest(evaluation: Evaluation) -> dict[str, Any]:
     return {"nearest": evaluation.data.train[distances.argmin(1)]}
 
 
-def _reconstructions(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-    """Test images and decode(encode(x)) with mean codes."""
-    x = evaluation.data.test[:_NEAREST]
-    return {"originals": x, "reconstructions": model.reconstruct(x, evaluation.test_y(_NEAREST))}
+def _classes(evaluation: Evaluation) -> dict[str, Any]:
+    """Shares of the classes that the linear discriminant of the metric `classes` predicts for the samples.
 
-
-def _interpolations(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-    """Straight lines between the mean codes of two test images, shape (paths, points, *shape).
-
-    A conditional model decodes them as examples of the first image's class.
+    `confusion` has a row of them for each class that samples were drawn for.
     """
-    y = evaluation.test_y(2 * _PATHS)
-    z = model.encode(evaluation.data.test[: 2 * _PATHS], y)
-    _refuse_indices(model)
-    paths = len(z) // 2  # fewer in a small test split
-    start, end = z[:paths], z[paths : 2 * paths]
-    of = None if y is None else y[:paths]
-    return {"interpolation": _decoded(model, [torch.lerp(start, end, t) for t in torch.linspace(0, 1, _POINTS)], of)}
-
-
-def _traversals(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-    """One test image's code, moved along the leading principal axes of the codes of the test split, 2.5 sd either way.
-
-    For codes of two dimensions also the map: decoded points of a grid over 2.5 standard deviations around their mean.
-    """
-    if model.plugin.card.latent != "real":
-        raise Unsupported("only real-valued codes can be moved along an axis")
-    y = evaluation.test_y(_CODES)
-    z, of = model.encode(evaluation.data.test[:_CODES], y), None if y is None else y[0]
-    flat = _flat(z)
-    axes, deviations = _principal_axes(flat)
-    steps = torch.linspace(-_SPAN, _SPAN, _POINTS, dtype=torch.float64)
-    paths = []
-    for axis, deviation in list(zip(axes.T, deviations, strict=True))[:_PATHS]:
-        middle = flat[0] - axis * (axis @ (flat[0] - flat.mean(0)))  # its own value on the other axes
-        paths.append(middle + torch.outer(steps * deviation, axis))  # (points, D)
-    points = torch.stack(paths, dim=1).float()  # (points, paths, D)
-    found = {"traversal": _decoded(model, [each.reshape(-1, *z.shape[1:]) for each in points], of)}
-    if flat.shape[1] == 2:
-        across, up = (flat[:, k].mean() + _SPAN * flat[:, k].std() * torch.linspace(-1, 1, _SIDE) for k in (0, 1))
-        rows = [torch.stack([across, y.expand(_SIDE)], dim=1).float() for y in up.flip(0)]
-        found["map"] = _decoded(model, [row.reshape(-1, *z.shape[1:]) for row in rows], of).transpose(0, 1)
+    labels = evaluation.data.train_labels
+    if labels is None or len(labels.unique()) < 2:
+        raise Unsupported("needs data with labels of at least two classes")
+    names, classes, counts = labels.unique(return_inverse=True, return_counts=True)
+    x, fake = evaluation.features(evaluation.train_bits), evaluation.sample_features
+    means = torch.stack([x[classes == c].mean(0) for c in range(len(names))])  # (K, d)
+    within = x - means[classes]
+    W = torch.linalg.pinv(within.T @ within / len(x), hermitian=True) @ means.T
+    predicted = (fake @ W - 0.5 * (means.T * W).sum(0) + (counts / len(x)).log()).argmax(1)  # (M,)
+    one_hot = torch.nn.functional.one_hot(predicted, len(names)).double()
+    found: dict[str, Any] = {"class_names": names, "class_shares": one_hot.mean(0)}
+    if evaluation.labels is not None:
+        of_class = [one_hot[evaluation.labels == name] for name in names]
+        found["confusion"] = torch.stack([rows.mean(0) if len(rows) else torch.zeros(len(names)) for rows in of_class])
     return found
-
-
-def _codes(model: Model, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-    """Draws of the codes of test images and the codes that the sampler draws, on the first two axes of the former."""
-    if model.plugin.card.latent not in ("real", "bits"):
-        raise Unsupported("only vectors can be drawn on a map")
-    real = _flat(model.encode(evaluation.test_as_trained[:_CODES], evaluation.test_y(_CODES), seed=seed))
-    if min(real.shape) < 2:
-        raise Unsupported("a plane needs codes of two dimensions or more")
-    plain = real.shape[1] == 2
-    axes = torch.eye(2, dtype=torch.float64) if plain else _principal_axes(real)[0][:, :2]
-    centre = torch.zeros(()) if plain else real.mean(0)
-    found: dict[str, Any] = {
-        "codes": (real - centre) @ axes,
-        "codes_axes": "code value" if plain else "principal component of the codes",
-    }
-    if evaluation.data.test_labels is not None:
-        found["code_labels"] = evaluation.data.test_labels[:_CODES]
-    with contextlib.suppress(Unsupported):
-        drawn = _flat(model.sample_codes(len(real), seed=seed))
-        found["drawn_codes"] = (drawn - centre) @ axes
-    return found
-
-
-def _flat(z: Tensor) -> Tensor:
-    """Codes of any shape (B, *latent) as vectors (B, D), float64; D is 1 for codes that are single numbers."""
-    return z.reshape(len(z), -1).double()
-
-
-def _principal_axes(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit vectors of decreasing variance as columns (D, K), and the standard deviations along them (K,)."""
-    _, S, Vh = torch.linalg.svd(z - z.mean(0), full_matrices=False)
-    return Vh.T, S / max(1, len(z) - 1) ** 0.5
-
-
-def _decoded(model: Model, codes: list[Tensor], y: Tensor | None) -> Tensor:
-    """Images of a list of batches of codes, shape (batch, list, *shape); y are the classes of every batch."""
-    return torch.stack([model.decode(z, y) for z in codes], dim=1)
-
-
-def _refuse_indices(model: Model) -> None:
-    if model.plugin.card.latent not in ("real", "bits"):
-        raise Unsupported("there is nothing between two indices")

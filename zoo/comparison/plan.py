@@ -29,8 +29,10 @@ class Plan:
         seeds: of the trainings.
         amount: the budget of each training; None takes the data set's number of epochs.
         full: whether everything is measured.
+        n: number of test examples to compare with; None for the whole test split.
         device: where models are trained and sampled.
         features: name of the feature space; "" for the default.
+        over_epochs: epochs after which every training is measured; the last is the budget. () measures its end only.
         directory: the folder that relative paths start from.
         distributions: what was installed where it was planned, if its cells run on other machines.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
@@ -46,6 +48,8 @@ class Plan:
     directory: str
     device: str = "cpu"
     features: str = ""
+    over_epochs: tuple[int, ...] = ()
+    n: int | None = None
     distributions: Mapping[str, Fingerprint] = field(default_factory=dict)
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.data.dataset import Data
+    from zoo.plugins.plugin import Plugin
 
 
 class _Found(BaseModel):
@@ -63,6 +64,7 @@ class Settings(_Found):
     sensitivity: Mapping[str, list[Any]]
     density_options: Mapping[str, Any] | None = None
     needs_labels: bool = False
+    papers: Mapping[str, str] = {}
 
 
 class OutsideRow(_Found):
@@ -84,6 +86,7 @@ class PrepareData:
     full: bool
     device: str
     features: str = ""
+    n: int | None = None
 
     def run(self, registry: PluginRegistry) -> PreparedData:
         """Run the job; see the class."""
@@ -99,7 +102,8 @@ class PrepareData:
 
         with single_thread():
             if self.name is not None:
-                load_data(self.name, registry).save(Path(self.file))
+                loaded = load_data(self.name, registry)
+                (loaded if self.n is None else loaded.with_first_test_examples(self.n)).save(Path(self.file))
             data = Data.open(Path(self.file))
             emit({"stage": "features"})
             features = feature_space(data, cache_folder("features"), self.features, registry)
@@ -123,7 +127,8 @@ class PrepareData:
                         support=data.spec.support,
                         classes=None if data.train_labels is None else len(data.train_labels.unique()),
                     ),
-                    reference=split.description,
+                    reference=split.description
+                    + ("" if self.n is None else "; the first of the test split, as n asks"),
                     binarisation_seed=BITS_SEED,
                     samples=split.n_samples,
                     features=Features(description=features.description, sha256=features.sha256),
@@ -155,6 +160,8 @@ class DescribeContestant:
             special["density_options"] = resolved.density_options.model_dump(mode="json")
         if resolved.needs_labels:
             special["needs_labels"] = True
+        if papers := _papers(resolved.plugin, resolved.density):
+            special["papers"] = papers
         return Settings(
             name=card.name,
             model=resolved.plugin.qualified,
@@ -208,6 +215,8 @@ class DescribeRun:
             "options": dict(model.options),
             "budget": model.protocol["budget"],
         }
+        if papers := _papers(model.plugin, model.density.plugin if model.density else None):
+            settings["papers"] = papers
         return OutsideRow(seed=model.protocol["seed"], settings=settings)
 
 
@@ -239,16 +248,18 @@ def read_samples(source: str, data: Data) -> Tensor:
     Raises:
         DataError: with the rule, the value that came, and the way out.
     """
-    from zoo.data.files import read_examples
+    from zoo.data.files import read_rows
     from zoo.evaluation.reference import reference_split
 
-    x, n = read_examples(source), len(reference_split(data).images)
-    if tuple(x.shape[1:]) != data.spec.shape:
-        shape = ", ".join(map(str, data.spec.shape))
-        raise DataError(f"{source} must hold samples of shape (N, {shape}), got {tuple(x.shape)}.")
+    x, n = read_rows(source, data.spec, data.columns).x, len(reference_split(data).images)
     if len(x) < n:
-        raise DataError(f"{source} must hold at least {n:,} samples, one per test image, got {len(x):,}; add more.")
-    if data.spec.support != "real" and not (x.min() >= 0 and x.max() <= 1):
-        low, high = x.min().item(), x.max().item()
-        raise DataError(f"{source} must hold values in [0, 1], got values in [{low:g}, {high:g}]; divide by 255.")
+        fewer = f", or compare with fewer test images: --n {len(x)} (n={len(x)})" if len(x) > 1 else ""
+        raise DataError(
+            f"{source} must hold at least {n:,} samples, one per test image, got {len(x):,}; add more{fewer}."
+        )
     return x
+
+
+def _papers(model: Plugin, density: Plugin | None) -> dict[str, str]:
+    """Return the references of a model and its latent density by name, of those that have any."""
+    return {each.card.name: each.card.paper for each in (model, density) if each and each.card.paper}

@@ -73,6 +73,7 @@ def prepare(
     full: bool,
     device: str,
     features: str,
+    n: int | None = None,
 ) -> Prepared:
     """Write the data to a file, find the feature network, load every plugin, and check every setting and file.
 
@@ -83,9 +84,10 @@ def prepare(
     if name is None:
         from zoo.data.load import load_data
 
-        load_data(source, registry).save(file)
+        loaded = load_data(source, registry)
+        (loaded if n is None else loaded.with_first_test_examples(n)).save(file)
     inline = name is not None and registry.is_registered(name.partition(":")[0], "zoo.datasets")
-    data_job = PrepareData(name, str(file), full, device, features)
+    data_job = PrepareData(name, str(file), full, device, features, n)
     jobs = [ScheduledJob("data", data_job, folder / "data.log", inline)]
     log = folder / "plugins.log"
     contestants = [row.contestant for row in rows if row.contestant]
@@ -101,9 +103,12 @@ def prepare(
     outside = [row for row in rows if row.kind in ("run", "samples")]
     jobs = []
     for row in outside:
-        assert row.source
-        path = str(row.source.absolute())
-        job = DescribeRun(path, dict(row.options), str(file)) if row.kind == "run" else DescribeSamples(path, str(file))
+        file_name = str(file)
+        job = (
+            DescribeRun(row.place, dict(row.options), file_name)
+            if row.kind == "run"
+            else DescribeSamples(row.place, file_name)
+        )
         jobs.append(ScheduledJob(row.text, job, log))
     found = _results(scheduler, jobs)
     return Prepared(

@@ -144,12 +144,16 @@ class Comparison:
 
     def write(self) -> None:
         """Write the report, the tables and the picture of samples to the folder; nothing is measured again."""
+        from zoo.report.bibtex import to_bibtex
         from zoo.report.grid import save_grid
         from zoo.report.html import write_report
+        from zoo.report.latex import to_latex
         from zoo.report.table import to_csv, to_markdown
 
         write_atomically(self.path / "results.csv", to_csv(self.typed).encode())
         write_atomically(self.path / "results.md", to_markdown(self.typed).encode())
+        write_atomically(self.path / "results.tex", to_latex(self.typed).encode())
+        write_atomically(self.path / "results.bib", to_bibtex(self.typed).encode())
         save_grid(self.path, self.typed)
         write_report(self.path, self.typed)
 

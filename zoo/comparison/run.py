@@ -19,40 +19,42 @@ from zoo.comparison.elsewhere import Elsewhere
 from zoo.comparison.estimate import estimated
 from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_registered, trained
 from zoo.comparison.journal import Journal
+from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
 from zoo.comparison.plan import Plan
 from zoo.comparison.prepared import prepare
 from zoo.comparison.result import Comparison
+from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
-from zoo.contestant import Contestant
-from zoo.data.paths import looks_like_a_path, source_of, split_path
+from zoo.data.paths import looks_like_a_path, split_path
+from zoo.data.source import source_of
 from zoo.engine.dask import client_of, dask_executor
 from zoo.engine.executor import RemoteExecutor
 from zoo.engine.processes import Method, process_executor
-from zoo.errors import CheckpointError, ConfigError, PluginError, ZooError
+from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.files.folder_lock import locked
 from zoo.files.names import slug
 from zoo.files.storage import new_folder
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.file import write_results
 from zoo.results.ranking import fools_metrics, rank
-from zoo.results.schema import BudgetFacts, Cell, Protocol, Results, Row, Variation
+from zoo.results.schema import AtEpoch, BudgetFacts, Cell, Protocol, Results, Row, Variation
 from zoo.results.summary import summarise
 from zoo.runtime.interruption import Interruption
 from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.differences import differences
+from zoo.training.names import check_names
 
 _SCRATCH = ".data-"  # prefix of a folder's name
 FULL_SEEDS = 5  # of `full`: an interval over fewer says little
 
-# What the cells import: each would otherwise pay for it again, 1.1 s for what the first optimizer imports alone.
+# What the cells import: each would otherwise pay for it again.
 PRELOAD = (
     "sklearn.datasets",
     "sklearn.linear_model",
     "sklearn.mixture",
-    "torch._dynamo",
     "zoo.models.checkpoint",
     "zoo.comparison.jobs",
     "zoo.comparison.measuring",
@@ -70,8 +72,11 @@ def compare(
     steps: int | None = None,
     seconds: float | None = None,
     full: bool = False,
+    controls: bool = False,
+    n: int | None = None,
     device: str = "cpu",
     features: str = "",
+    over_epochs: Iterable[int] | None = None,
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -84,18 +89,38 @@ def compare(
 ) -> Comparison:
     """Train every contestant with every seed and measure how each one generates; see `zoo.compare`."""
     chosen = (contestants,) if isinstance(contestants, str) else tuple(contestants)
+    runs = [row.source for row in map(parse_row, chosen) if row.kind == "run" and row.source]
+    if runs and resume is None:
+        data = data_of_runs(runs, registry, data)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     save_every = CheckpointPolicy(save_every).every  # refuses a wrong time
     jobs, timeout = plain(jobs), plain(timeout)
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
+    points = () if over_epochs is None else chosen_epochs(over_epochs)
+    if points and budget:
+        raise ConfigError(f"The last of over_epochs, {points[-1]}, is the budget; leave {budget} out.")
+    if points:
+        budget = TrainingBudget(float(points[-1]), "epochs")
     if resume is None:
-        plan = _plan(registry, chosen, data, seeds, budget, full=full, device=device, features=features)
+        plan = _plan(
+            registry,
+            chosen,
+            data,
+            seeds,
+            budget,
+            full=full,
+            controls=controls,
+            n=plain(n),
+            device=device,
+            features=features,
+            over_epochs=points,
+        )
     else:
-        if chosen or seeds is not None or budget or full or device != "cpu" or features:
+        if chosen or seeds is not None or budget or full or controls or n is not None or device != "cpu" or features:
             raise ConfigError(
-                "A resumed comparison keeps its contestants, seeds, budget, device and features; remove them, or start "
-                "a new one."
+                "A resumed comparison keeps its contestants, seeds, budget, device, features and n; remove them, or "
+                "start a new one."
             )
         plan = Plan.read(Path(resume))
     if data is None and plan.source is None:
@@ -104,8 +129,7 @@ def compare(
     if executor is not None:
         source = source_of(source) or source  # absolute: its processes may work in another folder
     contestants_trained = trained(rows)
-    if isinstance(source, str):
-        _check_names(registry, contestants_trained, source)
+    check_names(registry, contestants_trained, source)
     stem = f"{'compare' if contestants_trained else 'evaluate'}-{slug(_data_name(source))}"
     folder = new_folder(Path(out), stem) if resume is None else Path(resume)
     command = f"zoo compare --resume {shlex.quote(str(folder))}"
@@ -130,6 +154,7 @@ def compare(
                     full=plan.full,
                     device=plan.device,
                     features=plan.features,
+                    n=plan.n,
                 )
         except ZooError:
             if resume is None:
@@ -151,13 +176,17 @@ def compare(
             plan.device,
             plan.features,
             CheckpointSettings(command, save_every, allow_changes),
-            elsewhere,
+            snapshots=plan.over_epochs[:-1],
+            elsewhere=elsewhere,
         )
         try:
             cells, variations = _run(grid, scheduler, journal, full=plan.full)
+            planned = planned_epochs(grid)
+            outcomes = _run_announced(grid, [each.job for each in planned], scheduler, journal)
+            over = [at_epoch(each, outcome) for each, outcome in zip(planned, outcomes, strict=True)]
         except ZooError as error:
             raise type(error)(f"{error} Resume with: {command}") from error
-        results = _results(grid, plan, cells, variations, jobs=scheduler.slots, wall_seconds=journal.seconds)
+        results = _results(grid, plan, cells, variations, over, jobs=scheduler.slots, wall_seconds=journal.seconds)
         write_results(folder, results)
         comparison = Comparison(results, folder)
         try:
@@ -184,13 +213,11 @@ def evaluated(registry: PluginRegistry, source: str | Path, data: Any = None) ->
     row = parse_row(text if "/" in text or text.startswith("samples:") else f"./{text}")
     if row.kind == "trained":
         raise CheckpointError(f"{text} is not a run folder, model file or samples:FILE; train one with 'zoo train'.")
-    if data is None:
-        if row.kind == "samples":
-            raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
-        from zoo.models.checkpoint import load_model
-
+    if data is None and row.kind == "samples":
+        raise ConfigError(f"{text} does not say which data it is samples of; name them with --data.")
+    if row.kind == "run":
         assert row.source
-        data = load_model(row.source, registry).protocol["data"]["name"]
+        data = data_of_runs([row.source], registry, data)
     return row.text, data
 
 
@@ -236,11 +263,11 @@ def _run(
     """Run every cell; a full comparison announces an estimate first, and varies the settings as well."""
 
     def run(jobs: list[ScheduledJob]) -> list[Outcome]:
-        return journal.run(jobs, scheduler)
+        return _run_announced(grid, jobs, scheduler, journal)
 
     done: list[tuple[PlannedCell, Outcome]] = []
     if full:
-        seconds, cells, done = estimated(grid, run, scheduler.slots)
+        seconds, cells, done = estimated(grid, lambda jobs: journal.run(jobs, scheduler), scheduler.slots)
         scheduler.on_event(ScheduledJob("estimate", None), {"estimate": seconds})
     else:
         cells = [*grid.cells(), grid.real_cell()]
@@ -253,6 +280,16 @@ def _run(
     return done, [each for variation, outcome in planned for each in measured(variation, outcome)]
 
 
+def _run_announced(grid: Grid, jobs: list[ScheduledJob], scheduler: Scheduler, journal: Journal) -> list[Outcome]:
+    """Run cells after an event that says how many there are, how many are done, and which metric matters first."""
+    metrics = [metric for metric in grid.prepared.data.metrics if metric.sign and metric.level == "headline"]
+    first = next((metric for metric in metrics if metric.name == "frechet"), metrics[0] if metrics else None)
+    done = sum(journal.find(job) is not None for job in jobs)
+    named = {"metric": first.name if first else "", "title": first.title if first else ""}
+    scheduler.on_event(ScheduledJob("cells", None), {"cells": len(jobs), "done": done, **named})
+    return journal.run(jobs, scheduler)
+
+
 def _plan(
     registry: PluginRegistry,
     contestants: Sequence[str],
@@ -261,22 +298,27 @@ def _plan(
     budget: TrainingBudget | None,
     *,
     full: bool,
+    controls: bool,
+    n: int | None,
     device: str,
     features: str,
+    over_epochs: tuple[int, ...],
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
     default = registry.catalogue.compare
     fewest = FULL_SEEDS if full else 1
     return Plan(
         contestants=tuple(contestants or default.contestants),
-        controls=tuple(default.controls) if full else (),
+        controls=tuple(default.controls) if full or controls else (),
         source=source_of(default.data if data is None else data),
         seeds=tuple(_seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)),
         amount=budget,
         full=full,
+        n=n,
         directory=str(Path.cwd()),
         device=device,
         features=features,
+        over_epochs=over_epochs,
     )
 
 
@@ -319,31 +361,12 @@ def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:
     return numbers
 
 
-def _check_names(registry: PluginRegistry, contestants: list[Contestant], data: str) -> None:
-    """Refuse unknown names before a process is started, naming everything that has to be installed."""
-    if not looks_like_a_path(data):
-        registry.find(data.partition(":")[0], "zoo.datasets")
-    known = {group: registry.names(group) for group in {contestant.group for contestant in contestants}}
-    absent = [each.model for each in contestants if each.model not in known[each.group]]
-    entries = [registry.catalogue.find(name) for name in absent]
-    missing = [entry.name for entry in entries if entry]
-    if missing:
-        commands = " && ".join(f"zoo install {name}" for name in missing)
-        raise PluginError(
-            f"Not installed: {', '.join(missing)}. Install with: {commands}; "
-            "or compare other models: 'zoo list' shows what is installed."
-        )
-    for contestant in contestants:
-        registry.find(contestant.model, contestant.group)
-        if contestant.density:
-            registry.find(contestant.density, "zoo.densities")
-
-
 def _results(
     grid: Grid,
     plan: Plan,
     cells: list[tuple[PlannedCell, Outcome]],
     variations: list[Variation],
+    over: list[AtEpoch],
     *,
     jobs: int,
     wall_seconds: float,
@@ -373,6 +396,7 @@ def _results(
         fooled=fools_metrics(rows, metrics),
         sensitivity=variations,
         pictures=_pictures(grid, own),
+        **({"over_epochs": over} if over else {}),
     )
 
 

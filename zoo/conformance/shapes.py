@@ -44,7 +44,7 @@ def codes_have_one_shape(case: Case) -> None:
 
 @case_claim()
 def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
-    """`decode` returns shape (B, *data.shape) for mean codes and for drawn codes; for real data also if it draws x."""
+    """`decode` returns shape (B, *data.shape) for mean and drawn codes; for real data also given a generator."""
     for n in BATCHES:
         for seed in (None, 0):
             z = case.trained.encode(case.data.train[:n], seed=seed)
@@ -93,7 +93,7 @@ def a_likelihood_is_one_value_per_example(case: Case) -> None:
 
 @case_claim("diagnose")
 def a_diagnosis_is_plain_values(case: Case) -> None:
-    """`diagnose` returns finite numbers, strings or lists of finite numbers by name."""
+    """`diagnose` returns a dictionary of finite numbers, strings or lists of finite numbers."""
     found = case.trained.diagnose(case.bits, case.bits)
     numbers = [each for value in found.values() for each in (value if isinstance(value, list) else [value])]
     if wrong := [each for each in numbers if not isinstance(each, str) and not math.isfinite(each)]:

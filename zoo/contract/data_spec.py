@@ -11,6 +11,25 @@ from zoo.scalars import plain
 Support = Literal["bits", "unit", "real"]
 
 
+_LEVELS = (15, 16, 31, 63, 127, 255, 1023, 4095, 65535)  # largest grayscale values, of digits and of 4 to 16 bits
+_OVERSHOOT = 0.1  # of values that were meant to be in [0, 1]
+
+
+def into_unit(low: float, high: float) -> str:
+    """Return what brings values in [low, high] into [0, 1], as a clause of a message.
+
+    `[-1, 1]` is shifted, small overshoots are clipped, and grayscale values are divided by their largest level.
+    """
+    if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return "clip them to [0, 1]"
+    if -1 - _OVERSHOOT <= low < 0 and high <= 1 + _OVERSHOOT:
+        return "they look like values in [-1, 1]: use (x + 1) / 2" + ("" if low >= -1 and high <= 1 else ", then clip")
+    level = next((level for level in _LEVELS if high <= level), None)
+    if low >= 0 and level is not None:
+        return f"divide by {level}" + ("" if level == 255 else ", if that is the largest possible value")
+    return "rescale them as the data were"
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """Shape and support of one example, and the shares of the classes for a conditional model.

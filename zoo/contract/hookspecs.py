@@ -230,8 +230,9 @@ class ModelHooks(Hooks):
     ) -> dict[str, float | str | list[float]]:
         """Optional: return diagnostics specific to this kind of model, by name ("active units": 14.0).
 
-        The report shows them. `train` and `valid` have shape (N, *data.shape) and are what training uses: bits,
-        grayscale or real values. `y` and `valid_y` are their classes, shape (N,).
+        The report shows them, and a text that starts with "yes: " also stands below the table: name it after a
+        failure of training ("posterior collapse"). `train` and `valid` have shape (N, *data.shape) and are what
+        training uses: bits, grayscale or real values. `y` and `valid_y` are their classes, shape (N,).
         """
         raise NotImplementedError
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 
 from zoo.contract.data_spec import DataSpec, Support
-from zoo.errors import DataError
+from zoo.data.pictures import check_levels
+from zoo.errors import ConfigError, DataError
 from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
@@ -24,6 +26,8 @@ SPLITS = ("train", "valid", "test")
 _MOST = 2**32  # values of a data set: 16 GiB as float32
 _MOST_CLASSES = 10_000  # of a conditional model
 _SHARES = (0.5, 0.1)  # train and valid; the test split is the rest, because comparing samples needs a large one
+_FEWEST = 10  # examples that can be split
+_COARSE = 2.0**-10  # rounding to float32, in standard deviations of a column, beyond which data stay float64
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,11 +37,14 @@ class Data:
     Args:
         name: name in tables; for a registered data set, the name that `--data` takes.
         spec: shape and support of one example.
-        train, valid, test: float32, shape (N, *spec.shape), N at least 1, in the user's units.
+        train, valid, test: float32, shape (N, *spec.shape), N at least 1, in the user's units; float64 for real-valued
+            data that float32 would round too coarsely, such as times in seconds since 1970.
         train_labels, valid_labels, test_labels: int64 class labels, shape (N,), or None.
         epochs: the default training budget.
         enumerated: whether every split contains each pattern of the distribution exactly once.
         columns: names of a table's columns, in order; () if they have no names.
+        class_names: words that the labels 0, 1, … stand for; () if the labels were numbers.
+        reading: options of the user's file that it was read with, as texts, with which further rows are read.
 
     Raises:
         ValueError: for splits or labels of another type or shape.
@@ -54,12 +61,15 @@ class Data:
     epochs: int = 100
     enumerated: bool = False
     columns: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    reading: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epochs", plain(self.epochs))
         for split in SPLITS:
             x, labels = getattr(self, split), getattr(self, f"{split}_labels")
-            if x.dtype != torch.float32 or x.shape[1:] != self.spec.shape:
+            allowed = (torch.float32, torch.float64) if self.spec.support == "real" else (torch.float32,)
+            if x.dtype not in allowed or x.dtype != self.train.dtype or x.shape[1:] != self.spec.shape:
                 raise ValueError(
                     f"{split} must be float32 of shape (N, *{self.spec.shape}), got {x.dtype} {tuple(x.shape)}"
                 )
@@ -97,11 +107,13 @@ class Data:
         epochs: int = 100,
         split_seed: int = SPLIT_SEED,
         columns: tuple[str, ...] = (),
+        scale: float | None = None,
     ) -> Self:
         """Split an array or tensor of examples by a fixed permutation: 50 % train, 10 % valid, 40 % test.
 
         Bytes (uint8) are read as grayscale values from 0 to 255 and divided by 255, unless all are 0 or 1 or `support`
-        is `real`.
+        is `real`. Whole numbers of other types that may be grayscale values or not are refused without `scale` or
+        `support`.
 
         Args:
             x: real numbers, shape (N, *shape), N at least 10.
@@ -112,19 +124,45 @@ class Data:
             epochs: the default training budget.
             split_seed: seed of the permutation, independent of any training seed.
             columns: names of a table's columns.
+            scale: divides the values, which must then be in [0, 1]: 255 for grayscale values.
 
         Raises:
             DataError: for values that are not finite or outside the declared support, or labels that do not match.
         """
-        values = as_examples(x, name, support)
+        return cls.of_parts(
+            x, labels, {}, name=name, support=support, scale=scale, seed=split_seed, epochs=epochs, columns=columns
+        )
+
+    @classmethod
+    def of_parts(
+        cls,
+        x: Any,
+        labels: Any,
+        sizes: Mapping[str, int],
+        *,
+        name: str,
+        support: Support | None = None,
+        scale: float | None = None,
+        seed: int = SPLIT_SEED,
+        **facts: Any,
+    ) -> Self:
+        """Return the examples x, which have splits of their own or none; see `from_arrays` and `split_indices`.
+
+        Args:
+            x, labels, name, support, scale: as for `from_arrays`.
+            sizes: numbers of examples of the splits, which are one after the other in x; {} for no splits.
+            seed: seed of the permutation.
+            **facts: further fields of the data set.
+        """
+        values = as_examples(x, name, support, scale, fewest=1 if sizes else _FEWEST)
+        parts = split_indices(sizes or {"": len(values)}, name, seed)
         spec = DataSpec(tuple(values.shape[1:]), _support(values, support, name))
+        if spec.support != "real":
+            values = values.float()
         classes = None if labels is None else _classes(labels, len(values), name)
-        order = torch.randperm(len(values), generator=generator(split_seed, "split"))
-        sizes = [round(share * len(values) + 1e-9) for share in _SHARES]
-        parts = order.split([*sizes, len(values) - sum(sizes)])
         train, valid, test = (values[part] for part in parts)
-        labels = [None if classes is None else classes[part] for part in parts]
-        return cls(name, spec, train, valid, test, labels[0], labels[1], labels[2], epochs, columns=columns)
+        labelled = [None if classes is None else classes[part] for part in parts]
+        return cls(name, spec, train, valid, test, labelled[0], labelled[1], labelled[2], **facts)
 
     @cached_property
     def sha256(self) -> str:
@@ -135,12 +173,13 @@ class Data:
     def standardisation(self) -> tuple[Tensor, Tensor] | None:
         """(offset, scale) of the training split for real-valued data, each of shape `spec.shape`; None otherwise.
 
-        A column that is constant has scale 1.
+        A column that is constant has scale 0, so that it is constant in samples, too. The type is that of the data.
         """
         if self.spec.support != "real":
             return None
         offset, scale = self.train.double().mean(0), self.train.double().std(0, correction=0)
-        return offset.float(), torch.where(scale > 1e-12 * (1 + offset.abs()), scale, 1.0).float()
+        scale = torch.where(scale > 1e-12 * (1 + offset.abs()), scale, 0.0)
+        return offset.to(self.train.dtype), scale.to(self.train.dtype)
 
     @cached_property
     def class_shares(self) -> tuple[float, ...]:
@@ -157,16 +196,28 @@ class Data:
         counts = torch.bincount(labels[0], minlength=largest + 1)
         return tuple(count / len(self.train) for count in counts.tolist())
 
+    def with_first_test_examples(self, n: int) -> Self:
+        """Return the same data set with the first n test examples only, under the same hash.
+
+        Raises:
+            ConfigError: for fewer than 2, or more than there are; and for data that enumerate all patterns.
+        """
+        most = len(self.test)
+        if self.enumerated or not 2 <= n <= most:
+            way_out = f"n must be from 2 to {most:,}, got {n}" if not self.enumerated else "leave n out"
+            raise ConfigError(f"{self.name} has {most:,} test examples to compare with; {way_out}.")
+        labels = None if self.test_labels is None else self.test_labels[:n]
+        fewer = replace(self, test=self.test[:n], test_labels=labels)
+        fewer.__dict__["sha256"] = self.sha256
+        return fewer
+
     def without_labels(self) -> Self:
         """Return the same examples without labels."""
         return replace(self, train_labels=None, valid_labels=None, test_labels=None)
 
     def standardise(self, x: Tensor) -> Tensor:
-        """Return (x - offset) / scale for real-valued data; bits and [0, 1] values are returned unchanged."""
-        if self.standardisation is None:
-            return x
-        offset, scale = self.standardisation
-        return (x - offset) / scale
+        """Return (x - offset) / scale, float32, for real-valued data; bits and [0, 1] values are returned unchanged."""
+        return x if self.standardisation is None else standardised(x, *self.standardisation)
 
     def save(self, path: Path) -> None:
         """Write the data set to one safetensors file for `open`."""
@@ -177,6 +228,8 @@ class Data:
             "epochs": self.epochs,
             "enumerated": self.enumerated,
             "columns": self.columns,
+            "class_names": self.class_names,
+            "reading": dict(self.reading),
             "sha256": self.sha256,
         }
         tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may share memory
@@ -193,6 +246,8 @@ class Data:
             epochs=facts["epochs"],
             enumerated=facts["enumerated"],
             columns=tuple(facts["columns"]),
+            class_names=tuple(facts["class_names"]),
+            reading=facts["reading"],
         )
         data.__dict__["sha256"] = facts["sha256"]
         return data
@@ -206,20 +261,87 @@ class Data:
         return {name: getattr(self, name).contiguous() for name in names if getattr(self, name) is not None}
 
 
-def as_examples(x: Any, name: str, support: Support | None = None) -> Tensor:
-    """Return an array or tensor of examples as float32, shape (N, *shape).
+def split_indices(sizes: Mapping[str, int], name: str, split_seed: int = SPLIT_SEED) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the indices of the training, validation and test examples among all parts, one after the other.
+
+    Without splits of their own, examples are split by a fixed permutation, 50 % train, 10 % valid, 40 % test. Own
+    splits are kept. Without a validation split, a sixth of the training split takes its place; without a test split,
+    four fifths of the validation split.
+
+    Args:
+        sizes: numbers of examples of the parts: {"": N}, or of two or three of `train`, `valid` and `test`.
+        name: of the data, for messages.
+        split_seed: seed of the permutation.
+
+    Raises:
+        DataError: for too few examples, or splits without `train`.
+    """
+    ends = dict(zip(sizes, np.cumsum(list(sizes.values())).tolist(), strict=True))
+    places = {part: torch.arange(ends[part] - size, ends[part]) for part, size in sizes.items()}
+
+    def drawn(part: str, shares: Sequence[float]) -> list[Tensor]:
+        count = sizes[part]
+        order = torch.randperm(count, generator=generator(split_seed, "split"))
+        cut = [round(share * count + 1e-9) for share in shares]
+        return [places[part][each] for each in order.split([*cut, count - sum(cut)])]
+
+    if "" in sizes:
+        train, valid, test = drawn("", _SHARES)
+        return train, valid, test
+    if "train" not in sizes or len(sizes) < 2:
+        raise DataError(f"{name} must have a training split and another one, got {', '.join(sizes)}.")
+    parts = dict(places)
+    if "valid" not in parts:
+        parts["valid"], parts["train"] = drawn("train", [1 / 6])
+    if "test" not in parts:
+        parts["valid"], parts["test"] = drawn("valid", [1 / 5])
+    if few := [part for part in SPLITS if len(parts[part]) == 0]:
+        raise DataError(f"{name} has too few examples: the {few[0]} split is empty.")
+    return parts["train"], parts["valid"], parts["test"]
+
+
+def standardised(x: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
+    """Return (x - offset) / scale, float32; constant columns, of scale 0, keep their scale."""
+    return ((x - offset) / torch.where(scale > 0, scale, 1.0)).float()
+
+
+def as_examples(
+    x: Any, name: str, support: Support | None = None, scale: float | None = None, *, fewest: int = _FEWEST
+) -> Tensor:
+    """Return an array or tensor of examples, shape (N, *shape), as float32, or float64 where that is too coarse.
 
     Bytes are divided by 255 if any is above 1 and `support` is not `real`.
 
     Raises:
-        DataError: for fewer than 10 examples, and for values that are not finite real numbers.
+        DataError: for fewer than `fewest` examples, for values that are not finite real numbers, and for whole numbers
+            that may be grayscale values or not.
     """
     values = _numbers(x, name)
-    if values.ndim < 2 or len(values) < 10 or 0 in values.shape:
-        raise DataError(f"{name} must have shape (N, …) with N at least 10, got {tuple(values.shape)}.")
-    if values.dtype == torch.uint8 and support != "real" and values.max() > 1:
-        values = values.to(torch.float32).div_(255)
-    return _finite(values, name)
+    if values.ndim < 2 or len(values) < fewest or 0 in values.shape:
+        raise DataError(f"{name} must have shape (N, …) with N at least {_FEWEST}, got {tuple(values.shape)}.")
+    if scale is not None:
+        scaled = _finite(values.double() / scale, name)
+        low, high = values.min().item(), values.max().item()
+        if low < 0 or high > scale:
+            raise DataError(f"{name} must hold values in [0, {scale:g}] for scale={scale:g}, got [{low:g}, {high:g}].")
+        return scaled
+    if support != "real":
+        if support is None:
+            check_levels(values.numpy(), name)
+        if values.dtype == torch.uint8 and values.max() > 1:
+            values = values.to(torch.float32).div_(255)
+    single = _finite(values, name)
+    return values.double() if _is_too_coarse(values, single) else single
+
+
+def _is_too_coarse(values: Tensor, single: Tensor) -> bool:
+    """Whether rounding to float32 is visible beside the spread of a column."""
+    if values.dtype not in (torch.float64, torch.int64, torch.int32, torch.uint32, torch.uint64):
+        return False
+    exact = values.double()
+    error, spread = (exact - single.double()).abs().amax(0), exact.std(0, correction=0)
+    varies = spread > 1e-12 * (1 + exact.mean(0).abs())
+    return bool((varies & (error > _COARSE * spread)).any())
 
 
 def as_numbers(x: Any, name: str) -> Tensor:
@@ -240,8 +362,18 @@ def _numbers(x: Any, name: str) -> Tensor:
         values = x.detach().cpu()
     else:
         array = np.asanyarray(x)
+        if isinstance(array, np.ma.MaskedArray):
+            if masked := int(np.ma.getmaskarray(array).sum()):
+                raise DataError(
+                    f"{name} is a masked array with {masked:,} masked values; fill them with x.filled(...), or leave "
+                    "those examples out."
+                )
+            array = array.data
         if array.size > _MOST:
             raise DataError(f"{name} holds {array.size:,} values; more than {_MOST:,} are not read.")
+        wide = {2: np.int64, 4: np.int64, 8: np.float64}  # torch computes little with unsigned types but bytes
+        if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+            array = array.astype(wide[array.dtype.itemsize])
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
         try:
             values = torch.from_numpy(np.require(native, requirements=["C", "W"]))

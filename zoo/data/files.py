@@ -1,82 +1,154 @@
-"""User files as data sets: `.npy`, `.npz`, `.csv`, IDX and folders of images. Invalid input is refused, never repaired.
+"""User files as data sets: `PATH` or `PATH:KEY=VALUE,…`. Invalid and ambiguous input is refused, never repaired.
 
-`PATH` or `PATH:KEY=VALUE,…` with the keys `labels` (a CSV column, an array of the `.npz`, or a file of labels),
-`support` (`bits`, `unit` or `real`; detected if not given) and `epochs`. Bytes are read as grayscale values 0 to 255
-unless all are 0 or 1, or `support` is `real`: see `zoo.Data.from_arrays`.
+`zoo.data.formats` lists the formats, and `zoo.data.options` the options. Columns of tables are matched by name.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from zoo.contestant import parse_settings
-from zoo.contract.config import Config
-from zoo.data.csv import read_csv
-from zoo.data.dataset import Data, as_examples, as_numbers
-from zoo.data.idx import read_idx
-from zoo.data.images import read_folder
-from zoo.data.paths import split_path
+from zoo.contract.data_spec import DataSpec, into_unit
+from zoo.data.contents import WHOLE, Array, Contents, Part
+from zoo.data.dataset import SPLITS, Data, as_numbers, split_indices
+from zoo.data.formats import Format, format_of, has_named_columns
+from zoo.data.options import KEEP, NONE, FileOptions
+from zoo.data.paths import parse_options, split_path
+from zoo.data.pictures import channels_last
 from zoo.errors import ConfigError, DataError
-from zoo.files.npy import read_npy, read_npz
+from zoo.files.paths import existing
 
-
-class FileSettings(Config):
-    """Settings that may follow a path."""
-
-    labels: Annotated[str, Field(description="where the labels are; '': no labels")] = ""
-    support: Annotated[Literal["found", "bits", "unit", "real"], Field(description="range of the values")] = "found"
-    epochs: Annotated[int, Field(gt=0, description="default budget of a comparison")] = 100
+_LATER = ("valid", "test", "support", "epochs")  # options that further rows of the same kind are not read with
 
 
 @dataclass(frozen=True)
-class Table:
-    """Contents of a file: examples of shape (N, *shape), labels of shape (N,) or None, and column names or ()."""
+class Rows:
+    """Rows of a file, in its order.
 
-    x: NDArray[Any]
-    labels: NDArray[Any] | None = None
-    columns: tuple[str, ...] = ()
+    Attributes:
+        x: float32 or float64, shape (N, *shape), in the user's units.
+        labels: classes, int64, shape (N,), or None.
+        numbers: of the rows in the file, from 1, shape (N,).
+        notes: what was left out.
+    """
+
+    x: Tensor
+    labels: Tensor | None
+    numbers: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Described:
+    """A file as it was understood: its format, its data, and what `zoo data info` says besides."""
+
+    format: Format
+    data: Data
+    contents: Contents
 
 
 def load_file(text: str) -> Data:
     """Read and split a user's file or folder.
 
     Raises:
-        ConfigError: if the settings cannot be parsed.
-        DataError: if the file is invalid; the message is one line.
+        ConfigError: if the options cannot be parsed or the format does not take them.
+        DataError: if the file is invalid or can be read in two ways; the message is one line.
     """
+    return describe_file(text).data
+
+
+def describe_file(text: str) -> Described:
+    """Read and split a user's file or folder, and keep what was understood; see `load_file`."""
     name, source = split_path(text)
-    settings = _settings(name, source)
-    path = _existing(name)
-    table = _reader(path)(path, settings.labels)
-    support = None if settings.support == "found" else settings.support
-    return Data.from_arrays(
-        table.x,
-        table.labels,
-        name=path.name or str(path.resolve()),
-        support=support,
-        epochs=settings.epochs,
-        columns=table.columns,
+    options, path = FileOptions.read(source, name), existing(name)
+    form, contents = _read(path, options)
+    contents = _with_files(contents, options, path)
+    names = list(contents.parts) if WHOLE in contents.parts else [each for each in SPLITS if each in contents.parts]
+    parts = [_shaped(contents.parts[each], options, path) for each in names]
+    if len({part.x.shape[1:] for part in parts}) > 1:
+        shapes = ", ".join(f"{split} {part.x.shape[1:]}" for split, part in zip(names, parts, strict=True))
+        raise DataError(f"{path} must have examples of one shape in all splits, got {shapes}.")
+    sizes = {split: len(part.x) for split, part in zip(names, parts, strict=True)}
+    x = parts[0].x if len(parts) == 1 else np.concatenate([part.x for part in parts])
+    title = path.name or str(path.resolve())
+    if options.missing == "mean" and x.dtype.kind == "f" and len(x) >= 2:
+        x = _with_means(x, split_indices(sizes, title)[0].numpy())
+    labels, words = _numbered([part.labels for part in parts], path)
+    data = Data.of_parts(
+        x,
+        labels,
+        {} if WHOLE in sizes else sizes,
+        name=title,
+        support=None if options.support == "found" else options.support,
+        scale=options.scale,
+        epochs=options.epochs,
+        columns=contents.columns,
+        class_names=words,
+        reading=_reading(source, name, form),
     )
+    moved = any(part.x.shape[1:] != contents.parts[each].x.shape[1:] for each, part in zip(names, parts, strict=True))
+    notes = (
+        (f"channels are last in the file, and moved first: {data.spec.shape}",) if moved and not options.shape else ()
+    )
+    return Described(form, data, replace(contents, notes=(*contents.notes, *notes)))
 
 
-def read_examples(name: str) -> Tensor:
-    """Read examples without splitting them, float32, shape (N, *shape): samples from another tool.
+def read_rows(
+    text: str,
+    spec: DataSpec,
+    columns: tuple[str, ...] = (),
+    *,
+    reading: Mapping[str, str] | None = None,
+    class_names: tuple[str, ...] = (),
+    labelled: bool = False,
+    fill: Tensor | None = None,
+) -> Rows:
+    """Read all rows of a file in its order, as examples of a data set that is known.
 
-    Bytes are grayscale values 0 to 255, as in `zoo.Data.from_arrays`.
+    Args:
+        text: `PATH` or `PATH:KEY=VALUE,…`.
+        spec: of the data set; tables may hold flattened examples.
+        columns: of the data set, which are found by name; columns with other names are left out.
+        reading: options that count if the text has none: `Data.reading`.
+        class_names: words of the classes of the data set.
+        labelled: whether the labels are needed.
+        fill: values for missing ones under `missing=mean`, shape `spec.shape`.
 
     Raises:
-        DataError: if the file is invalid; the message is one line.
+        ConfigError, DataError: as for `load_file`, and for a file without these columns or this shape.
     """
-    path = _existing(name)
-    return as_examples(_reader(path)(path, "").x, path.name)
+    name, source = split_path(text)
+    path, form_columns = existing(name), columns
+    options = FileOptions.read(source, name)
+    if not source and reading:
+        options = FileOptions.read(",".join(f"{key}={value}" for key, value in reading.items()), name)
+    by_name = bool(form_columns) and has_named_columns(path)
+    if by_name:
+        wanted = {"columns": columns, "drop": (), "labels": options.labels if labelled else NONE}
+        options = _updated(options, wanted)
+    elif not labelled and not options.labels:
+        options = _updated(options, {"labels": NONE})
+    try:
+        contents = _read(path, options)[1]
+    except (ConfigError, DataError) as error:
+        if by_name and "has no column" in str(error):
+            raise DataError(f"{name} must have the columns {', '.join(columns)}, matched by name: {error}") from None
+        if source or not ({"labels", "columns", "drop"} & options.model_fields_set) or labelled or by_name:
+            raise
+        contents = _read(path, _updated(options, {"labels": "", "columns": (), "drop": ()}))[1]
+    parts = [_shaped(part, options, path, spec.shape) for part in contents.parts.values()]
+    x = np.concatenate([part.x for part in parts])
+    numbers = np.concatenate([np.arange(1, len(part.x) + 1) if part.rows is None else part.rows for part in parts])
+    values = _in_units(_as(x, spec.shape, path), spec, options, path.name, fill)
+    labels = _known_labels([part.labels for part in parts], class_names, path) if labelled else None
+    return Rows(values, labels, numbers, contents.notes)
 
 
 def read_codes(name: str) -> Tensor:
@@ -85,64 +157,158 @@ def read_codes(name: str) -> Tensor:
     Raises:
         DataError: if the file is invalid; the message is one line.
     """
-    path = _existing(name)
-    return as_numbers(_reader(path)(path, "").x, path.name)
+    path = existing(name)
+    parts = format_of(path).read(path, FileOptions(labels=NONE, missing=KEEP)).parts
+    return as_numbers(np.concatenate([part.x for part in parts.values()]), path.name)
 
 
-def _settings(name: str, source: str) -> FileSettings:
-    """Parse the settings after a path; a path of labels needs no quotes."""
-    try:
-        values = parse_settings(re.sub(r"\blabels=([^\"',]+)", r"labels='\1'", source), name)
-    except ConfigError:
-        example = "PATH:KEY=VALUE,…, for example table.csv:labels=species,support=real"
-        raise ConfigError(f"The settings {source!r} of {name} cannot be parsed. Write {example}.") from None
-    return FileSettings.parse(values, f"the data {name}")
+def _read(path: Path, options: FileOptions) -> tuple[Format, Contents]:
+    """Read a file of any format; its content tells the format."""
+    form = format_of(path)
+    return form, form.read(path, options)
 
 
-def _existing(name: str) -> Path:
-    try:
-        path = Path(name).expanduser()
-        if path.is_dir() or path.is_file():
-            return path
-        there = path.exists()
-    except (OSError, RuntimeError, ValueError) as error:  # missing permission, name too long, unknown home folder
-        raise DataError(f"Cannot read {name}: {getattr(error, 'strerror', None) or str(error).rstrip('.')}.") from None
-    raise DataError(f"{name} must be a file or a folder." if there else f"{name} does not exist.")
+def _updated(options: FileOptions, changes: Mapping[str, Any]) -> FileOptions:
+    """Return options with changes; those at their defaults do not count as given."""
+    values = {key: getattr(options, key) for key in options.model_fields_set} | dict(changes)
+    return FileOptions(**{key: value for key, value in values.items() if value not in ("", ())})
 
 
-def _reader(path: Path) -> Callable[[Path, str], Table]:
-    """Choose the reader of a path by its extension; a file with an unknown one may be IDX."""
-    if path.is_dir():
-        return _folder
-    readers: dict[str, Callable[[Path, str], Table]] = {".npy": _npy, ".npz": _npz, ".csv": _csv}
-    return readers.get(path.suffix.lower(), _idx)
+def _with_files(contents: Contents, options: FileOptions, path: Path) -> Contents:
+    """Add the splits that `valid=FILE` and `test=FILE` name; columns are matched by name."""
+    parts = dict(contents.parts)
+    for split in ("valid", "test"):
+        if not (name := getattr(options, split)):
+            continue
+        if len(contents.parts) > 1:
+            raise ConfigError(f"{path} has splits of its own ({', '.join(contents.parts)}); remove {split}={name}.")
+        other = existing(name)
+        changes: dict[str, Any] = {"valid": "", "test": ""}
+        if contents.columns and has_named_columns(other):
+            changes |= {"columns": contents.columns, "drop": ()}
+        found = _read(other, _updated(options, changes))[1]
+        if WHOLE not in found.parts:
+            raise DataError(f"{other} has splits of its own ({', '.join(found.parts)}), so it is not one split.")
+        parts[split] = found.parts[WHOLE]
+    if len(parts) > 1 and WHOLE in parts:
+        parts["train"] = parts.pop(WHOLE)
+    return Contents(parts, contents.columns, contents.notes)
 
 
-def _folder(path: Path, labels: str) -> Table:
-    if labels:
-        raise DataError(f"{path}: labels of an image folder come from its subfolders; remove labels={labels}.")
-    return Table(*read_folder(path))
+def _shaped(part: Part, options: FileOptions, path: Path, known: tuple[int, ...] | None = None) -> Part:
+    """Return examples in the shape that the options say, with channels first.
+
+    Channels are found to be last in pictures, which are bytes or in [0, 1]; or if that gives a known shape.
+    """
+    x = part.x
+    if options.shape:
+        if x.ndim < 2 or x[0].size != int(np.prod(options.shape)):
+            count = x[0].size if x.ndim > 1 else 1
+            raise DataError(
+                f"{path}: shape={'x'.join(map(str, options.shape))} needs {np.prod(options.shape)} values per example, "
+                f"got {count}; name the columns that are not pixels with labels=NAME or drop=NAME."
+            )
+        x = x.reshape(len(x), *options.shape)
+    found = options.channels == "found" and channels_last(x) and x.shape[1:] != known
+    if options.channels == "last" or (found and _are_pictures(x, options)):
+        if x.ndim != 4:
+            raise DataError(f"{path}: channels=last needs examples of three axes, got shape {x.shape[1:]}.")
+        x = np.moveaxis(x, 3, 1)
+    return Part(x, part.labels, part.rows)
 
 
-def _npy(path: Path, labels: str) -> Table:
-    return Table(read_npy(path), _label_file(labels))
+def _are_pictures(x: Array, options: FileOptions) -> bool:
+    in_unit = x.dtype.kind == "f" and x.size > 0 and x.min() >= 0 and x.max() <= 1
+    return options.support != "real" and bool(x.dtype == np.uint8 or options.scale is not None or in_unit)
 
 
-def _npz(path: Path, labels: str) -> Table:
-    return Table(*read_npz(path, labels))
+def _with_means(x: Array, train: NDArray[np.int64]) -> Array:
+    """Return values with missing ones replaced by the means of the training examples that have them."""
+    holes = np.isnan(x)
+    if not holes.any():
+        return x
+    counts = (~holes[train]).sum(0)
+    if (counts == 0).any():
+        raise DataError(
+            "missing=mean needs a value of each column in the training split; use drop or a number instead."
+        )
+    means = np.nansum(x[train], 0) / counts
+    filled: Array = np.where(holes, means, x)
+    return filled
 
 
-def _csv(path: Path, labels: str) -> Table:
-    return Table(*read_csv(path, labels))
+def _numbered(labels: Sequence[Array | None], path: Path) -> tuple[Array | None, tuple[str, ...]]:
+    """Return the labels of all parts as numbers, words being numbered in alphabetical order, and these words."""
+    given = [each for each in labels if each is not None]
+    if not given:
+        return None, ()
+    if len(given) < len(labels):
+        raise DataError(f"{path} has labels in some of its splits only; set labels=none, or add the others.")
+    joined = np.concatenate(given)
+    if joined.dtype.kind not in "US":
+        return joined, ()
+    if any(each.dtype.kind not in "US" for each in given):
+        raise DataError(f"{path} has words as labels in some of its splits and numbers in others.")
+    words, numbers = np.unique(joined, return_inverse=True)
+    return numbers, tuple(map(str, words))
 
 
-def _idx(path: Path, labels: str) -> Table:
-    return Table(read_idx(path), _label_file(labels))
+def _known_labels(labels: Sequence[Array | None], class_names: tuple[str, ...], path: Path) -> Tensor:
+    """Return labels as the classes of a data set that is known.
+
+    Raises:
+        DataError: without labels, and for words that are not among the classes.
+    """
+    if any(each is None for each in labels):
+        raise DataError(f"{path} has no labels, which a conditional model needs; name them with labels=….")
+    joined = np.concatenate([each for each in labels if each is not None])
+    if joined.dtype.kind in "US":
+        unknown = sorted(set(joined.tolist()) - set(class_names))
+        if unknown:
+            raise DataError(f"{path} has classes that the training data lacks: {', '.join(unknown)}.")
+        return torch.tensor([class_names.index(word) for word in joined.tolist()])
+    if class_names or (joined != np.floor(joined)).any():
+        raise DataError(f"{path} must have the classes {', '.join(class_names) or 'as whole numbers'} as labels.")
+    return torch.from_numpy(joined.astype(np.int64))
 
 
-def _label_file(labels: str) -> NDArray[Any] | None:
-    """Read labels from a separate file."""
-    if not labels:
-        return None
-    path = _existing(labels)
-    return read_npy(path) if path.suffix.lower() == ".npy" else read_idx(path)
+def _as(x: Array, shape: tuple[int, ...], path: Path) -> Array:
+    """Return examples in a known shape: tables may hold them flattened, and grayscale images lack an axis."""
+    if x.ndim > 1 and x.shape[1:] != shape and x[0].size == int(np.prod(shape)):
+        sides = tuple(side for side in x.shape[1:] if side > 1)
+        if x.ndim == 2 or sides == tuple(side for side in shape if side > 1):
+            return x.reshape(len(x), *shape)
+    if x.shape[1:] != shape or x.ndim < 2:
+        raise DataError(f"{path} must hold examples of shape (N, {', '.join(map(str, shape))}), got {x.shape}.")
+    return x
+
+
+def _in_units(x: Array, spec: DataSpec, options: FileOptions, name: str, fill: Tensor | None) -> Tensor:
+    """Return examples in the units of a data set, after checking their range."""
+    if x.dtype.kind == "f" and np.isnan(x).any():
+        if fill is None:
+            raise DataError(f"{name} has missing values, and the model has no means to fill them; set missing=NUMBER.")
+        x = np.where(np.isnan(x), fill.double().numpy(), x)
+    exact = x.astype(np.float64) if x.dtype.kind in "iuf" and x.dtype.itemsize >= 4 and x.dtype != np.float32 else x
+    if spec.support == "real":
+        as_numbers(exact, name)  # checks the values
+        return torch.from_numpy(np.ascontiguousarray(exact)) if exact.dtype == np.float64 else as_numbers(exact, name)
+    if options.scale is not None:
+        x = x / options.scale
+    elif x.dtype == np.uint8 and x.size and x.max() > 1:
+        x = x / np.float32(255)
+    elif x.dtype == np.uint8 and spec.support == "unit" and x.size and x.max() == 1:
+        raise DataError(f"{name} holds bytes that are 0 or 1: bits, or nearly black pixels; give scale=1 or scale=255.")
+    values = as_numbers(x, name)
+    low, high = values.min().item(), values.max().item()
+    if low < 0 or high > 1:
+        raise DataError(
+            f"{name} must hold values in [0, 1], got values in [{low:g}, {high:g}]; {into_unit(low, high)}."
+        )
+    return values
+
+
+def _reading(source: str, name: str, form: Format) -> dict[str, str]:
+    """Return the options that count for further rows of the same kind; files of labels do not."""
+    given = parse_options(source, name)
+    return {key: text for key, text in given.items() if key not in _LATER and (key, form.labels) != ("labels", "file")}

@@ -9,6 +9,7 @@ from typing import Any
 from zoo.data.dataset import Data
 from zoo.data.files import load_file
 from zoo.data.paths import looks_like_a_path
+from zoo.data.source import check_name
 from zoo.errors import DataError
 from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.randomness import derive_seed, scoped_randomness
@@ -25,6 +26,7 @@ def load_data(data: Any, registry: PluginRegistry) -> Data:
         return Data.from_arrays(data)
     if looks_like_a_path(data):
         return load_file(data)
+    check_name(data, registry)
     name, _, argument = data.partition(":")
     plugin = registry.plugin(name, group="zoo.datasets")
     folder = os.environ.get("ZOO_DATA")

@@ -1,19 +1,70 @@
-"""Parse `--data` values: a registered name or a path with settings. Does not import torch."""
+"""Parse `--data` values: a registered name, or `PATH:KEY=VALUE,…`. Does not import torch.
+
+A value reaches to the next `,KEY=`, so that lists and names with spaces need no quotes: `labels=petal width (cm)`,
+`drop=id,name,shape=28x28`. A value in quotes may contain anything but that quote.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-_PATH = re.compile(r"(?P<path>.+?)(?::(?P<settings>\w+=.*))?", re.DOTALL)
+from zoo.errors import ConfigError
+
+_PATH = re.compile(r"(?P<path>.+?)(?::(?P<options>\w+=.*))?", re.DOTALL)
+_OPTION = re.compile(r"""(?P<key>\w+)=(?P<value>(?:"[^"]*"|'[^']*'|(?!,\s*\w+=).)+)(?:,\s*|$)""", re.DOTALL)
+_ITEM = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,])+""")
 
 
 def split_path(text: str) -> tuple[str, str]:
-    """Split `PATH:KEY=VALUE,…` into the path and the settings."""
+    """Split `PATH:KEY=VALUE,…` into the path and the options."""
     match = _PATH.fullmatch(text)
-    return (match["path"], match["settings"] or "") if match else (text, "")
+    return (match["path"], match["options"] or "") if match else (text, "")
+
+
+def parse_options(source: str, name: str) -> dict[str, str]:
+    """Parse `KEY=VALUE,…` into texts, in order.
+
+    Raises:
+        ConfigError: if the text does not follow the grammar, or has a key twice.
+    """
+    found: dict[str, str] = {}
+    place = 0
+    while place < len(source):
+        match = _OPTION.match(source, place)
+        if match is None or match["key"] in found:
+            example = "PATH:KEY=VALUE,…, for example table.csv:labels=species,support=real"
+            raise ConfigError(f"The options {source!r} of {name} cannot be parsed. Write {example}.")
+        found[match["key"]] = match["value"]
+        place = match.end()
+    return found
+
+
+def items(value: str) -> tuple[str, ...]:
+    """Return the items of a list, `a,b` or `[a,b]`, without quotes around them."""
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    return tuple(unquoted(item) for item in _ITEM.findall(inner))
+
+
+def unquoted(value: str) -> str:
+    """Return a value without spaces and one pair of quotes around it."""
+    value = value.strip()
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+
+
+def with_options(text: str, options: Mapping[str, str], source: str = "") -> str:
+    """Return a path with options: its own if it has any; otherwise those of `source`, or those given.
+
+    Args:
+        text: `PATH` or `PATH:KEY=VALUE,…`.
+        options: keys and values.
+        source: `KEY=VALUE,…`.
+    """
+    path, own = split_path(text)
+    chosen = own or source or ",".join(f"{key}={value}" for key, value in options.items())
+    return f"{path}:{chosen}" if chosen else path
 
 
 def looks_like_a_path(text: str) -> bool:
@@ -25,15 +76,6 @@ def looks_like_a_path(text: str) -> bool:
     if "/" in head:
         return head not in _qualified_names()
     return head.startswith(".") or bool(Path(head).suffix)
-
-
-def source_of(data: Any) -> str | None:
-    """Return the name, or the absolute path with its settings, that reloads the data; None for an array."""
-    text = str(data) if isinstance(data, Path) else data
-    if not isinstance(text, str) or not (isinstance(data, Path) or looks_like_a_path(text)):
-        return text if isinstance(text, str) else None
-    path, settings = split_path(text)
-    return f"{Path(path).absolute()}:{settings}" if settings else str(Path(path).absolute())
 
 
 def _qualified_names() -> set[str]:

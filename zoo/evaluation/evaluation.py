@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from zoo.contract.data_spec import into_unit
 from zoo.errors import Unsupported
 from zoo.evaluation.reference import reference_split
 from zoo.files.storage import cache_folder
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Data
     from zoo.evaluation.features import FeatureSpace
     from zoo.models.model import Model
+    from zoo.plugins.registry import PluginRegistry
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Evaluation:
         features: the frozen feature space of the data set.
         against: real images to compare with, the first N of the test split, shape (N, *shape); None uses all.
         labels: classes that the samples were drawn for, int64, shape (M,); None for samples without classes.
+        registry: where `features_in` looks; None for the installed plugins.
 
     Raises:
         ValueError: if samples have another shape, are not finite, or are outside [0, 1] on [0, 1] data; or for another
@@ -82,6 +85,7 @@ class Evaluation:
     features: FeatureSpace
     against: Tensor | None = None
     labels: Tensor | None = None
+    registry: PluginRegistry | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.generated, Unsupported):
@@ -91,8 +95,9 @@ class Evaluation:
             raise ValueError(f"samples must have shape (M, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
         if not torch.isfinite(x).all():
             raise ValueError("samples must be finite, got nan or infinity")
-        if self.data.spec.support != "real" and (x.min() < 0 or x.max() > 1):
-            raise ValueError(f"samples must be in [0, 1], got values in [{x.min():g}, {x.max():g}]; divide by 255")
+        low, high = x.min().item(), x.max().item()
+        if self.data.spec.support != "real" and (low < 0 or high > 1):
+            raise ValueError(f"samples must be in [0, 1], got values in [{low:g}, {high:g}]; {into_unit(low, high)}")
         if self.labels is not None and self.labels.shape != (len(x),):
             raise ValueError(f"labels must have shape ({len(x)},), got {tuple(self.labels.shape)}")
 
@@ -187,7 +192,7 @@ class Evaluation:
         """Return another feature space of the data, a plugin of `zoo.features`; raises its `zoo.Unsupported`."""
         from zoo.evaluation.features import feature_space
 
-        return feature_space(self.data, cache_folder("features"), name)
+        return feature_space(self.data, cache_folder("features"), name, self.registry)
 
     @property
     def returns_bits(self) -> bool:

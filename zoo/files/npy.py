@@ -5,7 +5,9 @@ A header alone never causes an allocation. Does not import torch. Used for data 
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
+from collections.abc import Collection, Iterator
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -39,19 +41,21 @@ def read_npy(path: Path) -> NDArray[Any]:
     return array
 
 
-def read_npz(path: Path, labels: str = "") -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Read the only array besides the labels, shape (N, *shape), and the labels, shape (N,), or None.
+def list_arrays(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Return the shape and dtype of each array of an `.npz`, by name, from the headers alone.
 
     Raises:
-        DataError: as for `read_arrays`, and unless there is exactly one array besides the labels.
+        DataError: as for `read_arrays`; arrays of objects are listed.
     """
-    arrays = read_arrays(path, labels)
-    y = arrays.pop(labels) if labels else None
-    (x,) = arrays.values()
-    return x, y
+    found: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+    with _opened(path) as archive:
+        for item in archive.infolist():
+            with archive.open(item) as file:
+                found[item.filename.removesuffix(".npy")] = _header(file)
+    return found
 
 
-def read_arrays(path: Path, labels: str | None = None) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
     """Read the arrays of an `.npz`, by name.
 
     A header alone never causes an allocation: the sizes in the zip directory have a limit, and each array must have
@@ -59,20 +63,33 @@ def read_arrays(path: Path, labels: str | None = None) -> dict[str, NDArray[Any]
 
     Args:
         path: the file.
-        labels: None accepts any arrays; a name requires that array and exactly one other; "" requires a single array.
+        names: of the arrays to read; None for all.
 
     Raises:
-        DataError: if it is corrupt or too large, contains objects, or other arrays than required.
+        DataError: if it is corrupt or too large, or an array contains objects.
     """
+    with _opened(path) as archive:
+        items = [(item.filename.removesuffix(".npy"), item) for item in archive.infolist()]
+        return {name: _array(archive, item, path) for name, item in items if names is None or name in names}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an `.npz` after checking the sizes in its directory."""
     try:
         with zipfile.ZipFile(path) as archive:
             items = archive.infolist()
             if (size := sum(item.file_size for item in items)) > _LARGEST:
                 raise DataError(f"{path} declares {size:,} bytes of values; the limit is {_LARGEST:,}.")
-            names = [item.filename.removesuffix(".npy") for item in items]
-            if labels is not None:
-                _check_names(names, labels, path)
-            return {name: _array(archive, item, path) for name, item in zip(names, items, strict=True)}
+            names = [item.filename for item in items]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise DataError(f"{path} has the array {twice[0].removesuffix('.npy')!r} twice.")
+            for item in items:
+                if item.compress_type not in _METHODS:
+                    raise DataError(
+                        f"{path} must be stored or deflated, as NumPy writes it, got method {item.compress_type}."
+                    )
+            yield archive
     except DataError:
         raise
     except OSError as error:
@@ -81,21 +98,8 @@ def read_arrays(path: Path, labels: str | None = None) -> dict[str, NDArray[Any]
         raise DataError(f"{path} is not a valid .npz file of numbers: {clause(error)}.") from None
 
 
-def _check_names(names: list[str], labels: str, path: Path) -> None:
-    if labels and labels not in names:
-        raise DataError(f"{path} has no array {labels!r}; its arrays: {', '.join(names) or 'none'}.")
-    rest = list(names)
-    if labels:
-        rest.remove(labels)  # only once: duplicates and unnamed arrays count
-    if len(rest) != 1:
-        came = f"{', '.join(name or 'an unnamed array' for name in rest) or 'none'}; name the labels with labels=NAME"
-        raise DataError(f"{path} must contain exactly one array besides the labels, got {came}.")
-
-
 def _array(archive: zipfile.ZipFile, item: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
     """Read one array after checking its header against the zip directory."""
-    if item.compress_type not in _METHODS:
-        raise DataError(f"{path} must be stored or deflated, as NumPy writes it, got method {item.compress_type}.")
     with archive.open(item) as file:
         shape, dtype = _header(file)
         size = prod(shape) * dtype.itemsize

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.contract.hookspecs import MODELS
-from zoo.errors import CheckpointError, ZooError
+from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.files.names import is_state
 from zoo.files.tensor_file import part, read
 from zoo.models.density import DensityPerClass, FittedDensity
@@ -42,14 +42,14 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
         )
     spec = check_model_facts(facts, file).spec.to_spec()
     group = _group(facts["plugin"], registry)
-    plugin = registry.plugin(_name(facts["plugin"], registry, group), group)
+    plugin = _plugin(facts["plugin"], registry, group, file)
     config = plugin.card.config.parse(facts["config"], f"{plugin.card.name} in {file}")
     if plugin.card.is_conditional_with(config) != bool(spec.class_shares):
         raise CheckpointError(f"{file} is not a valid model file: only a conditional model has spec.class_shares.")
     module = _restored(plugin, config, spec, part(tensors, "model."), file)
     density: FittedDensity | DensityPerClass | None = None
     if facts["density"]:
-        fitted = registry.plugin(_name(facts["density"], registry, "zoo.densities"), "zoo.densities")
+        fitted = _plugin(facts["density"], registry, "zoo.densities", file)
         density = _density(fitted, part(tensors, "density."), facts["density"], file)
     return Model(
         plugin=plugin,
@@ -76,7 +76,7 @@ def model_file(path: Path) -> Path:
         raise CheckpointError(f"Cannot read {path}: {error.strerror or error}.") from None
     if not path.is_dir() or (path / FILE).exists():
         return path / FILE if path.is_dir() else path
-    found = sorted(file for file in path.glob("*.safetensors") if not is_state(file))
+    found = _models_in(path) or _models_in(path, "*/seed-*/")  # of a run; of a comparison
     if len(found) == 1:
         return found[0]
     if found:
@@ -86,6 +86,10 @@ def model_file(path: Path) -> Path:
     )
 
 
+def _models_in(path: Path, folders: str = "") -> list[Path]:
+    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not is_state(file))
+
+
 def _group(origin: dict[str, str], registry: PluginRegistry) -> str:
     """Return the group of the plugin that a model file was written with: `zoo.models`, or `zoo.controls`."""
     if origin["distribution"]:
@@ -93,9 +97,17 @@ def _group(origin: dict[str, str], registry: PluginRegistry) -> str:
     return next((group for group in MODELS if registry.is_registered(origin["name"], group)), MODELS[0])
 
 
-def _name(origin: dict[str, str], registry: PluginRegistry, group: str) -> str:
-    """Return the name in the registry of the plugin that a file was written with."""
-    return _qualified(origin, registry, group) or origin["name"]
+def _plugin(origin: dict[str, str], registry: PluginRegistry, group: str, file: Path) -> Plugin:
+    """Return the plugin that a file was written with, or one of the same name.
+
+    Raises:
+        ConfigError: if there is none; the message names the distribution that the file needs.
+    """
+    try:
+        return registry.plugin(_qualified(origin, registry, group) or origin["name"], group)
+    except ConfigError as error:
+        needs = f" {file} needs {origin['distribution']} {origin['version']}." if origin["distribution"] else ""
+        raise ConfigError(f"{error}{needs}") from None
 
 
 def _qualified(origin: dict[str, str], registry: PluginRegistry, group: str) -> str:
@@ -142,11 +154,13 @@ def _standardisation(found: dict[str, Tensor], spec: DataSpec, file: Path) -> tu
             f"{file} is not a valid model file: data.offset and data.scale must have the shape {spec.shape}."
         )
     offset, scale = found["offset"], found["scale"]
-    if offset.dtype != scale.dtype or offset.dtype != torch.float32:
-        raise CheckpointError(f"{file} is not a valid model file: data.offset and data.scale must be float32.")
-    if not (offset.isfinite() & scale.isfinite() & (scale > 0)).all():
+    if offset.dtype != scale.dtype or offset.dtype not in (torch.float32, torch.float64):
         raise CheckpointError(
-            f"{file} is not a valid model file: data.offset must be finite, and data.scale finite and above 0."
+            f"{file} is not a valid model file: data.offset and data.scale must be float32 or float64."
+        )
+    if not (offset.isfinite() & scale.isfinite() & (scale >= 0)).all():
+        raise CheckpointError(
+            f"{file} is not a valid model file: data.offset must be finite, and data.scale finite and >= 0."
         )
     return offset, scale
 

@@ -16,8 +16,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from zoo.contract.config import Config
-from zoo.contract.data_spec import DataSpec
+from zoo.contract.data_spec import DataSpec, into_unit
 from zoo.contract.log_prob import LogProb
+from zoo.data.dataset import standardised
 from zoo.errors import ConfigError, PluginError, Unsupported
 from zoo.files.storage import writing
 from zoo.files.tensor_file import write
@@ -492,21 +493,23 @@ class Model:
 
     def _examples(self, x: Array) -> Tensor:
         """Return examples as a tensor after checking their type, shape and range."""
-        examples = as_tensor(x, "x")
+        exact = self.standardisation is not None and self.standardisation[0].dtype == torch.float64
+        examples = as_tensor(x, "x", torch.float64 if exact else torch.float32)
         if examples.shape[1:] != self.spec.shape or len(examples) == 0:
             sides = ", ".join(map(str, self.spec.shape))
             raise ValueError(f"x must have shape (B, {sides}), got {tuple(examples.shape)}")
         low, high = examples.min().item(), examples.max().item()
         if self.spec.support != "real" and not (low >= 0 and high <= 1):
             raise ValueError(
-                f"x must be in [0, 1], got values in [{low:g}, {high:g}]; divide by 255 or load it with zoo.load_data"
+                f"x must be in [0, 1], got values in [{low:g}, {high:g}]; {into_unit(low, high)}, or load it with "
+                "zoo.load_data"
             )
         return examples
 
     def _standardise(self, x: Tensor) -> Tensor:
         """Return examples in the module's units, on its device."""
         if self.standardisation is not None:
-            x = (x.cpu() - self.standardisation[0]) / self.standardisation[1]
+            x = standardised(x.cpu(), *self.standardisation)
         return x.to(self.device)
 
     def _restore(self, x: Tensor, device: torch.device) -> Tensor:

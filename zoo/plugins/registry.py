@@ -27,6 +27,17 @@ _KIND = {
     "zoo.controls": "control",
     "zoo.trackers": "tracker",
 }
+#: what the name of a plugin of each group is for
+_USES = {
+    "zoo.models": "train it with 'zoo train {name}'",
+    "zoo.densities": "attach it to a model: MODEL@{name}",
+    "zoo.datasets": "train a model on it: zoo train MODEL --data {name}",
+    "zoo.features": "choose it for a comparison: zoo compare --features {name}",
+    "zoo.metrics": "'zoo info {name}' describes it",
+    "zoo.extensions": "it wraps every model by itself",
+    "zoo.controls": "it is a row of 'zoo compare --full'",
+    "zoo.trackers": "log a training with it: zoo train MODEL --track {name}",
+}
 _UNKNOWN = "?"
 #: the values that `list_models` filters by
 FILTERS: dict[str, tuple[str | bool, ...]] = {
@@ -253,22 +264,21 @@ class PluginRegistry:
         return [candidate for candidate in self.candidates(group) if name in (candidate.name, candidate.qualified)]
 
     def _unknown(self, name: str, group: str) -> str:
-        """Return the error message for an unknown name."""
-        if group == "zoo.models" and (self._named(name, "zoo.controls") or self.is_registered(name, "zoo.controls")):
-            return (
-                f"{name!r} is a control row of 'zoo compare --full', not a model. Use it there, or install a plugin "
-                "that provides a model of this name."
-            )
+        """Return the error message for an unknown name: what the name is elsewhere, or what may be meant."""
+        for other in GROUPS:
+            if other != group and (self._named(name, other) or self.is_registered(name, other)):
+                return f"{name!r} is a {_KIND[other]}, not a {_KIND[group]}; {_USES[other].format(name=name)}."
         known = self.names(group)
         catalogued = [entry for entry in self.catalogue.entries if entry.group == group and entry.name not in known]
         names = [*known, *(entry.name for entry in catalogued)]
-        near = did_you_mean(name, [each for each in names if each != name])
-        sentence = f"No {_KIND[group]} named {name!r} is installed.{near}"
+        sentence = f"No {_KIND[group]} named {name!r} is installed."
+        if any(entry.name == name for entry in catalogued):
+            return f"{sentence} It is in the catalogue: zoo install {name}."
+        sentence += did_you_mean(name, names)
         if known:
             sentence += f" Installed: {', '.join(known)}."
         if catalogued:
-            offers = (f"{entry.name} (zoo install {entry.name})" for entry in catalogued)
-            sentence += f" In the catalogue: {', '.join(offers)}."
+            sentence += f" In the catalogue: {', '.join(entry.name for entry in catalogued)} (zoo install NAME)."
         return sentence
 
     def _installed_listing(self, candidate: Candidate, *, ambiguous: bool) -> Listing:

@@ -15,6 +15,7 @@ from zoo.errors import CheckpointError
 from zoo.files.path_inside import path_inside
 from zoo.report.pictures import Arrays
 from zoo.report.plotly_json import (
+    INK,
     NAMES_DOWNWARDS,
     Figure,
     Look,
@@ -27,9 +28,10 @@ from zoo.report.plotly_json import (
     log_axis,
     mean_on_its_line,
     points,
+    titled,
     vertical_line,
 )
-from zoo.report.table_view import ordered, ranking_metric
+from zoo.report.table_view import figures_over_epochs, metric_over_epochs, ordered, ranking_metric
 from zoo.results import schema
 from zoo.results.schema import Difference, Metric, Results, Row
 
@@ -40,17 +42,21 @@ _COLOURS = (
 )
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon", "hexagon", "triangle-down")
 _GRAY = "#8a8f98"
-_REFERENCE = "#c64d5e"  # real images, and no difference
 _POINTS = 1000  # greatest number of codes in a map, and of lines of a log
 _LINE = 25  # pixels of height per contestant
 
 
 def looks(results: Results) -> dict[str, Look]:
-    """Return each row's colour and marker: contestants in the order of the command line, all others gray."""
+    """Return each row's colour and marker: contestants in the order of the command line, others gray.
+
+    Real images are in ink, the colour of the text.
+    """
     contestants = [row.contestant for row in results.rows if row.role == "contestant"]
     others = [row.contestant for row in results.rows if row.role != "contestant"]
     styles = {name: (_COLOURS[n % len(_COLOURS)], _MARKERS[n % len(_MARKERS)]) for n, name in enumerate(contestants)}
-    return styles | {name: (_GRAY, f"{_MARKERS[n % len(_MARKERS)]}-open") for n, name in enumerate(others)}
+    real = {row.contestant for row in results.rows if row.role == "real"}
+    marks = {name: f"{_MARKERS[n % len(_MARKERS)]}-open" for n, name in enumerate(others)}
+    return styles | {name: (INK if name in real else _GRAY, mark) for name, mark in marks.items()}
 
 
 def intervals(results: Results, metric: Metric) -> Figure | None:
@@ -58,15 +64,15 @@ def intervals(results: Results, metric: Metric) -> Figure | None:
     rows = _with_figures(results, metric.name, "contestant", "real")
     if not any(row.role == "contestant" for row, _ in rows):
         return None
-    chart, styles = empty_figure(len(rows) * _LINE + 70), looks(results)
+    chart, styles = empty_figure(len(rows) * _LINE + 90), looks(results)
     chart["data"] = [
         mean_on_its_line(row.contestant, found.mean, found.half_width, styles[row.contestant]) for row, found in rows
     ]
     low = min(found.mean - (finite(found.half_width) or 0) for _, found in rows)
     high = max(found.mean + (finite(found.half_width) or 0) for _, found in rows)
-    chart["layout"]["xaxis"] |= log_axis(low, high) if 0 < low < high / 20 else {}
+    chart["layout"]["xaxis"] |= titled(metric.title, log_axis(low, high) if 0 < low < high / 20 else {})
     chart["layout"]["yaxis"] |= NAMES_DOWNWARDS
-    chart["layout"]["shapes"] = [vertical_line(mean, _REFERENCE) for mean in _real_means(results, metric)]
+    chart["layout"]["shapes"] = [vertical_line(mean, INK) for mean in _real_means(results, metric)]
     return chart
 
 
@@ -77,10 +83,11 @@ def differences(results: Results, metric: Metric) -> Figure | None:
         return None
     zero = Difference(mean=0.0, half_width=None)  # of the best to itself
     shown = [(row.contestant, found.difference or zero) for row, found in rows if found.standing]
-    chart, styles = empty_figure(len(shown) * _LINE + 70), looks(results)
+    chart, styles = empty_figure(len(shown) * _LINE + 90), looks(results)
     chart["data"] = [mean_on_its_line(name, each.mean, each.half_width, styles[name]) for name, each in shown]
+    chart["layout"]["xaxis"] |= titled("difference")
     chart["layout"]["yaxis"] |= NAMES_DOWNWARDS
-    chart["layout"]["shapes"] = [vertical_line(0, _REFERENCE)]
+    chart["layout"]["shapes"] = [vertical_line(0, INK)]
     return chart
 
 
@@ -100,7 +107,7 @@ def cost(results: Results, key: Cost, title: str) -> Figure | None:
     chart = empty_figure(340, legend=True)
     chart["data"] = traces
     costs = [trace["x"][0] for trace in traces]
-    chart["layout"]["xaxis"] |= {"title": {"text": title}} | log_axis(min(costs), max(costs))
+    chart["layout"]["xaxis"] |= titled(title, log_axis(min(costs), max(costs)))
     _set_quality_axis(chart, results, metric)
     return chart
 
@@ -112,7 +119,7 @@ def brackets(results: Results, name: str = "likelihood") -> Figure | None:
         return None
     chart, styles = empty_figure(len(rows) * _LINE + 90), looks(results)
     chart["data"] = [_bracket(row.contestant, found, styles[row.contestant][0]) for row, found in rows]
-    chart["layout"]["xaxis"] |= {"title": {"text": "nats per test example"}}
+    chart["layout"]["xaxis"] |= titled("nats per test example")
     chart["layout"]["yaxis"] |= NAMES_DOWNWARDS
     return chart
 
@@ -138,7 +145,7 @@ def steps(results: Results) -> Figure | None:
     for name, curve in curves.items():
         x, y = zip(*sorted(curve), strict=True)
         chart["data"].append(points(x, y, name, styles.get(name, (_GRAY, "circle")), mode="lines+markers"))
-    chart["layout"]["xaxis"] |= {"title": {"text": "steps of the sampler"}, "type": "log", "dtick": 1}
+    chart["layout"]["xaxis"] |= titled("steps of the sampler", {"type": "log", "dtick": 1})
     _set_quality_axis(chart, results, metric)
     return chart
 
@@ -158,9 +165,9 @@ def codes(arrays: Arrays) -> Figure | None:
     if "drawn_codes" in arrays:
         ring = {"size": 7, "symbol": "circle-open", "color": _GRAY, "line": {"width": 1}, "opacity": 0.7}
         chart["data"].append(cloud(arrays["drawn_codes"][: _POINTS // 2], "drawn", ring))
-    title = label(str(arrays["codes_axes"]).removesuffix(" of the codes")) if "codes_axes" in arrays else "axis"
-    chart["layout"]["xaxis"] |= {"title": {"text": f"first {title}"}, "zeroline": False}
-    chart["layout"]["yaxis"] |= {"title": {"text": f"second {title}"}, "zeroline": False}
+    title = str(arrays["codes_axes"]).removesuffix(" of the codes") if "codes_axes" in arrays else "axis"
+    chart["layout"]["xaxis"] |= titled(f"first {title}") | {"zeroline": False}
+    chart["layout"]["yaxis"] |= titled(f"second {title}") | {"zeroline": False}
     return chart
 
 
@@ -178,31 +185,64 @@ def codes_against_quality(results: Results) -> Figure | None:
         return None
     chart = empty_figure(360, legend=True)
     chart["data"] = traces
-    chart["layout"]["xaxis"] |= {"title": {"text": "share of codes told apart (0.5: by chance)"}}
+    chart["layout"]["xaxis"] |= titled("share of codes told apart (0.5: by chance)")
     _set_quality_axis(chart, results, metric)
     return chart
 
 
 def learning(folder: Path, row: Row) -> Figure | None:
     """Draw the losses of a row's trainings by epoch, a line per seed; None with fewer than two epochs."""
+    places = [f"{row.folder}/seed-{cell.seed}" for cell in row.cells]
+    files = ("metrics.jsonl", "validation.jsonl")
+    return losses(
+        [[line for file in files for line in read_log(path_inside(folder, f"{each}/{file}"))] for each in places]
+    )
+
+
+def over_epochs(results: Results) -> Figure | None:
+    """Draw sample quality over training: a dot for each seed, and a line through the means; None without any."""
+    metric, styles = metric_over_epochs(results), looks(results)
+    found = figures_over_epochs(results, metric.name) if metric else {}
+    if metric is None or not found:
+        return None
+    chart = empty_figure(380, legend=True)
+    for name, curve in found.items():
+        look = styles.get(name, (_GRAY, "circle"))
+        means = [sum(values) / len(values) for values in curve.values()]
+        chart["data"].append(points(list(curve), means, name, look, mode="lines+markers"))
+        each = [(epoch, value) for epoch, values in curve.items() for value in values]
+        x, y = zip(*each, strict=True)
+        dots = {"color": look[0], "symbol": look[1], "size": 5, "opacity": 0.5}
+        chart["data"].append(points(x, y, name, look, marker=dots, showlegend=False, hoverinfo="y"))
+    epochs = sorted({epoch for curve in found.values() for epoch in curve})
+    axis = {"type": "log", "tickvals": epochs, "ticktext": [f"{epoch:,}" for epoch in epochs]}
+    chart["layout"]["xaxis"] |= titled("epochs of training", axis)
+    _set_quality_axis(chart, results, metric)
+    return chart
+
+
+def losses(logs: Sequence[list[dict[str, float]]]) -> Figure | None:
+    """Draw the losses of trainings by epoch from their logs; None with fewer than two epochs."""
     chart = empty_figure(300, legend=True)
-    logs = [_read_log(path_inside(folder, f"{row.folder}/seed-{cell.seed}/metrics.jsonl")) for cell in row.cells]
     for log in logs if max(map(len, logs), default=0) > 1 else []:
         for name in sorted({key for line in log for key in line} - _CLOCK):
             chart["data"].append(_curve(log, name, shown=name not in {each["name"] for each in chart["data"]}))
     if not chart["data"]:
         return None
-    chart["layout"]["xaxis"] |= {"title": {"text": "epoch"}}
+    chart["layout"]["xaxis"] |= titled("epoch")
+    chart["layout"]["yaxis"] |= titled("loss")
     return chart
 
 
 def bars(values: Sequence[float]) -> Figure:
     """Draw a list of figures as bars, numbered from 1."""
-    chart = empty_figure(170)
+    chart = empty_figure(200)
     heights = [finite(value) for value in values]
     chart["data"] = [
         {"type": "bar", "x": list(range(1, len(heights) + 1)), "y": heights, "marker": {"color": _COLOURS[0]}}
     ]
+    chart["layout"]["xaxis"] |= titled("number")
+    chart["layout"]["yaxis"] |= titled("value")
     chart["layout"]["bargap"] = 0.25
     return chart
 
@@ -216,10 +256,9 @@ def _set_quality_axis(chart: Figure, results: Results, metric: Metric) -> None:
     """Set the y axis to the metric, logarithmic if all values are positive, with a dashed line at real images."""
     x = [value for trace in chart["data"] for value in trace["x"]]
     for mean in _real_means(results, metric):
-        chart["data"].append(horizontal_line(min(x), max(x), mean, "real images", _REFERENCE))
+        chart["data"].append(horizontal_line(min(x), max(x), mean, "real images", INK))
     values = [value for trace in chart["data"] for value in trace["y"]]
-    chart["layout"]["yaxis"] |= {"title": {"text": label(metric.title)}}
-    chart["layout"]["yaxis"] |= log_axis(min(values), max(values)) if min(values) > 0 else {}
+    chart["layout"]["yaxis"] |= titled(metric.title, log_axis(min(values), max(values)) if min(values) > 0 else {})
 
 
 def _bracket(contestant: str, found: schema.Figure, colour: str) -> dict[str, Any]:
@@ -259,7 +298,7 @@ def _curve(log: list[dict[str, float]], name: str, *, shown: bool) -> dict[str, 
     }
 
 
-def _read_log(file: Path) -> list[dict[str, float]]:
+def read_log(file: Path) -> list[dict[str, float]]:
     """Read the lines of a training's log; none if there is no log.
 
     Raises:

@@ -9,6 +9,8 @@ from zoo.report.pictures import CELL, Arrays, beside, data_uri
 from zoo.report.table_view import ordered
 from zoo.results.schema import Results
 
+_COLUMNS = 16  # samples in a row; there are two rows of each
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -23,8 +25,8 @@ def galleries(results: Results, pictures: dict[str, Arrays]) -> dict[str, list[P
     """Return the image grids of each section, real images first."""
     names = [row.contestant for row in ordered(results, "real", "contestant", "control")]
     shown = {name: pictures[name] for name in names if name in pictures}
-    return {
-        "samples": [_grid(each, name, "samples", 8) for name, each in shown.items() if "samples" in each],
+    found = {
+        "samples": [_grid(each, name, "samples", _COLUMNS) for name, each in shown.items() if "samples" in each],
         "neighbours": [_pairs(each, name, "samples", "nearest") for name, each in shown.items() if "nearest" in each],
         "reconstructions": [
             _pairs(each, name, "originals", "reconstructions")
@@ -37,10 +39,22 @@ def galleries(results: Results, pictures: dict[str, Arrays]) -> dict[str, list[P
         "traversals": [_rows(each, name, "traversal") for name, each in shown.items() if "traversal" in each],
         "maps": [_rows(each, name, "map") for name, each in shown.items() if "map" in each],
     }
+    return {section: _once(each) for section, each in found.items()}
+
+
+def _once(pictures: list[Picture]) -> list[Picture]:
+    """Show equal pictures once, under the names of all: contestants that share a training share what it decodes."""
+    found: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        found.setdefault(picture.source, []).append(picture)
+    return [
+        Picture(source, ", ".join(each.caption for each in equal), equal[0].description)
+        for source, equal in found.items()
+    ]
 
 
 def _grid(arrays: Arrays, name: str, key: str, columns: int) -> Picture:
-    images = arrays[key]
+    images = arrays[key][: 2 * columns]
     sheet = tile(as_pixels(images), min(columns, len(images)), side=CELL, gap=2, clear=True)
     return Picture(data_uri(sheet), name, f"{len(images)} {key} of {name}")
 

@@ -88,12 +88,16 @@ def save_grid(folder: Path, results: Results) -> Path | None:
     if not shown:
         return None
     path = folder / "samples.png"
-    write_png(_labelled(shown), path)
+    write_png(labelled(shown), path)
     return path
 
 
-def _labelled(rows: list[tuple[str, Pixels]]) -> Image.Image:
-    """Stack rows of images, with their labels on the left."""
+def labelled(rows: list[tuple[str, Pixels]]) -> Image.Image:
+    """Stack rows of images, with their labels on the left.
+
+    Args:
+        rows: labels, and images of shape (N, H, W, 3).
+    """
     strips = [(label, tile(pixels, len(pixels))) for label, pixels in rows]
     font = ImageFont.load_default(size=16)
     margin = 16 + max(int(font.getlength(label)) for label, _ in strips)

@@ -14,10 +14,15 @@ from markupsafe import Markup
 
 from zoo.files.storage import write_atomically
 from zoo.report import charts
+from zoo.report.answer import answer
+from zoo.report.classes import confusions, predicted_classes
+from zoo.report.copying import to_bibtex, to_latex
 from zoo.report.figures import figure, setting, whole
 from zoo.report.galleries import galleries
 from zoo.report.pictures import Arrays, load_pictures
-from zoo.report.plotly_json import Figure
+from zoo.report.plotly_json import INK, Figure
+from zoo.report.settings import differing_settings, shared_settings
+from zoo.report.table import to_csv
 from zoo.report.table_view import (
     Column,
     TableCell,
@@ -28,6 +33,7 @@ from zoo.report.table_view import (
     incidents,
     legend,
     measured,
+    metric_over_epochs,
     ordered,
     pairs,
     ranking_metric,
@@ -35,10 +41,10 @@ from zoo.report.table_view import (
     sheet,
     sheets,
 )
-from zoo.results.schema import Cell, Metric, Results, Row, Variation
+from zoo.results.schema import Cell, Metric, Results, Variation
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 FILE = "report.html"
 
@@ -88,21 +94,31 @@ def render(folder: Path, results: Results) -> str:
 
     page, pictures = _Page(), load_pictures(folder, results)
     parts = _tables(page, results) | galleries(results, pictures) | _charts(page, folder, results, pictures)
-    parts |= {"protocol": results.protocol, "results": results, "figures": page.figures, "plotly": get_plotlyjs()}
+    parts |= {
+        "protocol": results.protocol,
+        "results": results,
+        "figures": page.figures,
+        "ink": INK,
+        "plotly": get_plotlyjs(),
+    }
     return _template().render(parts)
 
 
 @cache
 def _template() -> Template:
     """Return the page's template, compiled once per process."""
+    return environment().get_template("template.html.j2")
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment of the reports' templates."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("zoo.report", package_path="")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"figure": figure, "breakable": _breakable}
-    return environment.get_template("template.html.j2")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters |= {"figure": figure, "breakable": _breakable}
+    return made
 
 
 def _tables(page: _Page, results: Results) -> dict[str, Any]:
@@ -118,11 +134,14 @@ def _tables(page: _Page, results: Results) -> dict[str, Any]:
         "intervals": [
             chart for each in headline if each.name != "likelihood" for chart in _interval_chart(page, results, each)
         ],
+        "answer": answer(results),
         "paired": paired,
         "pairs": pairs(results),
-        "paired_legend": legend([paired]) if paired else [],
+        "paired_legend": legend(paired),
         "paired_charts": [chart for each in headline for chart in _difference_chart(page, results, each)],
-        "settings": [_settings(row) for row in results.rows if row.settings],
+        "settings": differing_settings(results),
+        "shared_settings": shared_settings(results),
+        "copies": [("CSV", to_csv(results)), ("LaTeX", to_latex(results)), ("BibTeX", to_bibtex(results))],
         "sources": [(row.contestant, row.source) for row in results.rows if row.source],
         "failures": all_failures(results),
         "incidents": incidents(results),
@@ -165,7 +184,7 @@ def _difference_chart(page: _Page, results: Results, metric: Metric) -> list[Cha
 
 def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arrays]) -> dict[str, Any]:
     """Return the charts beyond the ranked tables, and the tables that belong to them."""
-    metric = ranking_metric(results)
+    metric, over = ranking_metric(results), metric_over_epochs(results)
     title = metric.title if metric else ""
     learned = {row.folder: row for row in results.rows if row.folder}
     costs: dict[charts.Cost, str] = {
@@ -205,11 +224,18 @@ def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arr
             f"{title} against the number of steps of the sampler",
             "A curve per contestant: sample quality by number of steps of its sampler.",
         ),
+        "over_epochs": page.chart(
+            charts.over_epochs(results),
+            f"{over.title} over training" if over else "",
+            "A line per contestant: sample quality by number of epochs of one training, with a dot for each seed.",
+        ),
         "sensitivity": _sensitivity_sheet(results),
         "brackets": page.chart(
             charts.brackets(results), "log-likelihood, nats per test example", "A bar or a mark per contestant."
         ),
         "diagnostics": _diagnostics(page, results),
+        "classes": predicted_classes(results, pictures),
+        "confusions": confusions(results, pictures),
     }
 
 
@@ -305,12 +331,6 @@ def _best(results: Results, metric: Metric) -> str:
 def _breakable(contestant: str) -> Markup:
     """Allow line breaks between the parts of a contestant."""
     return Markup("<wbr>").join(re.split("(?<=[@:,])", contestant))
-
-
-def _settings(row: Row) -> str:
-    """Return a row's complete settings as one line."""
-    facts = {key: value for key, value in (row.settings or {}).items() if value not in (None, {}, "")}
-    return f"{row.contestant}: {json.dumps(facts, ensure_ascii=False)}"
 
 
 def _better(metric: Metric) -> str:

@@ -33,7 +33,7 @@ def load_pictures(folder: Path, results: Results) -> dict[str, Arrays]:
     if not is_image(shape):
         return {name: {key: arrays[key] for key in arrays if key not in IMAGES} for name, arrays in found.items()}
     if data.support == "real":
-        return _scaled(found)
+        return scaled(found)
     return found
 
 
@@ -72,7 +72,9 @@ def _load(path: Path, shape: tuple[int, ...]) -> Arrays:
     except DataError as error:
         raise CheckpointError(str(error)) from None
     count = len(arrays["codes"]) if "codes" in arrays and arrays["codes"].ndim else 0
+    classes = len(arrays["class_names"]) if "class_names" in arrays and arrays["class_names"].ndim else 0
     plane = {"codes": (None, 2), "drawn_codes": (None, 2), "code_labels": (count,), "codes_axes": ()}
+    plane |= {"class_names": (None,), "class_shares": (classes,), "confusion": (classes, classes)}
     for name, array in arrays.items():
         rows = (None, None) if name in _ROWS else (None,)
         wanted = (*rows, *shape) if name in IMAGES else plane.get(name, array.shape)
@@ -94,7 +96,7 @@ def _are_numbers(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "biuf" and bool(np.isfinite(array).all())
 
 
-def _scaled(found: dict[str, Arrays]) -> dict[str, Arrays]:
+def scaled(found: dict[str, Arrays]) -> dict[str, Arrays]:
     """Scale real-valued images so that the range of all contestants' samples becomes [0, 1]."""
     samples = [arrays["samples"] for arrays in found.values() if "samples" in arrays]
     low = min((float(each.min()) for each in samples), default=0.0)

@@ -10,6 +10,8 @@ from typing import Any
 Figure = dict[str, Any]
 Look = tuple[str, str]  # colour and marker
 
+#: real images and references; the page replaces it by the colour of its text
+INK = "#7f7f7e"
 #: a y axis with one name per line, from top to bottom
 NAMES_DOWNWARDS = {"autorange": "reversed", "showgrid": False, "type": "category"}
 _DASHED = {"dash": "dash", "width": 1.3}
@@ -48,6 +50,13 @@ def log_axis(low: float, high: float) -> dict[str, Any]:
     marks = (1, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 1000 * low else (1,)
     values = [mark * 10.0**decade for decade in decades for mark in marks]
     return {"type": "log", "tickvals": values, "ticktext": [f"{value:,.10g}" for value in values]}
+
+
+def titled(text: str, axis: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return an axis with its title, which says if it is logarithmic."""
+    axis = axis or {}
+    said = f"{text} (log scale)" if axis.get("type") == "log" else text
+    return axis | {"title": {"text": label(said), "font": {"size": 12}}}
 
 
 def points(x: Sequence[float | None], y: Sequence[Any], name: str, look: Look, **more: Any) -> dict[str, Any]:

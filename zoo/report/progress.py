@@ -16,6 +16,9 @@ from zoo.runtime.notebook import in_notebook
 
 OnEvent = Callable[[Any, dict[str, Any]], None]
 
+#: how a job of each kind ended; other kinds are done
+_DONE = {"prepare": "loaded", "describe": "settings checked", "describe-run": "checked", "describe-samples": "checked"}
+_CELLS = ("train", "run", "samples", "real")  # kinds of the jobs that measure
 _REDRAW = 0.1  # seconds between two drawings in a notebook
 _WIDTH = 100  # characters of a line in a notebook
 
@@ -39,8 +42,11 @@ class Bars(Protocol):
     def update(self, name: str, share: float, note: str) -> None:
         """Set a bar, with the share of its work that is done in [0, 1]."""
 
+    def show(self, figures: Mapping[str, list[float]], title: str) -> None:
+        """Show the figures that each contestant has so far, one per seed, under the title of their metric."""
+
     def end(self, name: str, text: str, *, failed: bool) -> None:
-        """Remove a bar and say how its job ended."""
+        """Remove a bar, and say how its job ended."""
 
     def say(self, text: str) -> None:
         """Show a line."""
@@ -62,6 +68,7 @@ class ShownProgress:
 
     def __init__(self) -> None:
         self.losses: dict[str, float] = {}
+        self._cells = Cells()
         self._bars: Bars | None = None
         self._epoch = 0  # of the last printed line
 
@@ -79,11 +86,11 @@ class ShownProgress:
     def on_event(self, job: Any, event: dict[str, Any]) -> None:
         """Show an event of a comparison's job."""
         if "ended" in event:
-            outcome = event["ended"]
-            text = f"failed: {outcome.reason}" if outcome.failed else f"done in {outcome.seconds:.1f} s"
-            self._end(job.name, text, failed=outcome.failed)
+            self._ended(job, event["ended"])
         elif "failed_attempt" in event:
             self._end(job.name, f"tried again: {event['failed_attempt']}", failed=True)
+        elif "cells" in event:
+            self._cells = Cells(event["cells"], event["done"], event["metric"], event["title"])
         elif "estimate" in event:
             self._say(f"Estimated time: {_minutes(event['estimate'])}.")
         elif "warning" in event:
@@ -112,17 +119,60 @@ class ShownProgress:
         if self._bars:
             self._bars.update(name, share, note)
 
-    def _end(self, name: str, text: str, *, failed: bool) -> None:
+    def _ended(self, job: Any, outcome: Any) -> None:
+        """Show how a job ended; for a cell also its number, its figures, and the time that is left."""
+        kind = getattr(getattr(job, "job", None), "kind", "")
+        text = (
+            f"failed: {outcome.reason}" if outcome.failed else f"{_DONE.get(kind, 'done')} in {outcome.seconds:.1f} s"
+        )
+        name = job.name
+        if kind in _CELLS and self._cells.total:
+            text += self._cells.count(outcome)
+            name = f"cell {self._cells.done} of {self._cells.total}: {name}"
+            if self._bars:
+                self._bars.show(self._cells.figures, self._cells.title)
+        self._end(job.name, text, failed=outcome.failed, shown=name)
+
+    def _end(self, name: str, text: str, *, failed: bool, shown: str = "") -> None:
+        text = f"{shown or name}: {text}"
         if self._bars:
             self._bars.end(name, text, failed=failed)
         else:
-            self._say(f"{name}: {text}")
+            self._say(text)
 
     def _say(self, text: str) -> None:
         if self._bars:
             self._bars.say(text)
         elif sys.stderr is not None:  # None: closed by the caller
             print(text, file=sys.stderr, flush=True)
+
+
+class Cells:
+    """The cells of a comparison: how many are done, what they found, and how long the others will take.
+
+    Args:
+        total: their number.
+        done: those that an earlier part of the comparison has done.
+        metric, title: the metric whose figures are shown, and its title; "" for none.
+    """
+
+    def __init__(self, total: int = 0, done: int = 0, metric: str = "", title: str = "") -> None:
+        self.total, self.done, self.metric, self.title = total, done, metric, title
+        self.figures: dict[str, list[float]] = {}
+        self._before, self._began = done, time.monotonic()
+
+    def count(self, outcome: Any) -> str:
+        """Count a cell that ended, and return its figures and the time that is left as the end of a sentence."""
+        self.done += 1
+        found = {}
+        for contestant, its in ({} if outcome.failed else outcome.result.contestants).items():
+            measured = its.metrics.get(self.metric)
+            if measured is not None and measured.value is not None:
+                found[contestant] = measured.value
+                self.figures.setdefault(contestant, []).append(measured.value)
+        words = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
+        left = (time.monotonic() - self._began) / (self.done - self._before) * (self.total - self.done)
+        return (f"; {self.title}: {words}" if words else "") + (f"; about {_minutes(left)} left" if left else "")
 
 
 class TerminalBars:
@@ -142,11 +192,15 @@ class TerminalBars:
             self._tasks[name] = self._progress.add_task(name, total=1.0, note="")
         self._progress.update(self._tasks[name], completed=share, note=note)
 
+    def show(self, figures: Mapping[str, list[float]], title: str) -> None:
+        """Draw the table of figures above the bars."""
+        self._progress.board = _board(figures, title)
+
     def end(self, name: str, text: str, *, failed: bool) -> None:
         """Remove a bar and print a line above the others."""
         if name in self._tasks:
             self._progress.remove_task(self._tasks.pop(name))
-        self.say(f"{name}: {text}")
+        self.say(text)
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
@@ -187,13 +241,18 @@ class NotebookBars:
             self._progress.update(self._tasks[name], completed=share, note=note)
         self._draw()
 
+    def show(self, figures: Mapping[str, list[float]], title: str) -> None:
+        """Draw the table of figures above the bars."""
+        with self._lock:
+            self._progress.board = _board(figures, title)
+
     def end(self, name: str, text: str, *, failed: bool) -> None:
         """Remove a bar; keep a line of a failure, and count a job that is done."""
         with self._lock:
             if name in self._tasks:
                 self._progress.remove_task(self._tasks.pop(name))
             if failed:
-                self._lines.append(f"{name}: {text}")
+                self._lines.append(text)
             else:
                 self._done += 1
         self._draw()
@@ -273,9 +332,32 @@ def _checked(progress: object, more: str = "") -> bool | None:
 def _rich_progress(console: Any, *, transient: bool = False) -> Any:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    class Board(Progress):
+        """Bars below a table."""
+
+        board: Any = None
+
+        def get_renderables(self) -> Iterator[Any]:
+            if self.board is not None:
+                yield self.board
+            yield self.make_tasks_table(self.tasks)
+
     note = TextColumn("{task.fields[note]}", markup=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), note)
-    return Progress(*columns, console=console, transient=transient)
+    return Board(*columns, console=console, transient=transient)
+
+
+def _board(figures: Mapping[str, list[float]], title: str) -> Any:
+    """Return the mean of each contestant's figures so far as a table, the number of seeds beside it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="so far", title_justify="left", box=None, padding=(0, 2))
+    for heading in ("contestant", title, "seeds"):
+        table.add_column(heading, justify="left" if heading == "contestant" else "right")
+    for name, values in figures.items():
+        table.add_row(Text(name), f"{sum(values) / len(values):.3g}", str(len(values)))
+    return table
 
 
 def _losses(losses: Mapping[str, float]) -> str:

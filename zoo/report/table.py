@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ CSV_COLUMNS = [
     *("standing", "difference", "difference_half_width", "unsupported", "note"),
     *("seed_stderr", "test_stderr", "difference_p", "visible", "seeds_needed", "p_value", "warning"),
 ]
-_NAME = 30  # greatest width of a contestant's name
+_NAME = 30  # greatest width of a contestant's name, which is broken between its parts only
+_HEADING = 9  # least width to which a heading is wrapped
 _STYLES = {"*": "bold green", "~": "green", "?": "yellow"}
 
 
@@ -142,7 +144,8 @@ def _protocol(results: Results) -> str:
 
 def _parts(sheet: TableView, width: int) -> Iterator[TableView]:
     """Split a table into parts that are at most `width` characters wide, each with the contestants' names."""
-    left = 2 + min(_NAME, max(len(line.contestant) for line in sheet.lines))
+    names = [part for line in sheet.lines for part in _name_lines(line)]
+    left = 4 + max(map(len, ["contestant", *names]))  # with the margins of a cell, and the table's edge
     start, used, number = 0, left, len(sheet.columns)
     for column in range(number):
         needed = 3 + _width(sheet, column)
@@ -160,23 +163,42 @@ def _slice(sheet: TableView, start: int, stop: int) -> TableView:
 
 
 def _width(sheet: TableView, column: int) -> int:
-    """Return the width in characters of a column whose heading is wrapped between words."""
+    """Return the width of a column in characters."""
+    return max(map(len, (*_texts(sheet, column), *_heading_lines(sheet, column))))
+
+
+def _texts(sheet: TableView, column: int) -> list[str]:
     cells = [line.cells[column] for line in sheet.lines]
-    texts = [text for cell in cells for text in (f"{cell.text} {cell.mark}".rstrip(), cell.below)]
-    return max(len(text) for text in (*texts, *sheet.columns[column].heading.split(" ")))
+    return [text for cell in cells for text in (f"{cell.text} {cell.mark}".rstrip(), cell.below)]
+
+
+def _heading_lines(sheet: TableView, column: int) -> list[str]:
+    """Wrap a heading between words to the width of the column's figures."""
+    words = sheet.columns[column].heading
+    width = max(_HEADING, *map(len, (*_texts(sheet, column), *words.split(" "))))
+    return textwrap.wrap(words, width, break_long_words=False)
+
+
+def _name_lines(line: TableRow) -> list[str]:
+    """Break a contestant's name after `@`, `:` and `,` into lines of at most 30 characters, if its parts allow it."""
+    lines = [""]
+    for part in re.split("(?<=[@:,])", line.contestant):
+        if lines[-1] and len(lines[-1]) + len(part) > _NAME:
+            lines.append("")
+        lines[-1] += part
+    return [*lines, *([line.below] if line.below else [])]
 
 
 def _rich_table(sheet: TableView) -> Table:
     table = Table(title=sheet.title, title_justify="left", title_style="italic", box=box.SIMPLE_HEAD)
-    table.add_column("contestant", max_width=_NAME, overflow="fold")
-    for number, column in enumerate(sheet.columns):
-        heading = "\n".join(textwrap.wrap(column.heading, max(_width(sheet, number), 9), break_long_words=False))
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("contestant", no_wrap=True)
+    for number in range(len(sheet.columns)):
+        table.add_column("\n".join(_heading_lines(sheet, number)), justify="right", no_wrap=True)
     for _, lines in sheet.groups:
         table.add_section()
         for line in lines:
-            name = f"{line.contestant}\n{line.below}".rstrip()
-            table.add_row(Text(name), *map(_rich_cell, line.cells), style="" if line.role == "contestant" else "dim")
+            name = Text("\n".join(_name_lines(line)))
+            table.add_row(name, *map(_rich_cell, line.cells), style="" if line.role == "contestant" else "dim")
     return table
 
 

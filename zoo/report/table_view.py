@@ -12,6 +12,7 @@ from zoo.report.figures import bracket, figure, interval, kind_mark, whole
 from zoo.results.schema import Difference, Figure, Metric, Missing, Results, Row, Standing
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
+_COLUMNS = 6  # of a table of differences, which a screen of 1,400 pixels shows whole
 _SMALLEST_P = 0.0001  # that is printed
 MARKS = {"best": "*", "indistinguishable": "~", "tied": "~", "open": "?"}
 ROLES = {"contestant": "contestants", "control": "controls", "real": "real images"}
@@ -21,6 +22,8 @@ COSTS = {
     "train_seconds": ("training s", "seconds of training, mean over the seeds"),
     "sample_seconds_per_1000": ("s per 1,000 samples", "seconds to draw 1,000 samples, mean over the seeds"),
 }
+
+_FLAG = "yes: "  # of a diagnostic, such as "posterior collapse"
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,16 @@ class Column:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell: the figure, a second line below it, the row's standing in the column, and whether it has a warning."""
+    """A cell: the figure, a second line below it, the row's standing in the column, and whether it has a warning.
+
+    `shade`, from 0 to 1, is how dark it is, for shares; None for all others.
+    """
 
     text: str
     below: str = ""
     standing: Standing | None = None
     flagged: bool = False
+    shade: float | None = None
 
     @property
     def mark(self) -> str:
@@ -71,11 +78,13 @@ class TableView:
     lines: list[TableRow]
     notes: list[str]
     remarks: list[str] = field(default_factory=list)
+    head: str = "contestant"
 
     @property
     def groups(self) -> list[tuple[str, list[TableRow]]]:
         """The lines by role, with the role's heading: contestants, then controls, then real images."""
-        groups = [(title, [line for line in self.lines if line.role == role]) for role, title in ROLES.items()]
+        roles = ROLES | {line.role: line.role for line in self.lines if line.role not in ROLES}
+        groups = [(title, [line for line in self.lines if line.role == role]) for role, title in roles.items()]
         return [(title, lines) for title, lines in groups if lines]
 
 
@@ -100,14 +109,17 @@ def sheet(
     return TableView(title, columns, lines, notes, _remarks(rows, metrics))
 
 
-def differences(results: Results) -> TableView | None:
-    """Return the paired differences to each column's best; None without any, as with one seed."""
+def differences(results: Results) -> list[TableView]:
+    """Return the paired differences to each column's best, six columns to a table; none without any."""
     rows = ordered(results, "contestant")
     metrics = [each for each in results.metrics if any(_difference(row, each.name) for row in rows)]
-    if not metrics:
-        return None
-    lines = [_line(row, [_difference_cell(row, metric.name) for metric in metrics]) for row in rows]
-    return TableView("Differences to the best", [_column(metric) for metric in metrics], lines, [])
+    found = []
+    for start in range(0, len(metrics), _COLUMNS):
+        part = metrics[start : start + _COLUMNS]
+        lines = [_line(row, [_difference_cell(row, metric.name) for metric in part]) for row in rows]
+        title = "Differences to the best" + (", continued" if start else "")
+        found.append(TableView(title, [_column(metric) for metric in part], lines, []))
+    return found
 
 
 def pairs(results: Results) -> TableView | None:
@@ -134,6 +146,33 @@ def ranking_metric(results: Results) -> Metric | None:
     return next((metric for metric in usable if metric.name == "frechet"), usable[0] if usable else None)
 
 
+def metric_over_epochs(results: Results) -> Metric | None:
+    """Return the ranking metric if it was measured over training, or the first headline metric that was."""
+    first = ranking_metric(results)
+    usable = [each for each in measured(results, "headline") if each.sign]
+    metrics = [*([first] if first else []), *usable]
+    return next((each for each in metrics if figures_over_epochs(results, each.name)), None)
+
+
+def figures_over_epochs(results: Results, metric: str) -> dict[str, dict[int, list[float]]]:
+    """Return the figures of each contestant after each measured epoch of its trainings, one per seed, the end included.
+
+    Contestants that were measured at the end only are left out, as are epochs that not every seed has.
+    """
+    found: dict[str, dict[int, list[float]]] = {}
+    for entry in sorted(results.over_epochs, key=lambda entry: entry.seed):
+        measured = entry.metrics.get(metric)
+        if measured is not None and measured.value is not None:
+            found.setdefault(entry.contestant, {}).setdefault(entry.epoch, []).append(measured.value)
+    for row in results.rows:
+        if curve := found.get(row.contestant):
+            last = [its.value for cell in row.cells if (its := cell.metrics.get(metric))]
+            curve[int(results.protocol.budget.value)] = [value for value in last if value is not None]
+            whole = max(map(len, curve.values()))
+            found[row.contestant] = {epoch: curve[epoch] for epoch in sorted(curve) if len(curve[epoch]) == whole}
+    return found
+
+
 def ordered(results: Results, *roles: str) -> list[Row]:
     """Return the rows role by role (default: all roles), better ones first, unranked ones last.
 
@@ -155,7 +194,7 @@ def all_failures(results: Results) -> list[str]:
 
 
 def incidents(results: Results) -> list[str]:
-    """Return a sentence for each retried cell, and one for the conditions that changed on resuming."""
+    """Return a sentence for each flag of a model's diagnosis and each retried cell, and for changes on resuming."""
     retried = [
         f"{row.contestant} seed {cell.seed}: tried again because {' and then '.join(cell.failed_attempts)}"
         for row in results.rows
@@ -163,7 +202,22 @@ def incidents(results: Results) -> list[str]:
         if cell.failed_attempts
     ]
     changes = results.protocol.changes
-    return [*retried, *([f"Resumed under other conditions: {'; '.join(changes)}"] if changes else [])]
+    return [*_flags(results), *retried, *([f"Resumed under other conditions: {'; '.join(changes)}"] if changes else [])]
+
+
+def _flags(results: Results) -> list[str]:
+    """Return a sentence for each diagnostic of a contestant that says `yes: …`: a training that has failed as such."""
+    found = []
+    for row in results.rows:
+        flagged: dict[str, list[str]] = {}
+        for cell in row.cells:
+            for name, value in cell.diagnostics.items():
+                if isinstance(value, str) and value.startswith(_FLAG):
+                    flagged.setdefault(name, []).append(value.removeprefix(_FLAG))
+        for name, reasons in flagged.items():
+            seeds = f"{len(reasons)} of {len(row.cells)} seed{'s' if len(row.cells) > 1 else ''}"
+            found.append(f"{row.contestant}: {name} in {seeds}: {'; '.join(dict.fromkeys(reasons))}")
+    return found
 
 
 def failures(row: Row) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from statistics import fmean, variance
 from types import ModuleType
 from typing import NamedTuple
@@ -90,6 +90,7 @@ def jackknife_part(left_out: Sequence[float]) -> Part:
     return Part((G - 1) / G * math.fsum((value - mean) ** 2 for value in left_out), G - 1)
 
 
+@lru_cache(4096)  # a p-value asks for 40 of them, and the first ones are those of every p-value
 def quantile(dof: float, probability: float) -> float:
     """Return the quantile of Student's t."""
     return float(_special().stdtrit(dof, probability))

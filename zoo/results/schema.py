@@ -214,6 +214,16 @@ class Variation(_Part):
         return self
 
 
+class AtEpoch(_Part):
+    """One contestant and seed after an epoch of the training: its measurements, or the reason why it failed."""
+
+    contestant: Name
+    seed: Seed
+    epoch: Annotated[int, Field(gt=0)]
+    failed: str = ""
+    metrics: Mapping[str, Measured] = {}
+
+
 class DataFacts(_Part):
     """The data set."""
 
@@ -272,6 +282,7 @@ class Results(_Part):
     differences: Mapping[str, Sequence[PairDifference]] | None = None
     fooled: Mapping[str, Sequence[str]]
     sensitivity: Sequence[Variation]
+    over_epochs: Sequence[AtEpoch] = ()
     pictures: Mapping[str, Name | None]
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Any
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the differences between two nested mappings of plain values, one clause each."""
-    before, after = _flat(then), _flat(now)
+    before, after = flat(then), flat(now)
     return [
         f"{key} {before.get(key, 'absent')} then, {after.get(key, 'absent')} now"
         for key in sorted(before.keys() | after.keys())
@@ -16,12 +16,12 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """`{"versions": {"torch": "2.6"}}` as `{"versions.torch": "2.6"}`, each value as text."""
-    flat: dict[str, str] = {}
+    found: dict[str, str] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _text(value)}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": _text(value)}
+    return found
 
 
 def _text(value: Any) -> str:

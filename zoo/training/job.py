@@ -34,6 +34,8 @@ class TrainingJob:
         about: further plain values for `run.json`: the contestant, and where the data came from.
         resuming: whether the folder may hold a run already, which this job continues.
         weights: the weights of another run with which the first step starts; None starts with those of the plugin.
+        snapshots: epochs after which the model is also saved, as `epoch-E/model.safetensors` in the folder; without a
+            folder, or by a plugin with its own `fit`, none are.
         finished: the model of a finished run that would only be trained again, because its plugin has its own `fit`.
     """
 
@@ -47,6 +49,7 @@ class TrainingJob:
     about: Mapping[str, Any] = field(default_factory=dict)
     resuming: bool = False
     weights: InitialWeights | None = None
+    snapshots: tuple[int, ...] = ()
     finished: Model | None = None
 
     def __post_init__(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -84,15 +86,24 @@ def schedule(settings: Training, progress: float) -> float:
 def _optimiser(settings: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=True)
-    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+        kind = _bare(torch.optim.SGD)
+        return kind(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=True)
+    kind = _bare(torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW)
     return kind(parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, weight_decay=decay, fused=True)
 
 
+def _bare(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """Return the kind without the wrapper that imports torch's compiler, 2 s, when an optimiser is made."""
+    return type(kind.__name__, (kind,), {"add_param_group": inspect.unwrap(kind.add_param_group)})
+
+
 def _update(settings: Training, optimiser: torch.optim.Optimizer) -> Callable[[], Any]:
-    """Return the optimiser's step; for plain SGD its formula, because torch's overhead exceeds the computation."""
+    """Return the optimiser's step without torch's wrappers; for plain SGD its formula.
+
+    The wrappers import torch's compiler, and, like torch's plain SGD, take longer than a small model's computation.
+    """
     if settings.optimiser != "sgd" or settings.momentum or settings.weight_decay:
-        return optimiser.step
+        return partial(torch.no_grad()(inspect.unwrap(type(optimiser).step)), optimiser)
 
     @torch.no_grad()
     def plain() -> None:

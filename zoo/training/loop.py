@@ -44,6 +44,7 @@ class Loop:
         bits: whether the model is trained on bits, drawn anew each epoch with the examples as probabilities.
         states: writes checkpoints when due, and at the end.
         keep_weights: whether `initialise` leaves the weights of later phases as they are, because they were given.
+        snapshots: epochs after which `take` is called with their number, while averaged weights are in use.
     """
 
     def __init__(
@@ -58,7 +59,10 @@ class Loop:
         bits: bool,
         states: States | None = None,
         keep_weights: bool = False,
+        snapshots: tuple[int, ...] = (),
+        take: Callable[[int], None] = lambda epoch: None,
     ) -> None:
+        self._snapshots, self._take = snapshots, take
         device = device_of(module)
         self._plugin, self._module, self._budget, self._seed, self._data = plugin, module, budget, seed, data
         self._bits, self._states, self._keep_weights = bits, states, keep_weights
@@ -97,9 +101,14 @@ class Loop:
         parts = self._parts(learners, stopping)
         if begin:
             begin.restore(parts)
-        budget.start()  # after the set-up of the first optimisers, which takes seconds
+        budget.start()  # the set-up of the optimisers is not part of it
         while not timetable.exhausted:
             self._train_epoch(learners, parts)
+            if budget.index % budget.per_epoch == 0 and budget.epoch in self._snapshots:
+                with contextlib.ExitStack() as averaged:
+                    for each in learners.values():
+                        averaged.enter_context(each.averaged())
+                    self._take(budget.epoch)
             if stopping:
                 (learner,) = learners.values()
                 with learner.averaged():  # the best weights are averages, too
@@ -203,10 +212,12 @@ def _autocast(device: torch.device, plugin: Plugin) -> Iterator[None]:
 
 def _examples(data: Data, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Return a function from indices to standardised training examples on the device; it copies only the batch."""
-    train = data.train.to(device)
-    if data.standardisation is None:
+    is_double = data.train.dtype == torch.float64
+    train = (data.standardise(data.train) if is_double else data.train).to(device)
+    if data.standardisation is None or is_double:
         return lambda index: train.index_select(0, index)
     offset, scale = (value.to(device) for value in data.standardisation)
+    scale = torch.where(scale > 0, scale, 1.0)  # constant columns
     return lambda index: (train.index_select(0, index) - offset) / scale
 
 

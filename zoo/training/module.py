@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import nn
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
-from zoo.errors import DataError, PluginError
+from zoo.errors import ConfigError, DataError, PluginError
 from zoo.files.tensor_file import obstacle
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
@@ -56,7 +57,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     spec = spec_for(plugin, resolved.config, data)
     interruption = interruption or Interruption()
     protocol = {
-        "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED},
+        "data": {"name": data.name, "sha256": data.sha256, "split_seed": SPLIT_SEED} | _reading(data),
         "seed": seed,
         "budget": str(job.budget),
         "training": resolved.training(),
@@ -88,14 +89,31 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
             check_players(plugin, module, phases)
             set_mode(module, phases[0])
         initialise(plugin, module, data, seed, phases[0])
+    model = Model(
+        plugin,
+        module,
+        resolved.config,
+        spec,
+        standardisation=data.standardisation,
+        options=_changes(resolved.options),
+        columns=data.columns,
+        protocol=protocol,
+    )
+
+    def take(epoch: int) -> None:
+        assert folder
+        model.save(folder / f"epoch-{epoch}")
+
     _check_storable(plugin, module, checkpoints=bool(folder and job.checkpoints) and not plugin.implements("fit"))
     if job.weights and not start.state:
         job.weights.load_into(module)
     module.to(device)
     if start.state:
         ModuleState(module).check(start.state.part("module"))  # before run.json is overwritten
-    record.begin()
     meter = Meter(job.budget, len(data.train), resolved.batch_size, folder, progress)
+    if start.state and start.changes:
+        _check_budget(meter, start.state.facts["budget"])
+    record.begin()
     with record.ending(meter), scoped_randomness(derive_seed(seed, "train")):
         if plugin.implements("fit"):
             _fit(plugin, module, data, seed, meter)
@@ -105,19 +123,21 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
                 states = States(folder, job.checkpoints, start.facts, interruption, start.newest)
             with interruption.held():
                 loop = Loop(
-                    plugin, module, phases, meter, seed, data, bits=bits, states=states, keep_weights=bool(job.weights)
+                    plugin,
+                    module,
+                    phases,
+                    meter,
+                    seed,
+                    data,
+                    bits=bits,
+                    states=states,
+                    keep_weights=bool(job.weights),
+                    snapshots=job.snapshots if folder else (),
+                    take=take,
                 )
                 loop.run(start.state)
-    return Model(
-        plugin,
-        module.eval(),
-        resolved.config,
-        spec,
-        standardisation=data.standardisation,
-        options=_changes(resolved.options),
-        columns=data.columns,
-        protocol=protocol,
-    )
+    module.eval()
+    return model
 
 
 def spec_for(plugin: Plugin, config: Config, data: Data | DataSpec) -> DataSpec:
@@ -164,6 +184,24 @@ def _check_storable(plugin: Plugin, module: nn.Module, *, checkpoints: bool) -> 
             raise PluginError(f"The model of {plugin.source} cannot be saved: {name} {reason}.")
 
 
+def _check_budget(meter: Meter, used: Mapping[str, Any]) -> None:
+    """Refuse to resume with a total budget below what is done: nothing would be trained, and the record would be wrong.
+
+    Raises:
+        ConfigError: with what is done.
+    """
+    if meter.steps is None:
+        done, exceeded = f"{used['seconds']:.3g} seconds", used["seconds"] > meter.amount.value
+    else:
+        epochs = used["steps"] / meter.per_epoch
+        done = f"{epochs:g} epochs" if meter.amount.unit == "epochs" else f"{used['steps']:,} steps"
+        exceeded = used["steps"] > meter.steps
+    if exceeded:
+        raise ConfigError(
+            f"The run has trained for {done} already, more than the total budget of {meter.amount}; give a larger one."
+        )
+
+
 def versions(*plugins: Plugin) -> dict[str, str]:
     """Return the versions of Python, torch, genzoo and the given plugins."""
     from zoo.version import __version__
@@ -183,6 +221,12 @@ def _fit(plugin: Plugin, module: nn.Module, data: Data, seed: int, meter: Meter)
     plugin.hooks.fit(model=module, train=train, valid=valid, generator=draws, budget=meter, y=y, valid_y=valid_y)
     meter.flush()
     check_weights(module, meter.index, meter.learning_rate)
+
+
+def _reading(data: Data) -> dict[str, Any]:
+    """Return how a user's file was read, so that further rows are read in the same way."""
+    facts = {"reading": dict(data.reading), "class_names": list(data.class_names)}
+    return {key: value for key, value in facts.items() if value}
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

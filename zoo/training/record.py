@@ -6,11 +6,13 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ConfigError, DivergedError, ZooError
 from zoo.files.storage import write_atomically
-from zoo.training.meter import Meter
+
+if TYPE_CHECKING:
+    from zoo.training.meter import Meter
 
 FILE = "run.json"
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.contestant import Contestant
+from zoo.data.paths import looks_like_a_path, split_path, with_options
 from zoo.errors import CheckpointError, ConfigError
 from zoo.models.checkpoint import load_model
 from zoo.models.model import FILE as MODEL
@@ -108,6 +109,8 @@ def plan_resumed(
     """Return the job that continues a run; each argument takes the place of what the run was started with."""
     if data is None and run.source is None:
         raise ConfigError(f"{run.folder} was trained on an array, which no file holds; give it again as data.")
+    if run.source is not None and isinstance(data, str | Path) and looks_like_a_path(str(data)):
+        data = with_options(str(data), {}, split_path(run.source)[1])  # a file that was moved
     job = plan(
         registry,
         contestant or run.contestant,

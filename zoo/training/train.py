@@ -14,7 +14,7 @@ from zoo.contestant import Contestant
 from zoo.contract.data_spec import DataSpec
 from zoo.data.dataset import Data
 from zoo.data.load import load_data
-from zoo.data.paths import source_of
+from zoo.data.source import source_of
 from zoo.errors import ConfigError, DataError, DivergedError, PluginError
 from zoo.files.folder_lock import locked
 from zoo.files.names import slug

@@ -45,7 +45,7 @@ class DiffusionPlugin:
 
     card = zoo.Card(
         name="diffusion",
-        summary="Denoising diffusion: removes noise step by step (DDPM, DDIM); no code; a bound for bits and real data",
+        summary="Denoising diffusion: removes noise step by step (DDPM, DDIM); no code; a bound on the likelihood",
         config=DiffusionConfig,
         options=DiffusionOptions,
         trains_on=_trains_on,

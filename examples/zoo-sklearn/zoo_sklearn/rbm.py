@@ -76,7 +76,7 @@ class SklearnRBMPlugin:
 
     card = zoo.Card(
         name="sklearn-rbm",
-        summary="scikit-learn's BernoulliRBM: bits and hidden bits, trained by persistent contrastive divergence",
+        summary="scikit-learn's BernoulliRBM: binary units, trained by persistent contrastive divergence",
         config=SklearnRBMConfig,
         options=SklearnRBMOptions,
         trains_on="bits",

@@ -251,13 +251,39 @@ def test_chains_of_independent_units_converge_at_once() -> None:
     assert autocorrelation_time(x[0]).item() == pytest.approx(1, abs=0.1)
 
 
+def test_many_chains_run_for_twenty_autocorrelation_times_and_few_for_a_thousand_steps() -> None:
+    rbm, units = machine(3, 3, scale=0.5), tuple(torch.arange(3).tensor_split(3))
+    with torch.no_grad():
+        rbm.W += 2
+        rbm.b -= rbm.W.sum(1) / 2 - 0.3
+        rbm.c -= rbm.W.sum(0) / 2
+        slow = max(exact_times(rbm, units))
+        assert 120 < 20 * slow < 900
+        found = [chains.enough_steps(rbm, 501, "bias", seeded(seed)) for seed in range(5)]
+        assert all(0.9 * 20 * slow < steps < 1.5 * 20 * slow for steps in found)  # the longest of four estimates
+        assert chains.enough_steps(rbm, 500, "bias", seeded(0)) == 1000
+        assert chains.enough_steps(two_modes(), 501, "uniform", seeded(0)) == 1000  # the modes are never left
+        rbm.W.zero_()
+        assert chains.enough_steps(rbm, 501, "bias", seeded(0)) == 100
+
+
+@pytest.mark.parametrize("of", ["sample", "sample_codes"])
+def test_a_number_of_steps_is_that_of_the_chains(of: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rbm, seen = machine(4, 3), []
+    monkeypatch.setattr(rbm, "sample_h", lambda v, generator=None: seen.append(len(v)) or rbm.prob_h(v))
+    monkeypatch.setattr(chains, "enough_steps", lambda rbm, n, start, generator: 7)
+    for options in (RBMOptions(steps=5), RBMOptions()):
+        getattr(plugin, of)(rbm, 3, seeded(0), options)
+    assert seen == [3] * (5 + 7)
+
+
 def test_diagnosis_reports_the_default_sampling_chains() -> None:
     rbm, x = machine(6, 5, scale=0.5), (noise(20, 6) > 0).double()
     found = plugin.diagnose(rbm, x, x, seeded(3))
-    steps = RBMOptions().steps
+    steps = chains.MOST
     of_chains = traces(rbm, classes(rbm, x), 64, steps, "bias", seeded(3))
     wanted, kept = convergence(of_chains), of_chains[:, steps // 2 :]
-    assert found["steps until split-R̂ < 1.01 (sampling uses 1000 by default)"] == wanted.enough
+    assert found["steps until split-R̂ < 1.01 (sampling uses at most 1000 by default)"] == wanted.enough
     assert found["split-R̂ - 1 after 1000 steps, largest of 4 traces"] == wanted.r_hat[-1].max() - 1
     name = "effective sample size of 32000 states of 64 chains, smallest of 4 traces"
     assert found[name] == 32_000 / autocorrelation_time(kept).max()
@@ -268,7 +294,7 @@ def test_diagnosis_reports_the_default_sampling_chains() -> None:
 
 def test_diagnosis_of_chains_that_do_not_converge_is_text_where_it_is_not_a_number() -> None:
     found = chains.diagnose(two_modes(), torch.eye(20).double(), 100, "uniform", seeded(0))
-    assert found["steps until split-R̂ < 1.01 (sampling uses 100 by default)"] == "more than 100"
+    assert found["steps until split-R̂ < 1.01 (sampling uses at most 100 by default)"] == "more than 100"
     frozen = two_modes()
     with torch.no_grad():
         frozen.W.mul_(100)

@@ -37,8 +37,11 @@ from torch import Generator, Tensor
 
 import zoo
 
-from .model import RBM
+from .model import AT_ONCE, RBM
 
+MOST = 1000  # Gibbs steps of a sample, unless the user sets another number
+FEWEST = 100
+FORGOTTEN = 20  # autocorrelation times after which a chain has forgotten its start
 CONVERGED = 1.01  # R̂ below it (Vehtari et al. 2021)
 CHAINS = 64
 SHORTEST = 8  # steps: the first rung
@@ -178,6 +181,20 @@ def traces(
     return found
 
 
+@torch.no_grad()
+def enough_steps(rbm: RBM, n: int, start: Literal["bias", "uniform"], generator: Generator) -> int:
+    """Return the Gibbs steps after which n chains are samples: 20 τ, from 100 to 1000; 1000 for up to 500 chains.
+
+    τ is the longest autocorrelation time of the traces of 64 trial chains, over the second half of 1000 steps. For few
+    chains, the trial would take longer than it saves.
+    """
+    if n <= AT_ONCE:
+        return MOST
+    v = rbm.sample_v(rbm.sample_codes(CHAINS, FEWEST, start, generator), generator)
+    x = traces(rbm, classes(rbm, v), CHAINS, MOST, start, generator)[:, MOST // 2 :]
+    return min(max(FEWEST, math.ceil(FORGOTTEN * autocorrelation_time(x).max().item())), MOST)
+
+
 def diagnose(
     rbm: RBM, v: Tensor, steps: int, start: Literal["bias", "uniform"], generator: Generator
 ) -> dict[str, float | str]:
@@ -186,7 +203,7 @@ def diagnose(
     Args:
         rbm: the trained machine.
         v: training examples, shape (N, V); they determine the classes of hidden units.
-        steps: the Gibbs steps that sampling uses by default, and those of the chains here.
+        steps: the most Gibbs steps that sampling uses by default, and those of the chains here.
         start: the start of the chains, as in `sample_codes`.
         generator: the source of all draws.
     """
@@ -199,7 +216,7 @@ def diagnose(
     times = autocorrelation_time(kept).tolist()
     states = kept.shape[1] * CHAINS
     return {
-        f"steps until split-R̂ < {CONVERGED} (sampling uses {steps} by default)": (
+        f"steps until split-R̂ < {CONVERGED} (sampling uses at most {steps} by default)": (
             f"more than {steps}" if found.enough is None else float(found.enough)
         ),
         f"split-R̂ - 1 after {steps} steps, largest of {len(names)} traces": (

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 import zoo
 
 from . import chains, likelihood
-from .model import RBM, RBMConfig
+from .model import AT_ONCE, RBM, RBMConfig
 
 DIAGNOSED = 1000  # examples of each split: seconds at MNIST's size
 
@@ -18,7 +18,14 @@ DIAGNOSED = 1000  # examples of each split: seconds at MNIST's size
 class RBMOptions(zoo.Config):
     """Sampling settings (one Gibbs chain per sample), and annealing settings for log Z where it is not enumerated."""
 
-    steps: Annotated[int, Field(gt=0, description="Gibbs steps of each chain")] = 1000
+    steps: Annotated[
+        int | None,
+        Field(
+            gt=0,
+            description=f"Gibbs steps of each chain; None: {chains.MOST}, or, for more than {AT_ONCE} chains, "
+            f"{chains.FORGOTTEN} autocorrelation times of trial chains if that is less",
+        ),
+    ] = None
     start: Annotated[
         Literal["bias", "uniform"],
         Field(description="hidden units at the start of a chain: all off (bias), or fair coin flips (uniform)"),
@@ -79,11 +86,13 @@ class RBMPlugin:
 
     @zoo.hookimpl
     def sample(self, model: RBM, n: int, generator: Generator, options: RBMOptions) -> Tensor:
-        return model.sample(n, options.steps, options.start, generator).reshape(-1, *model.shape)
+        steps = options.steps or chains.enough_steps(model, n, options.start, generator)
+        return model.sample(n, steps, options.start, generator).reshape(-1, *model.shape)
 
     @zoo.hookimpl
     def sample_codes(self, model: RBM, n: int, generator: Generator, options: RBMOptions) -> Tensor:
-        return model.sample_codes(n, options.steps, options.start, generator)
+        steps = options.steps or chains.enough_steps(model, n, options.start, generator)
+        return model.sample_codes(n, steps, options.start, generator)
 
     @zoo.hookimpl
     def log_prob_codes(self, model: RBM, z: Tensor) -> Tensor:
@@ -107,5 +116,5 @@ class RBMPlugin:
             found["score-matching objective, validation"] = model.score_matching(held_out).mean().item()
         else:
             found["pseudo-log-likelihood, validation"] = model.pseudo_log_likelihood(held_out).mean().item()
-        defaults = RBMOptions()  # the hook does not receive the options
-        return found | chains.diagnose(model, seen, defaults.steps, defaults.start, generator)
+        start = RBMOptions().start  # the hook does not receive the options
+        return found | chains.diagnose(model, seen, chains.MOST, start, generator)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 import zoo
 from zoo.builtin.metrics.jackknife import bias_corrected, standard_error, without_each_group
-from zoo.builtin.metrics.sets import checked_sets, real_and_fake, refuse_enumerated
+from zoo.builtin.metrics.sets import checked_sets, real_and_fake, refuse_enumerated, refuse_few
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -118,6 +118,7 @@ class FrechetGrey:
             raise zoo.Unsupported(f"{evaluation.data.spec.support} data have no grayscale values; see frechet")
         if ((x == 0) | (x == 1)).all():
             raise zoo.Unsupported("samples are bits, not means to compare with grayscale images")
+        refuse_few(evaluation, 2)
         fake, real = evaluation.features(x), evaluation.features(evaluation.reference)
         return corrected_frechet_distance(fake, real)
 
@@ -131,6 +132,7 @@ class _Elsewhere:
     def measure(self, evaluation: zoo.Evaluation) -> float:
         """Bias-corrected FD between samples and reference, as compared, in the other space."""
         refuse_enumerated(evaluation.data)
+        refuse_few(evaluation, 2)
         φ = evaluation.features_in(self.space)
         fake, real = φ(evaluation.sample_bits), φ(evaluation.reference_bits)
         return corrected_frechet_distance(fake, real)

@@ -38,6 +38,12 @@ def refuse_enumerated(data: zoo.Data) -> None:
         raise zoo.Unsupported("not computed on enumerated data: likelihood and valid-patterns are exact there")
 
 
+def refuse_few(evaluation: zoo.Evaluation, least: int) -> None:
+    """Raise `zoo.Unsupported` for fewer than `least` samples or real examples."""
+    if (n := min(len(evaluation.samples), len(evaluation.reference))) < least:
+        raise zoo.Unsupported(f"needs at least {least} samples and real examples, got {n}")
+
+
 def real_and_fake(evaluation: zoo.Evaluation, least: int) -> tuple[Tensor, Tensor]:
     """Return the features of the reference and of the samples, at least `least` rows of each.
 
@@ -45,9 +51,7 @@ def real_and_fake(evaluation: zoo.Evaluation, least: int) -> tuple[Tensor, Tenso
         zoo.Unsupported: on enumerated data, or with fewer rows.
     """
     refuse_enumerated(evaluation.data)
-    n = min(len(evaluation.samples), len(evaluation.reference))
-    if n < least:
-        raise zoo.Unsupported(f"needs at least {least} samples and real examples, got {n}")
+    refuse_few(evaluation, least)
     return evaluation.reference_features, evaluation.sample_features
 
 

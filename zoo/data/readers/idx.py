@@ -14,12 +14,22 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.contents import Contents
+from zoo.data.frame import array_contents
+from zoo.data.label_files import labels_of_array
+from zoo.data.options import FileOptions
 from zoo.errors import DataError
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _MOST_SIDES = 32
 _LARGEST = 2**34  # bytes of values that a gzipped file may declare
 _BLOCK = 2**20
+
+
+def read(path: Path, options: FileOptions) -> Contents:
+    """Read an IDX file, and its labels from another file."""
+    x = read_idx(path)
+    return array_contents(path, x, options, labels_of_array(options, x))
 
 
 def read_idx(path: Path) -> NDArray[np.generic]:
@@ -50,7 +60,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[np.generic], list[int]
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= _MOST_SIDES:
         raise DataError(
             f"{path} is not an IDX file: it must start with 00 00, a type code and the number of dimensions, got "
-            f"{magic.hex(' ') or 'nothing'}. Other formats are recognised by extension: .npy, .npz, .csv."
+            f"{magic.hex(' ') or 'nothing'}."
         )
     header = file.read(4 * magic[3])
     if len(header) < 4 * magic[3]:

@@ -78,10 +78,16 @@ def distributed():
 
 
 @pytest.fixture(scope="module")
-def cluster(tasks, distributed, tmp_path_factory):
-    """A scheduler, and one worker that sees everything."""
+def unseen(tmp_path_factory):
+    """A folder that the worker of `cluster` does not see, where the system lets a process have mounts of its own."""
+    return tmp_path_factory.mktemp("unseen")
+
+
+@pytest.fixture(scope="module")
+def cluster(tasks, distributed, unseen, tmp_path_factory):
+    """A scheduler and one worker."""
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
-        cluster.worker("first")
+        cluster.worker("other", hidden=(unseen,) if can_hide() else ())
         yield cluster
 
 
@@ -135,18 +141,18 @@ def test_a_task_has_a_log_a_time_limit_and_may_start_processes(dask, tasks, tmp_
     assert dask.submit(tasks.nested).result(60) == [3]
 
 
-@pytest.fixture(params=["shared", "not shared"])
-def place(request, alone, tmp_path_factory):
-    """A client's folder, of which the only worker sees everything or nothing."""
-    folder = tmp_path_factory.mktemp("client")
+@pytest.fixture(params=[pytest.param("shared", marks=pytest.mark.slow), "not shared"])
+def place(request, cluster, unseen, tmp_path):
+    """A cluster, and a folder of the client, of which the only worker sees everything or nothing."""
     if request.param == "not shared" and not can_hide():
         pytest.skip("this system lets no process have mounts of its own: unshare -Urm")
-    alone.worker("other", hidden=(folder,) if request.param == "not shared" else ())
-    return folder, request.param == "shared"
+    folder = unseen / tmp_path.name if request.param == "not shared" else tmp_path / "seen"
+    folder.mkdir()
+    return cluster, folder, request.param == "shared"
 
 
-def test_files_are_read_where_they_are_seen_and_sent_where_they_are_not(alone, place, tasks):
-    folder, shared = place
+def test_files_are_read_where_they_are_seen_and_sent_where_they_are_not(place, tasks):
+    cluster, folder, shared = place
     source, work = folder / "data.bin", folder / "work"
     work.mkdir()
     source.write_text("x" * 20_000_000)  # three blocks
@@ -155,7 +161,7 @@ def test_files_are_read_where_they_are_seen_and_sent_where_they_are_not(alone, p
         (work / ".hidden").touch()
         needs = Needs({str(source): {"": source}}, work)
         events = queue.SimpleQueue()
-        with dask_executor(alone.executor) as executor:
+        with dask_executor(cluster.executor) as executor:
             arguments = {"log": folder / "log", "on_event": events.put, "needs": needs}
             assert executor.launch(tasks.copied, (str(source), str(work)), **arguments).result(60) == 20_000_000
         assert sorted(each.name for each in work.rglob("*")) == [".hidden", "after", "sub"]
@@ -165,16 +171,16 @@ def test_files_are_read_where_they_are_seen_and_sent_where_they_are_not(alone, p
         (work / "sub" / "after").unlink()
         (work / "sub").rmdir()
     assert (folder / "log").read_text() == "copied\n" * 2
-    sent = list((alone.folder / "other").rglob(sha256(source)))
+    sent = list((cluster.folder / "other").rglob(sha256(source)))
     assert [each.is_dir() for each in sorted(sent)] == ([] if shared else [False, True])  # received once, and linked
 
 
-def test_ctrl_c_lets_tasks_save_their_work_and_brings_it_back(alone, place, tasks):
-    folder, _ = place
+def test_ctrl_c_lets_tasks_save_their_work_and_brings_it_back(place, tasks):
+    cluster, folder, _ = place
     ready = queue.SimpleQueue()
 
     def interrupted():
-        with dask_executor(alone.executor) as executor:
+        with dask_executor(cluster.executor) as executor:
             executor.launch(tasks.saved, (str(folder),), on_event=ready.put, needs=Needs({}, folder))
             assert ready.get(timeout=60)["ready"]
             raise KeyboardInterrupt
@@ -186,15 +192,21 @@ def test_ctrl_c_lets_tasks_save_their_work_and_brings_it_back(alone, place, task
     assert [each.name for each in folder.iterdir()] == ["saved"]
 
 
-def test_a_worker_that_dies_is_one_attempt_and_its_task_is_not_started_again(alone, place, tasks):
-    folder, shared = place
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_worker_that_dies_is_one_attempt_and_its_task_is_not_started_again(alone, shared, tasks, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("client")
+    if not shared and not can_hide():
+        pytest.skip("this system lets no process have mounts of its own: unshare -Urm")
+    hidden = () if shared else (folder,)
+    alone.worker("other", hidden=hidden)
     events = queue.SimpleQueue()
     with dask_executor(alone.executor) as executor:
         future = executor.launch(tasks.saved, (str(folder),), on_event=events.put, needs=Needs({}, folder))
         child = events.get(timeout=60)["ready"]
         (worker,) = executor._client.nthreads()
         alone.kill("other")
-        alone.worker("second", hidden=() if shared else (folder,))
+        alone.worker("second", hidden=hidden)
         reason = f"its worker {worker} died"
         reason += "" if shared else ", with the state that it had saved, as it does not share the folder"
         with pytest.raises(WorkerDied) as died:
@@ -209,16 +221,22 @@ def test_a_worker_that_dies_is_one_attempt_and_its_task_is_not_started_again(alo
     assert list(folder.iterdir()) == []
 
 
-def test_a_worker_that_differs_is_refused_by_name_and_another_one_is_used(alone, tasks, distributed):
+def test_a_worker_that_differs_is_refused_by_name(cluster, tasks):
     required = fingerprints(["genzoo"]) | {"zoo-vae": Fingerprint("7.0", "0" * 64)}
-    alone.worker("wrong")
-    with dask_executor(alone.executor) as executor:
+    here = fingerprints(["zoo-vae"])["zoo-vae"].version
+    with dask_executor(cluster.executor) as executor:
         future = executor.launch(tasks.double, (1,), needs=Needs(requires=required))
-        here = fingerprints(["zoo-vae"])["zoo-vae"].version
         with pytest.raises(TaskFailed, match=f"No worker has what .*: zoo-vae is {here}, not 7.0. Install") as failed:
             future.result(60)
         assert failed.value.exit_code == zoo.PluginError.exit_code
-        (wrong,) = executor._refused
+
+
+@pytest.mark.slow
+def test_a_worker_that_differs_costs_no_task_while_another_one_does_not(alone, tasks, distributed):
+    alone.worker("wrong")
+    with dask_executor(alone.executor) as executor:
+        executor._client.wait_for_workers(1, timeout=60)
+        (wrong,) = executor._client.nthreads()
         metadata = alone.folder / "site" / "zoo_vae-7.0.dist-info"
         metadata.mkdir(parents=True)
         (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-vae\nVersion: 7.0\n")
@@ -236,6 +254,7 @@ def _vae():
     return fingerprints(["zoo-vae"])["zoo-vae"].sha256
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_killed_ends_the_executor(alone, tasks):
     alone.worker("other")
     with dask_executor(alone.executor) as executor:
@@ -261,6 +280,7 @@ def weights(comparison):
     return {file.relative_to(comparison.path): file.read_bytes() for file in comparison.path.rglob("*.safetensors")}
 
 
+@pytest.mark.slow
 def test_a_comparison_on_two_machines_is_that_of_one_and_is_resumed(alone, compare, tmp_path, distributed, monkeypatch):
     monkeypatch.setattr("zoo.comparison.run.PRELOAD", ("zoo.comparison.measuring", "zoo.training.train"))
     whole = compare(zoo, CONTESTANTS, out=tmp_path / "whole", **SETTINGS)

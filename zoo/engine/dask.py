@@ -366,7 +366,7 @@ class DaskExecutor(RemoteExecutor):
             (attempt.needs.folder / attempt.mark).unlink(missing_ok=True)
 
 
-_SAME = "Install there what plan.json names under distributions."
+_SAME = "Install it there: zoo sync --from PLAN, the plan.json of the comparison."
 _LOST = "The connection to the Dask scheduler is lost, and with it what ran; start it again, with its workers."
 
 

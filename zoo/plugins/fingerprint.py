@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,6 +35,14 @@ def mismatch(required: Mapping[str, Fingerprint]) -> str:
     return "; ".join(
         _difference(name, found.get(name), wanted) for name, wanted in required.items() if found.get(name) != wanted
     )
+
+
+def wheel_fingerprint(wheel: Path) -> Fingerprint:
+    """Return the fingerprint that the distribution of a wheel will have once it is installed."""
+    with zipfile.ZipFile(wheel) as archive:
+        info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        distribution = importlib.metadata.PathDistribution(zipfile.Path(archive, info.removesuffix("METADATA")))
+        return Fingerprint(distribution.version, _hash(_packed_modules(archive, _roots(distribution))))
 
 
 def _difference(name: str, found: Fingerprint | None, wanted: Fingerprint) -> str:
@@ -84,6 +93,14 @@ def _modules(distribution: importlib.metadata.Distribution) -> Iterator[tuple[st
             for path in Path(place).rglob("*"):
                 if path.is_file() and path.suffix != ".pyc":
                     yield f"{module}/{path.relative_to(place).as_posix()}", path.read_bytes()
+
+
+def _packed_modules(archive: zipfile.ZipFile, roots: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Path and content of each file of packages and modules in a wheel, as `_modules` yields them."""
+    for file in archive.namelist():
+        first, _, rest = file.partition("/")
+        if first.removesuffix(".py") in roots and not file.endswith(("/", ".pyc")):
+            yield file if rest else first.removesuffix(".py"), archive.read(file)
 
 
 def _roots(distribution: importlib.metadata.Distribution) -> set[str]:

@@ -175,6 +175,7 @@ def overhead(options: argparse.Namespace, folder: Path) -> None:
 
 def sleepers(options: argparse.Namespace, folder: Path) -> None:
     """A scheduler and workers that are threads of this process, and whose tasks sleep instead of starting a child."""
+    import dask
     from distributed import LocalCluster
 
     from zoo.engine import dask_worker
@@ -183,6 +184,13 @@ def sleepers(options: argparse.Namespace, folder: Path) -> None:
         time.sleep(options.seconds)
         return {"done": {"shared": {}, "contestants": {}}}
 
+    dask.config.set(  # what each worker does up to a hundred times a second on its own machine, and this is one machine
+        {
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.system-monitor.interval": "10s",
+            "distributed.admin.tick.interval": "10s",
+        }
+    )
     dask_worker.RemoteTask._ended = asleep
     dask_worker.warm = lambda preload: None
     logging.getLogger("distributed").setLevel(logging.ERROR)

@@ -83,6 +83,11 @@ class Cluster:
         self.workers[name].kill()
         self.workers.pop(name).wait()
 
+    def end(self, name: str) -> None:
+        """Ask a worker to end, as a job scheduler does, and wait for it."""
+        self.workers[name].terminate()
+        self.workers.pop(name).wait()
+
     def _process(
         self, name: str, module: str, words: list[str], environment: dict[str, str], hidden: tuple[Path, ...] = ()
     ) -> subprocess.Popen[bytes]:

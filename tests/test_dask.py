@@ -173,6 +173,8 @@ def test_files_are_read_where_they_are_seen_and_sent_where_they_are_not(place, t
     assert (folder / "log").read_text() == "copied\n" * 2
     sent = list((cluster.folder / "other").rglob(sha256(source)))
     assert [each.is_dir() for each in sorted(sent)] == ([] if shared else [False, True])  # received once, and linked
+    (home,) = (cluster.folder / "other").rglob("zoo-files")
+    assert not [each for each in home.parent.iterdir() if each.name.isidentifier()]  # Dask has put it on sys.path
 
 
 def test_ctrl_c_lets_tasks_save_their_work_and_brings_it_back(place, tasks):
@@ -219,6 +221,22 @@ def test_a_worker_that_dies_is_one_attempt_and_its_task_is_not_started_again(alo
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_asked_to_end_lets_its_task_save_its_work_first(alone, tasks, tmp_path):
+    alone.worker("other")
+    events = queue.SimpleQueue()
+    with dask_executor(alone.executor) as executor:
+        future = executor.launch(tasks.saved, (str(tmp_path),), on_event=events.put, needs=Needs({}, tmp_path))
+        events.get(timeout=60)
+        began = time.monotonic()
+        alone.end("other")
+        assert time.monotonic() - began < GRACE
+        assert (tmp_path / "saved").exists()
+        alone.worker("second")
+        with pytest.raises(WorkerDied, match="its worker .* died"):
+            future.result(60)
 
 
 def test_a_worker_that_differs_is_refused_by_name(cluster, tasks):

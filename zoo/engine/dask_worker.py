@@ -23,6 +23,8 @@ from zoo.files.storage import cache_folder
 from zoo.plugins.fingerprint import Fingerprint, mismatch
 
 _POLL = 0.5  # seconds between two looks at whether the task is still wanted
+_HOME = "zoo-files"  # of a folder that Dask has put on sys.path: no name that could be imported
+_ENDING = ("closing", "closing_gracefully", "closed")
 
 _tasks: dict[str, RemoteTask] = {}  # of this worker, by key
 _executor: ProcessExecutor | None = None  # of this worker
@@ -90,7 +92,7 @@ class RemoteTask:
     def __init__(self, description: dict[str, Any], worker: Any) -> None:
         self._facts, self._worker = description, worker
         self.key: str = description["key"]
-        home: Path = Path(worker.local_directory) / "zoo"  # which Dask removes with the worker
+        home: Path = Path(worker.local_directory) / _HOME  # which Dask removes with the worker
         self.store, self._reads = Store(home / "files"), home / "reads"
         self._work: Path = home / self.key
         home.mkdir(exist_ok=True)
@@ -140,9 +142,9 @@ class RemoteTask:
         self._worker.log_event(self._facts["topic"], {"key": self.key, **facts})
 
     def _is_unwanted(self) -> bool:
-        """Whether the client has cancelled the task, or is gone."""
+        """Whether the client has cancelled the task or is gone, or the worker was asked to end."""
         state = self._worker.state.tasks.get(self.key)
-        return state is None or state.state == "cancelled"
+        return state is None or state.state == "cancelled" or self._worker.status.name in _ENDING
 
     def _places(self) -> tuple[dict[str, str], list[str]]:
         """Return where each path of the task is on this machine, and the hashes of the files that are missing."""

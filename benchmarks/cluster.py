@@ -1,6 +1,6 @@
 """Comparisons on Dask: identical to one machine's, with workers killed, and at what cost. Needs `genzoo[dask]`.
 
-    python benchmarks/cluster.py identical  six contestants x 4 seeds, 2 epochs: one machine and two workers
+    python benchmarks/cluster.py identical  six contestants x 4 seeds, 1 epoch: one machine and two workers
     python benchmarks/cluster.py killed     the same, while workers are killed, one differs, and the scheduler is
                                             killed once
     python benchmarks/cluster.py overhead   wall time on two workers over that of the embedded executor, interleaved
@@ -42,7 +42,9 @@ def words(options: argparse.Namespace, out: Path) -> list[str]:
         "--seeds",
         str(options.seeds),
         "--epochs",
-        "2",
+        "1",
+        "--n",
+        str(options.n),
         "--save-every",
         "0.5",
         "--out",
@@ -250,6 +252,7 @@ def main() -> None:
     parser.add_argument("what", choices=["identical", "killed", "overhead", "busy", "sleepers"])
     parser.add_argument("--contestants", nargs="+", default=CONTESTANTS)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--n", type=int, default=100, help="test examples to compare with")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pause", type=float, default=10.0, help="seconds between two kills, at most")
     parser.add_argument("--seed", type=int, default=0)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor
+from pathlib import Path
 
 import pytest
 
@@ -221,6 +222,28 @@ def test_a_worker_that_dies_is_one_attempt_and_its_task_is_not_started_again(alo
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert list(folder.iterdir()) == []
+
+
+def _parent(process):
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_costs_one_attempt_and_gets_no_more_tasks(alone, tasks, monkeypatch):
+    monkeypatch.setattr("zoo.engine.dask._MARGIN", 1.0)
+    workers = [alone.workers[alone.worker(name)].pid for name in ("first", "second")]
+    events = queue.SimpleQueue()
+    with dask_executor(alone.executor) as executor:
+        executor._client.wait_for_workers(2, timeout=60)
+        future = executor.launch(tasks.hang, on_event=events.put, timeout=8.0)
+        child = events.get(timeout=60)["hangs"]
+        server = _parent(child)
+        assert _parent(server) in workers
+        for each in (_parent(server), server, child):
+            os.kill(each, signal.SIGSTOP)
+        with pytest.raises(TimedOut, match="it ran longer than 8 s, and its worker .* gave no sign"):
+            future.result(60)
+        assert [each.result(60) for each in [executor.submit(tasks.double, x) for x in range(6)]] == [0, 2, 4, 6, 8, 10]
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ class DaskExecutor(RemoteExecutor):
         self._lonely = time.monotonic()  # since when there has been no worker
         client.subscribe_topic(self._topic, self._received)
         client.loop.add_callback(self._watch)
-        client.run(dask_worker.warm, self._preload, on_error="ignore")
+        client.loop.add_callback(self._tell, dask_worker.warm, self._preload)
 
     @property
     def slots(self) -> int:  # type: ignore[override]  # workers come and go
@@ -182,7 +182,7 @@ class DaskExecutor(RemoteExecutor):
         with contextlib.suppress(Exception):  # a connection that is lost
             self._client.cancel([each.task for each in list(self._attempts.values()) if not each.worker], force=True)
             for attempt in running:
-                self._client.run(dask_worker.stop, attempt.key, workers=[attempt.worker], on_error="ignore")
+                self._client.loop.add_callback(self._tell, dask_worker.stop, attempt.key, workers=[attempt.worker])
         deadline = time.monotonic() + GRACE + 10
         for attempt in running:
             with contextlib.suppress(Exception):
@@ -235,12 +235,19 @@ class DaskExecutor(RemoteExecutor):
             if attempt.timeout is not None:
                 self._client.loop.call_later(attempt.timeout + _MARGIN, self._overdue, attempt, key)
 
+    async def _tell(self, function: Callable[..., Any], argument: Any, workers: list[str] | None = None) -> None:
+        """In the client's loop: call a function on workers, of which some may be gone or hang."""
+        with contextlib.suppress(Exception):
+            await self._client.run(function, argument, workers=workers, on_error="ignore")
+
     async def _run(self, worker: str, function: Callable[..., Any], *arguments: Any) -> None:
         await self._client.run(function, *arguments, workers=[worker])
 
     def _overdue(self, attempt: _Attempt, key: str) -> None:
         """In the client's loop: give up an attempt whose worker says nothing."""
         if attempt.key == key and not attempt.future.done():
+            self._say(f"the worker {attempt.worker} gives no sign, and gets no more cells")
+            self._refused[attempt.worker] = "it gives no sign"
             reason = f"it ran longer than {attempt.timeout:g} s, and its worker {attempt.worker} gave no sign"
             self._end(attempt, TimedOut(reason))
             self._client.loop.add_callback(self._cancel, attempt.task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import signal
@@ -307,6 +308,7 @@ def test_a_scheduler_that_is_killed_ends_the_executor(alone, tasks):
             future.result(60)
         with pytest.raises(ExecutorEnded, match="start it again"):
             executor.submit(tasks.double, 1)
+        assert not logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)  # its traceback
 
 
 CONTESTANTS = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8],sample.k=5"]

@@ -133,6 +133,7 @@ def compare(
     stem = f"{'compare' if contestants_trained else 'evaluate'}-{slug(_data_name(source))}"
     folder = new_folder(Path(out), stem) if resume is None else Path(resume)
     command = f"zoo compare --resume {shlex.quote(str(folder))}"
+    command += f" --executor {shlex.quote(executor)}" if isinstance(executor, str) else ""
     with locked(folder), Interruption(command), contextlib.ExitStack() as stack:
         place = folder.absolute()
         try:

@@ -415,7 +415,11 @@ def _client(address: str) -> Iterator[Any]:
         ) from None
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # what it says is not for users of the zoo
+    for name in (
+        "distributed",
+        "distributed.client",
+    ):  # their tracebacks are not for users of the zoo
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _local_scheduler(int(local["workers"])) if local else contextlib.nullcontext() as place:
         try:
             client = Client(place or f"tcp://{scheduler and scheduler['place']}", timeout=_CONNECT)

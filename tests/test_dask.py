@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from zoo.engine.executor import ExecutorEnded, Needs, TaskFailed, TimedOut, Work
 from zoo.engine.processes import GRACE
 from zoo.engine.transfer import sha256
 from zoo.errors import DataError
+from zoo.files.folder_lock import Owner, locked, machine
 from zoo.plugins.fingerprint import Fingerprint, fingerprints
 
 HERE = "dask_tasks"
@@ -156,11 +158,17 @@ def place(request, cluster, unseen, tmp_path):
 def test_files_are_read_where_they_are_seen_and_sent_where_they_are_not(place, tasks):
     cluster, folder, shared = place
     source, work = folder / "data.bin", folder / "work"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
     work.mkdir()
     source.write_text("x" * 20_000_000)  # three blocks
     for text in ("one", "two"):
         (work / "before").write_text(text)
         (work / ".hidden").touch()
+        if not shared:  # an attempt on another worker died
+            (work / ".lock").write_text(
+                json.dumps(asdict(Owner(process=dead.pid, started="", host="", machine=machine())))
+            )
         needs = Needs({str(source): {"": source}}, work)
         events = queue.SimpleQueue()
         with dask_executor(cluster.executor) as executor:
@@ -177,6 +185,23 @@ def test_files_are_read_where_they_are_seen_and_sent_where_they_are_not(place, t
     assert [each.is_dir() for each in sorted(sent)] == ([] if shared else [False, True])  # received once, and linked
     (home,) = (cluster.folder / "other").rglob("zoo-files")
     assert not [each for each in home.parent.iterdir() if each.name.isidentifier()]  # Dask has put it on sys.path
+
+
+def test_files_are_not_written_while_an_earlier_attempt_still_runs(place, tasks, monkeypatch):
+    cluster, folder, shared = place
+    if shared:
+        pytest.skip("the task itself holds the lock")
+    monkeypatch.setattr("zoo.engine.dask._WAIT", 0.2)
+    source = folder / "source"
+    for file in (source, folder / "before"):
+        file.write_text("x")
+    with dask_executor(cluster.executor) as executor, locked(folder):
+        future = executor.launch(
+            tasks.copied, (str(source), str(folder)), needs=Needs({str(source): {"": source}}, folder)
+        )
+        with pytest.raises(zoo.ConfigError, match=f"in use by process {os.getpid()};"):
+            future.result(60)
+        assert not (folder / "sub").exists()
 
 
 def test_ctrl_c_lets_tasks_save_their_work_and_brings_it_back(place, tasks):

@@ -39,6 +39,7 @@ from zoo.engine.executor import (
 from zoo.engine.processes import GRACE
 from zoo.engine.transfer import blocks, files_in, listing
 from zoo.errors import ConfigError, PluginError, ZooError
+from zoo.files.folder_lock import locked
 from zoo.files.path_inside import path_inside
 from zoo.files.storage import write_atomically
 from zoo.runtime.threads import ENVIRONMENT
@@ -50,6 +51,7 @@ _PATIENCE = 15.0  # seconds without a worker after which that is said
 _MARGIN = 30.0  # seconds that a worker gets to say that a task ran into its time limit
 _TAKERS = 8  # threads that fetch answers
 _CONNECT = 10.0  # seconds to reach a scheduler
+_WAIT = 60.0  # seconds for an earlier attempt to leave the folder
 
 
 @dataclass(eq=False)
@@ -349,13 +351,16 @@ class DaskExecutor(RemoteExecutor):
         if attempt.log and answer.get("log"):
             with attempt.log.open("ab") as file:
                 file.write(answer["log"])
-        if folder:
-            for name, content in answer["files"].items():
-                path = path_inside(folder, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, content)
-            for name in answer["removed"]:
-                path_inside(folder, name).unlink(missing_ok=True)
+        if folder and (answer["files"] or answer["removed"]):
+            with locked(
+                folder, wait=_WAIT
+            ):  # an attempt on a worker that is lost, but shares the folder, may still run
+                for name, content in answer["files"].items():
+                    path = path_inside(folder, name)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomically(path, content)
+                for name in answer["removed"]:
+                    path_inside(folder, name).unlink(missing_ok=True)
 
     def _end(self, attempt: _Attempt, end: Any) -> None:
         """Set the answer or exception of a task."""

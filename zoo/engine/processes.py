@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 Method = Literal["fork", "spawn"]
 
-_GRACE = 20.0  # seconds that tasks get to save their work when the caller is interrupted
+GRACE = 20.0  # seconds that tasks get to save their work when the caller is interrupted
 
 
 @dataclass
@@ -46,7 +46,7 @@ class _Running:
     overdue: bool = False
 
 
-class _ProcessExecutor(TaskExecutor):
+class ProcessExecutor(TaskExecutor):
     """What the two kinds of process share: messages, time limits, and how they end.
 
     Args:
@@ -90,6 +90,17 @@ class _ProcessExecutor(TaskExecutor):
             running.timer.start()
         return future
 
+    def stop(self, future: Future[Any], grace: float = GRACE) -> None:
+        """Ask a task to end as SIGTERM does, after which a training has saved its state; kill it after the grace."""
+        number = next((each for each, running in list(self._running.items()) if running.future is future), None)
+        if number is None:
+            return
+        self._terminate(number)
+        timer = threading.Timer(grace, self._kill, (number,))
+        timer.daemon = True
+        timer.start()
+        future.add_done_callback(lambda _: timer.cancel())
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End every process; tasks that still run are killed if `cancel_futures` is set, otherwise waited for."""
         if wait and not cancel_futures:
@@ -109,6 +120,9 @@ class _ProcessExecutor(TaskExecutor):
         raise NotImplementedError
 
     def _kill(self, number: int) -> None:
+        raise NotImplementedError
+
+    def _terminate(self, number: int) -> None:
         raise NotImplementedError
 
     def _interrupt(self) -> None:
@@ -182,7 +196,7 @@ class _ProcessExecutor(TaskExecutor):
         return process
 
 
-class ForkServerExecutor(_ProcessExecutor):
+class ForkServerExecutor(ProcessExecutor):
     """Forks a child per task from a warm server, which has imported `preload` and computed nothing.
 
     The server is a module of the zoo, never the caller's `__main__`; it starts with the first task. Its environment and
@@ -215,11 +229,15 @@ class ForkServerExecutor(_ProcessExecutor):
         if self._server:
             _write(self._server, {"kill": number})
 
+    def _terminate(self, number: int) -> None:
+        if self._server:
+            _write(self._server, {"stop": number})
+
     def _interrupt(self) -> None:
         if self._server:
             _write(self._server, {"end": True})
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._server.wait(_GRACE)
+                self._server.wait(GRACE)
 
     def _close(self) -> None:
         if self._server:
@@ -227,7 +245,7 @@ class ForkServerExecutor(_ProcessExecutor):
             self._server = None
 
 
-class SpawnExecutor(_ProcessExecutor):
+class SpawnExecutor(ProcessExecutor):
     """Starts a fresh interpreter per task, where forking is unsafe or not there.
 
     Args:
@@ -245,9 +263,12 @@ class SpawnExecutor(_ProcessExecutor):
     def _kill(self, number: int) -> None:
         self._processes[number].kill()
 
+    def _terminate(self, number: int) -> None:
+        self._processes[number].terminate()
+
     def _interrupt(self) -> None:
         """Ask the tasks to end as SIGTERM does, after which a training has saved its state, and wait a while for it."""
-        deadline = time.monotonic() + _GRACE
+        deadline = time.monotonic() + GRACE
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
@@ -268,7 +289,7 @@ def default_method() -> Method:
 
 def process_executor(
     jobs: int | None = None, method: Method | None = None, *, preload: Sequence[str] = ()
-) -> TaskExecutor:
+) -> ProcessExecutor:
     """Return the executor of a method, by default that of this system."""
     if (method or default_method()) == "fork":
         return ForkServerExecutor(jobs, preload=preload)

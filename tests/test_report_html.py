@@ -4,6 +4,7 @@ and nothing in it that loads anything or runs what a name says."""
 import base64
 import io
 import json
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from PIL import Image
 from tests.report_folder import results, typed, write_folder
 from zoo.report import charts, plotly_json
 from zoo.report.classes import confusions, predicted_classes
+from zoo.report.frozen import frozen_map
 from zoo.report.grid import save_grid, tile
 from zoo.report.html import render, verdict, write_report
 from zoo.report.pictures import beside, data_uri, load_pictures
@@ -414,3 +416,60 @@ def test_a_cost_that_is_no_positive_number_is_left_out(seconds):
     found["rows"][0]["train_seconds"] = seconds
     names = [trace["name"] for trace in charts.cost(typed(found), "train_seconds", "s")["data"]]
     assert names == ["ae@gmm", "vae@gmm", "vae", "ae@normal", "rbm:hidden=9", "real images"]
+
+
+# Maps that decode without a server
+
+
+def test_a_frozen_map_holds_the_decoded_grid_and_its_coordinates(tmp_path):
+    found = write_folder(tmp_path)
+    grid = np.random.default_rng(1).random((5, 5, 8, 8))
+    file = tmp_path / found["pictures"]["ae@gmm"]
+    arrays = dict(np.load(file)) | {"map": grid, "map_axes": np.array([np.linspace(-2, 3, 5), np.linspace(-1, 1, 5)])}
+    np.savez(file, **arrays)
+    page = Page(render(tmp_path, typed(found)))
+    (decoder,) = [each for each in page.of("div") if each.get("class") == "decoder"]
+    assert (decoder["data-across"], decoder["data-up"]) == ("-2.0 3.0", "-1.0 1.0")
+    assert page.figures.keys() >= {decoder["data-chart"]}
+    frozen = frozen_map("chart-1", "ae@gmm", arrays)
+    sheet = np.asarray(picture(frozen.source)).reshape(5, 8, 5, 8).swapaxes(1, 2)
+    assert np.array_equal(sheet, np.rint(grid * 255).astype(np.uint8))
+    assert (frozen.side, frozen.ratio) == (5, 1.0)
+    assert frozen_map("chart-1", "old", {"map": grid}) is None
+
+
+@pytest.mark.slow
+def test_a_frozen_map_follows_the_pointer_and_the_keys(tmp_path):
+    sync = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    found = write_folder(tmp_path)
+    file = tmp_path / found["pictures"]["ae@gmm"]
+    axes = np.array([np.linspace(-2, 3, 5), np.linspace(-1, 1, 5)])
+    np.savez(file, **dict(np.load(file)) | {"map": np.zeros((5, 5, 8, 8)), "map_axes": axes})
+    path, asked = write_report(tmp_path, typed(found)), []
+    with sync.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1400, "height": 1000})
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.set_default_timeout(150_000)  # the page draws all its charts first
+        tab.goto(path.as_uri())
+        decoder = tab.locator(".decoder")
+        chart = tab.locator(f"#{decoder.get_attribute('data-chart')} .nsewdrag")
+        chart.hover(position={"x": 2, "y": 2})  # the corner at the top left lies beyond the grid
+        assert decoder.locator("output").text_content() == "h at (-2.00, 1.00)"
+        position = "each => each.style.backgroundPosition"
+        assert decoder.locator(".decoded").evaluate(position) == "0% 0%"
+        decoder.locator("input").first.focus()
+        tab.keyboard.press("ArrowRight")
+        assert decoder.locator("output").text_content() == "h at (-0.75, 1.00)"
+        assert decoder.locator(".decoded").evaluate(position) == "25% 0%"
+        tab.set_viewport_size({"width": 688, "height": 1000})  # A4 between the margins
+        tab.emulate_media(media="print")
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert not decoder.is_visible()
+        right = "all => Math.max(...all.map(each => each.getBoundingClientRect().right))"
+        assert tab.eval_on_selector_all(".charts svg, td", right) <= 688
+        browser.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []

@@ -18,6 +18,7 @@ from zoo.report.answer import answer
 from zoo.report.classes import confusions, predicted_classes
 from zoo.report.copying import to_bibtex, to_latex
 from zoo.report.figures import figure, setting, whole
+from zoo.report.frozen import frozen_map
 from zoo.report.galleries import galleries
 from zoo.report.pictures import Arrays, load_pictures
 from zoo.report.plotly_json import INK, Figure
@@ -191,16 +192,20 @@ def _charts(page: _Page, folder: Path, results: Results, pictures: dict[str, Arr
         "train_seconds": "seconds of training",
         "sample_seconds_per_1000": "seconds per 1,000 samples",
     }
+    codes = [
+        chart
+        for row in ordered(results, "contestant", "control")
+        for chart in page.chart(
+            charts.codes(pictures.get(row.contestant, {})),
+            row.contestant,
+            f"Codes of real data by class, and codes drawn by {row.contestant}.",
+        )
+    ]
+    frozen = [found for each in codes if (found := frozen_map(each.id, each.caption, pictures[each.caption]))]
     return {
-        "codes": [
-            chart
-            for row in ordered(results, "contestant", "control")
-            for chart in page.chart(
-                charts.codes(pictures.get(row.contestant, {})),
-                row.contestant,
-                f"Codes of real data by class, and codes drawn by {row.contestant}.",
-            )
-        ],
+        "codes": codes,
+        "frozen": {each.chart: each for each in frozen},
+        "sheets_of_maps": list(dict.fromkeys(each.source for each in frozen)),
         "codes_sheet": _codes_sheet(results),
         "codes_chart": page.chart(
             charts.codes_against_quality(results),

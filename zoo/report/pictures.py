@@ -44,8 +44,8 @@ def is_image(shape: tuple[int, ...]) -> bool:
 
 def data_uri(image: Image.Image) -> str:
     """Encode an image as a small PNG in a `data:` address, with a single channel if it is grayscale."""
-    if image.mode == "RGBA" and _is_grayscale(image):
-        image = image.convert("LA")
+    if image.mode in ("RGB", "RGBA") and _is_grayscale(image):
+        image = image.convert("LA" if image.mode == "RGBA" else "L")
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

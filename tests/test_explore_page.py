@@ -74,6 +74,7 @@ def open_page():
         servers.append(server)
         tab = browser.new_page(viewport={"width": 1400, "height": 1400})
         tab.on("request", lambda request: asked.append(request.url))
+        tab.set_default_timeout(150_000)
         tab.goto(f"http://127.0.0.1:{server.port}")
         tab.wait_for_selector("#map .nsewdrag")
         return tab

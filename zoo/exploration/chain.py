@@ -5,8 +5,8 @@ The free energy F(v) = -log p(v) - log Z needs no hook of its own. Of one joint 
     log p(v) = log p(v|h) - log p(h|v) + log p(h),    so that    F(v) - F(v') = f(v) - f(v'),
     f(v) = log p(h|v) - log p(v|h).
 
-If encode and decode are not the conditionals of one distribution, as in a deep belief network, the difference depends
-on h; two choices of h show it.
+If encode and decode are not the conditionals of one distribution, the difference depends on h; two choices of h show
+it. Those of a deep belief network, whose code is its first hidden layer, are the conditionals of its first machine.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ASIDE = MappingProxyType({"identity": False})  # metadata of a field
 
 VALIDATION = "validation.jsonl"  # in a training's folder: its validation losses after some epochs
+_WAIT = 60.0  # seconds for an earlier attempt, on a machine that is lost, to end
 _TRIAL_SECONDS = 2.0  # of training, for an estimate of the whole
 _TRIAL_SAMPLES = 50
 
@@ -111,7 +112,7 @@ class TrainCell:
         from zoo.training.train import check_labels, fit_density
 
         run = Path(self.folder)
-        with single_thread(), locked(run), Interruption(self.command) as interruption:
+        with single_thread(), locked(run, wait=_WAIT), Interruption(self.command) as interruption:
             remove_unfinished(run)
             data = Data.open(Path(self.file))
             resolved = {each.text: resolve(registry, each) for each in self.contestants}

@@ -30,12 +30,12 @@ def command(offline: Path | None, as_json: bool) -> int:
 
     Example: zoo sync
     """
-    from zoo.installation.lock import read_lock
+    from zoo.installation.lock import read_lock, wheels_folder
     from zoo.installation.pip import Pip, check_environment
 
     check_environment()
-    pip = Pip(offline)
-    rows = [_restore(locked, pip) for locked in read_lock().values()]
+    pip, locked = Pip(offline, wheels_folder()), read_lock()
+    rows = [_restore(each, locked, pip) for each in locked.values() if each.source]
     if as_json:
         print_json(rows)
     elif rows:
@@ -46,27 +46,32 @@ def command(offline: Path | None, as_json: bool) -> int:
     return 3 if any(row["state"] == "failed" for row in rows) else 0
 
 
-def _restore(locked: Locked, pip: Pip) -> dict[str, str]:
+def _restore(plugin: Locked, locked: dict[str, Locked], pip: Pip) -> dict[str, str]:
     """Restore one distribution and return its row: `present`, `restored` or `failed`."""
     from zoo.installation.plan import installed_version
 
-    row = {"name": locked.name, "version": locked.version, "state": "present", "reason": ""}
-    if installed_version(locked.name) == locked.version:
+    row = {"name": plugin.name, "version": plugin.version, "state": "present", "reason": ""}
+    if installed_version(plugin.name) == plugin.version:
         return row
     try:
-        _install(locked, pip)
+        _install(plugin, locked, pip)
     except ZooError as error:
         return row | {"state": "failed", "reason": str(error)}
     return row | {"state": "restored"}
 
 
-def _install(locked: Locked, pip: Pip) -> None:
-    """Install a locked distribution; it was confirmed when it was recorded, and its hash shows that it is unchanged."""
+def _install(plugin: Locked, locked: dict[str, Locked], pip: Pip) -> None:
+    """Install a locked plugin; it was confirmed when it was recorded, and its hashes show that it is unchanged."""
+    from zoo.api import default
+    from zoo.installation.lock import check_unchanged, record
     from zoo.installation.plan import make_plan
+    from zoo.installation.resolution import unpublished
     from zoo.installation.transaction import fetch, install
 
     with tempfile.TemporaryDirectory(prefix="zoo-sync-") as name:
         folder = Path(name)
-        plan = make_plan(locked.request(), pip, set(), locked.dependencies)
+        plan = make_plan(plugin.request(), pip, unpublished(default.catalogue) - locked.keys(), plugin.dependencies)
+        check_unchanged(plan, locked)
         fetch(plan, pip, folder / "wheels")
         install(plan, folder, lambda _: False)
+        record(plan, folder / "wheels", plugin.source, pip)

@@ -13,6 +13,7 @@ import sys
 import threading
 import tomllib
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from packaging.pylock import Pylock
 
 from zoo.api import Registry
 from zoo.cli.consent import ask, show_files
+from zoo.cli.main import cli
+from zoo.comparison.plan import Plan
 from zoo.errors import ConfigError, PluginError, ZooError
 from zoo.installation import pip as pip_module
 from zoo.installation.lock import Locked, check_unchanged, forget, read_lock, record
@@ -31,6 +34,7 @@ from zoo.installation.removal import find_distribution, removed_with
 from zoo.installation.request import Request
 from zoo.installation.transaction import TrialVerdict, check_plugin, fetch, try_plugins
 from zoo.installation.wheel import read_wheel
+from zoo.plugins.fingerprint import fingerprints, wheel_fingerprint
 
 PLUGIN = '''
 import zoo
@@ -146,6 +150,12 @@ def _content(folder):
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def _plan_of(folder, distributions):
+    """The folder of a comparison whose cells need these distributions."""
+    Plan(("ae",), (), "digits", (0,), None, False, str(folder), distributions=distributions).write(folder)
+    return str(folder)
+
+
 def test_a_plugin_is_planned_installed_lost_restored_and_removed_without_a_trace(zoo_in, wheels, environment, tmp_path):
     before = _content(environment)
     offline = ("--offline", str(wheels))
@@ -204,6 +214,41 @@ def test_a_plugin_is_planned_installed_lost_restored_and_removed_without_a_trace
     assert json.loads(removed.stdout) == {"removed": ["zoo-coins", "zoo-dice", "zoo-pips"]}
     assert _content(environment) == before
     assert not list((tmp_path / "configuration").iterdir())
+
+
+@pytest.mark.slow
+def test_what_a_plan_names_is_installed_with_the_same_files_or_not_at_all(zoo_in, wheels, environment, tmp_path):
+    before = _content(environment)
+    offline = ("--offline", str(wheels))
+    wheel = wheels / "zoo_coins-1.0-py3-none-any.whl"
+    planned = {"zoo-coins": wheel_fingerprint(wheel), **fingerprints(["torch"])}
+    other = {name: replace(each, sha256=DIGEST) for name, each in planned.items()}
+
+    synced = zoo_in("sync", "--from", _plan_of(tmp_path, other), *offline, "--yes", "--json")
+    assert synced.returncode == 3
+    coins, _ = (row["reason"] for row in json.loads(synced.stdout))
+    found = planned["zoo-coins"].sha256[:12]
+    assert coins == f"zoo-coins 1.0 has other files there (sha256 {found}, not {DIGEST[:12]})."
+    unanswered = zoo_in("sync", "--from", _plan_of(tmp_path, planned), *offline)
+    assert unanswered.returncode == 2
+    assert "Install zoo-coins 1.0? Standard input is not a terminal; nothing was done." in unanswered.stderr
+    assert _content(environment) == before
+
+    for state in ("installed", "present"):
+        synced = zoo_in("sync", "--from", _plan_of(tmp_path, planned), *offline, "--yes", "--json")
+        assert [row["state"] for row in json.loads(synced.stdout)] == [state, "present"]
+    removed = zoo_in("uninstall", "coins", "--yes", "--json")
+    assert json.loads(removed.stdout) == {"removed": ["zoo-coins", "zoo-dice", "zoo-pips"]}
+    assert _content(environment) == before
+
+
+def test_a_plan_of_other_files_of_the_core_is_not_carried_out(tmp_path, capsys):
+    here = fingerprints(["genzoo"])["genzoo"]
+    plan = _plan_of(tmp_path, {"genzoo": replace(here, version="9.0"), "torch": fingerprints(["torch"])["torch"]})
+    code = cli.main(["sync", "--from", plan, "--json"], standalone_mode=False)
+    genzoo, torch = json.loads(capsys.readouterr().out)
+    assert (code, genzoo["state"], torch["state"]) == (3, "failed", "present")
+    assert genzoo["reason"] == f"genzoo is {here.version}, not 9.0; install it with pip, zoo changes plugins only"
 
 
 def test_a_folder_is_built_without_a_network_and_stays_as_it_was(zoo_in, environment, wheels, tmp_path):

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from zoo.runtime.randomness import bernoulli, generator
     from zoo.runtime.seeds import BITS_SEED, SPLIT_SEED
     from zoo.training.meter import Budget, Meter, Step
+    from zoo.training.optimisers import without_compiler
 
 _HOME = {
     "BITS_SEED": "zoo.runtime.seeds",
@@ -109,6 +110,7 @@ _HOME = {
     "resume": "zoo.api",
     "show": "zoo.report.show",
     "train": "zoo.api",
+    "without_compiler": "zoo.training.optimisers",
     "write_atomically": "zoo.files.storage",
 }
 
@@ -171,6 +173,7 @@ __all__ = [
     "resume",
     "show",
     "train",
+    "without_compiler",
     "write_atomically",
 ]
 

@@ -52,7 +52,7 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
     pip = Pip(offline)
     asked = resolve_request(plugin, default.catalogue, offline=offline is not None)
     with tempfile.TemporaryDirectory(prefix="zoo-install-") as name:
-        request = _wheel_of(asked, pip, Path(name), yes=yes)
+        request = built(asked, pip, Path(name), yes=yes)
         plan = make_plan(request, pip, unpublished(default.catalogue))
         facts = [step.facts() for step in plan.steps]
         if not as_json:
@@ -70,7 +70,7 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
         click.echo(f"Installed {step.name} {step.version}{replaced}: {names}.")
 
 
-def _wheel_of(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request:
+def built(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request:
     """Return the request with a local wheel, unless it is on the index; ask before source code is built."""
     from zoo.installation.transaction import bring
 
@@ -95,10 +95,10 @@ def _carry_out(plan: InstallPlan, request: Request, pip: Pip, folder: Path, *, y
     wheel = fetch(plan, pip, folder / "wheels")
     _warn_of_doubles(wheel)
     if not request.official and request.kind != "source":
-        show_files(_source(plan, request), f"{wheel.name} {wheel.version}", wheel.files)
+        show_files(source_of(plan, request), f"{wheel.name} {wheel.version}", wheel.files)
         ask(f"Install {wheel.name} {wheel.version}?", yes=yes)
     verdicts = install(plan, folder, lambda faults: _keep_broken(faults, yes=yes))
-    record(plan, folder / "wheels", _source(plan, request), pip)
+    record(plan, folder / "wheels", source_of(plan, request), pip)
     return verdicts
 
 
@@ -129,7 +129,7 @@ def _warn_of_publications(plan: InstallPlan) -> None:
             click.echo(f"Warning: {line}", err=True)
 
 
-def _source(plan: InstallPlan, request: Request) -> str:
+def source_of(plan: InstallPlan, request: Request) -> str:
     """Return where a plugin comes from: the request, and the URL of a wheel on an index."""
     from zoo.files.addresses import redacted
 

@@ -6,7 +6,6 @@ Tensors: `model.*` (the module's state dict), `density.*` (that of a latent dens
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.contract.hookspecs import MODELS
 from zoo.errors import CheckpointError, ConfigError, ZooError
+from zoo.files.names import is_state
 from zoo.files.tensor_file import part, read
 from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.facts import check_model_facts
@@ -25,8 +25,6 @@ from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import find_device
 from zoo.runtime.randomness import generator, scoped_randomness
-
-_STATE = re.compile(r"state(-\d+)?\.safetensors")  # a training checkpoint, not a model
 
 
 def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Model:
@@ -89,7 +87,7 @@ def model_file(path: Path) -> Path:
 
 
 def _models_in(path: Path, folders: str = "") -> list[Path]:
-    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not _STATE.fullmatch(file.name))
+    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not is_state(file))
 
 
 def _group(origin: dict[str, str], registry: PluginRegistry) -> str:

@@ -234,7 +234,6 @@ class DeclaredLikelihood:
             h = h.detach().requires_grad_()
             o = self.o(h)
             v = torch.zeros_like(o, requires_grad=True)
-            (product,) = torch.autograd.grad(o, h, v, create_graph=True)
-            units = [e.expand_as(h) for e in torch.eye(h.shape[1], dtype=h.dtype, device=h.device)]
-            columns = [torch.autograd.grad(product, v, e, retain_graph=True)[0] for e in units]
+            (product,) = torch.autograd.grad((o * v).sum(), h, create_graph=True)
+            columns = [torch.autograd.grad(each.sum(), v, retain_graph=True)[0] for each in product.unbind(1)]
         return torch.stack(columns, 2)

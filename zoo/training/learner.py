@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from zoo.contract.training import Player, Training
 from zoo.training.average import Average
+from zoo.training.optimisers import without_compiler
 from zoo.training.state import OptimiserState, Part
 
 
@@ -86,15 +87,10 @@ def schedule(settings: Training, progress: float) -> float:
 def _optimiser(settings: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
-        kind = _bare(torch.optim.SGD)
-        return kind(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=True)
-    kind = _bare(torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW)
-    return kind(parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, weight_decay=decay, fused=True)
-
-
-def _bare(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
-    """Return the kind without the wrapper that imports torch's compiler, 2 s, when an optimiser is made."""
-    return type(kind.__name__, (kind,), {"add_param_group": inspect.unwrap(kind.add_param_group)})
+        sgd = without_compiler(torch.optim.SGD)
+        return sgd(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=True)
+    adam = without_compiler(torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW)
+    return adam(parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, weight_decay=decay, fused=True)
 
 
 def _update(settings: Training, optimiser: torch.optim.Optimizer) -> Callable[[], Any]:

@@ -225,7 +225,7 @@ def quadratic_forms(f: Callable[[Tensor], Tensor], x: Tensor, probes: Tensor) ->
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         v = f(x)
-        products = [torch.autograd.grad(v, x, e, retain_graph=True)[0] for e in probes]
+        products = [torch.autograd.grad((v * e).sum(), x, retain_graph=True)[0] for e in probes]
     return v.detach(), (torch.stack(products) * probes).sum(-1)
 
 

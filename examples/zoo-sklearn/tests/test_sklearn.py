@@ -35,7 +35,8 @@ def seeded(number: int = 0) -> Generator:
 class Budget:
     """A budget of steps, which counts."""
 
-    def __init__(self, steps: int | None, batch_size: int = 16):
+    def __init__(self, steps: int | None, batch_size: int = 16, per_epoch: int = 1):
+        self.per_epoch = per_epoch
         self.steps, self.batch_size, self.index, self.losses = steps, batch_size, 0, []
 
     @property
@@ -194,6 +195,18 @@ def test_the_mixture_is_that_of_scikit_learn(form):
     }[form]
     by_hand = sum(own.weights_[k] * multivariate_normal(own.means_[k], covariances(k)).pdf(arrays(x)) for k in range(3))
     np.testing.assert_allclose(answer.nats.numpy(), np.log(by_hand))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "config"), [(GMM, SklearnGMMConfig(tol=0.0)), (FA, SklearnFAConfig(n_components=1, tol=1e-12))]
+)
+@pytest.mark.parametrize(("steps", "passes"), [(11, 3), (12, 4), (2, 1)])
+def test_a_pass_of_em_uses_the_steps_of_an_epoch(plugin, config, steps, passes):
+    x = torch.rand(60, 2, 2, generator=seeded())
+    budget = Budget(steps, per_epoch=3)
+    plugin.fit(build(plugin, config), x, seeded(), budget)
+    assert budget.index == min(3 * passes, steps)
+    assert len(set(budget.losses)) == passes
 
 
 def test_a_budget_below_max_iter_ends_em_where_scikit_learn_ends_it():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
+
+import zoo
 
 Array = NDArray[np.float64]
 
@@ -46,3 +49,16 @@ def examples(x: Array, like: Tensor, shape: tuple[int, ...], real: bool) -> Tens
     """Rows (N, V) as examples (N, *shape) in float32, clipped to [0, 1] unless they are real values."""
     values = torch.from_numpy(np.ascontiguousarray(x)).float().to(like.device)
     return (values if real else values.clamp(0, 1)).reshape(-1, *shape)
+
+
+def passes(budget: zoo.Meter, most: int) -> int:
+    """The passes of EM that a budget allows, at most `most`: a pass looks at every example, as an epoch does."""
+    return most if budget.steps is None else min(most, max(1, budget.steps // budget.per_epoch))
+
+
+def log_passes(model: nn.Module, budget: zoo.Meter, losses: Iterable[float]) -> None:
+    """Log the loss of each pass; each uses the steps of an epoch."""
+    for loss in losses:
+        for _ in range(budget.per_epoch):
+            if budget.index != budget.steps:
+                budget.step(model, loss=loss)

@@ -124,7 +124,7 @@ class FlowDensity:
 
 def _selected(density: WhitenedFlow, w: Tensor, judges: Tensor, generator: Generator) -> dict[str, Tensor]:
     """Train f on whitened codes w (N, D); return the weights with the highest likelihood of the judges (M, D)."""
-    optimiser = torch.optim.Adam(density.f.parameters(), _LEARNING_RATE)
+    optimiser = zoo.without_compiler(torch.optim.Adam)(density.f.parameters(), _LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
     best, best_score = {}, -torch.inf
     for step in range(_STEPS + 1):

@@ -116,7 +116,7 @@ def _fit(classifier: nn.Module, data: zoo.Data, x: Tensor, classes: Tensor) -> N
     """Minimise the cross-entropy; [0, 1] images appear twice in a batch, as they are and as newly drawn bits."""
     fewest, most = _STEPS
     steps = min(max(len(x) // _BATCH, fewest), most)
-    optimiser = torch.optim.AdamW(classifier.parameters(), lr=_LEARNING_RATE, fused=True)
+    optimiser = zoo.without_compiler(torch.optim.AdamW)(classifier.parameters(), lr=_LEARNING_RATE, fused=True)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
     for _ in range(steps):
         rows = torch.randint(len(x), (_BATCH,))

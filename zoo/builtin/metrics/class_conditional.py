@@ -109,7 +109,7 @@ def classify(train: Tensor, y: Tensor, test: Tensor) -> Tensor:
         torch.manual_seed(_SEED)
         *layers, _ = feature_network(tuple(train.shape[1:])).children()
         classifier = nn.Sequential(*layers, nn.Linear(UNITS, len(names)))
-        optimiser = torch.optim.AdamW(classifier.parameters(), lr=_LEARNING_RATE, fused=True)
+        optimiser = zoo.without_compiler(torch.optim.AdamW)(classifier.parameters(), lr=_LEARNING_RATE, fused=True)
         schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=_STEPS)
         for _ in range(_STEPS):
             rows = torch.randint(len(train), (_BATCH,), generator=draws)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up. A room imports its own files and rooms on lower floors, never one beside it.
 FLOORS: list[set[str]] = [
-    {"errors", "scalars", "version"},
+    {"errors", "scalars", "system", "version"},
     {"contestant", "contract", "files", "runtime"},
     {"results", "plugins", "scaffold"},
     {"report", "data", "engine"},

@@ -57,6 +57,7 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
         facts = [step.facts() for step in plan.steps]
         if not as_json:
             _print_plan(plan)
+            _warn_of_publications(plan)
         if dry_run or not plan.steps:
             verdicts: list[TrialVerdict] = []
         else:
@@ -97,7 +98,7 @@ def _carry_out(plan: InstallPlan, request: Request, pip: Pip, folder: Path, *, y
         show_files(source_of(plan, request), f"{wheel.name} {wheel.version}", wheel.files)
         ask(f"Install {wheel.name} {wheel.version}?", yes=yes)
     verdicts = install(plan, folder, lambda faults: _keep_broken(faults, yes=yes))
-    record(plan, wheel, source_of(plan, request))
+    record(plan, folder / "wheels", source_of(plan, request), pip)
     return verdicts
 
 
@@ -114,6 +115,18 @@ def _warn_of_doubles(wheel: Wheel) -> None:
                 click.echo(
                     f"Note: {other.distribution} also has a plugin {name!r}; qualify the name: {names}.", err=True
                 )
+
+
+def _warn_of_publications(plan: InstallPlan) -> None:
+    """Warn about young releases, and about releases by another publisher than that of the locked version."""
+    from zoo.installation.lock import read_lock
+    from zoo.installation.publication import Publication, warnings
+
+    locked = read_lock()
+    for step in plan.steps:
+        before = locked[step.name].publisher if step.name in locked else ""
+        for line in warnings(f"{step.name} {step.version}", Publication(step.published, step.publisher), before):
+            click.echo(f"Warning: {line}", err=True)
 
 
 def source_of(plan: InstallPlan, request: Request) -> str:
@@ -137,6 +150,15 @@ def _print_plan(plan: InstallPlan) -> None:
         click.echo("This version is already installed; nothing to do.")
         return
     rows = [
-        (step.name, step.version, step.replaces or "-", step.sha256[:12], redacted(step.url)) for step in plan.steps
+        (
+            step.name,
+            step.version,
+            step.replaces or "-",
+            step.published or "unknown",
+            step.publisher or "unknown",
+            step.sha256[:12],
+            redacted(step.url),
+        )
+        for step in plan.steps
     ]
-    print_table(("distribution", "version", "replaces", "sha256", "source"), rows)
+    print_table(("distribution", "version", "replaces", "published", "publisher", "sha256", "source"), rows)

@@ -43,13 +43,14 @@ def command(plan: Path | None, yes: bool, offline: Path | None, as_json: bool) -
 
     Example: zoo sync
     """
-    from zoo.installation.lock import read_lock
+    from zoo.installation.lock import read_lock, wheels_folder
     from zoo.installation.pip import Pip, check_environment
 
     check_environment()
-    pip = Pip(offline)
+    pip = Pip(offline, wheels_folder())
     if plan is None:
-        rows = [_restore(locked, pip) for locked in read_lock().values()]
+        locked = read_lock()
+        rows = [_restore(each, locked, pip) for each in locked.values() if each.source]
         empty = "The lock file is empty: nothing was installed with 'zoo install'."
     else:
         rows = [_match(name, wanted, pip, yes=yes) for name, wanted in _planned(plan).items()]
@@ -64,30 +65,35 @@ def command(plan: Path | None, yes: bool, offline: Path | None, as_json: bool) -
     return 3 if any(row["state"] == "failed" for row in rows) else 0
 
 
-def _restore(locked: Locked, pip: Pip) -> dict[str, str]:
+def _restore(plugin: Locked, locked: dict[str, Locked], pip: Pip) -> dict[str, str]:
     """Restore one distribution and return its row: `present`, `restored` or `failed`."""
     from zoo.installation.plan import installed_version
 
-    row = {"name": locked.name, "version": locked.version, "state": "present", "reason": ""}
-    if installed_version(locked.name) == locked.version:
+    row = {"name": plugin.name, "version": plugin.version, "state": "present", "reason": ""}
+    if installed_version(plugin.name) == plugin.version:
         return row
     try:
-        _install(locked, pip)
+        _install(plugin, locked, pip)
     except ZooError as error:
         return row | {"state": "failed", "reason": str(error)}
     return row | {"state": "restored"}
 
 
-def _install(locked: Locked, pip: Pip) -> None:
-    """Install a locked distribution; it was confirmed when it was recorded, and its hash shows that it is unchanged."""
+def _install(plugin: Locked, locked: dict[str, Locked], pip: Pip) -> None:
+    """Install a locked plugin; it was confirmed when it was recorded, and its hashes show that it is unchanged."""
+    from zoo.api import default
+    from zoo.installation.lock import check_unchanged, record
     from zoo.installation.plan import make_plan
+    from zoo.installation.resolution import unpublished
     from zoo.installation.transaction import fetch, install
 
     with tempfile.TemporaryDirectory(prefix="zoo-sync-") as name:
         folder = Path(name)
-        plan = make_plan(locked.request(), pip, set(), locked.dependencies)
+        plan = make_plan(plugin.request(), pip, unpublished(default.catalogue) - locked.keys(), plugin.dependencies)
+        check_unchanged(plan, locked)
         fetch(plan, pip, folder / "wheels")
         install(plan, folder, lambda _: False)
+        record(plan, folder / "wheels", plugin.source, pip)
 
 
 def _planned(path: Path) -> dict[str, Fingerprint]:
@@ -146,4 +152,4 @@ def _install_planned(name: str, wanted: Fingerprint, pip: Pip, *, yes: bool) -> 
         show_files(source, what, wheel.files)
         ask(f"Install {what}?", yes=yes)
         install(plan, folder, lambda _: False)
-        record(plan, wheel, source)
+        record(plan, folder / "wheels", source, pip)

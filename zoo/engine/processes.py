@@ -26,7 +26,9 @@ from zoo.engine.executor import (
     default_jobs,
     failed,
 )
+from zoo.errors import ConfigError
 from zoo.runtime.threads import ENVIRONMENT
+from zoo.system import apart, can_fork
 
 T = TypeVar("T")
 
@@ -190,7 +192,7 @@ class ProcessExecutor(TaskExecutor):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path},
-            start_new_session=True,
+            **apart(),
         )
         threading.Thread(target=self._read, args=(process, number), daemon=True).start()
         return process
@@ -264,13 +266,14 @@ class SpawnExecutor(ProcessExecutor):
         self._processes[number].kill()
 
     def _terminate(self, number: int) -> None:
-        self._processes[number].terminate()
+        """Let the process raise SIGTERM in itself, since on Windows a signal from outside kills."""
+        _write(self._processes[number], {"end": True})
 
     def _interrupt(self) -> None:
         """Ask the tasks to end as SIGTERM does, after which a training has saved its state, and wait a while for it."""
         deadline = time.monotonic() + GRACE
-        for process in self._processes.values():
-            process.terminate()
+        for number in self._processes:
+            self._terminate(number)
         for process in self._processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
@@ -283,14 +286,22 @@ class SpawnExecutor(ProcessExecutor):
 
 
 def default_method() -> Method:
-    """Return `fork` on Linux, and `spawn` elsewhere: on macOS forking is unsafe once torch is imported."""
-    return "fork" if sys.platform.startswith("linux") else "spawn"
+    """Return `fork` on Linux, and `spawn` elsewhere."""
+    return "fork" if can_fork() else "spawn"
 
 
 def process_executor(
     jobs: int | None = None, method: Method | None = None, *, preload: Sequence[str] = ()
 ) -> ProcessExecutor:
-    """Return the executor of a method, by default that of this system."""
+    """Return the executor of a method, by default that of this system.
+
+    Raises:
+        ConfigError: for `fork` where forking is unsafe or does not exist.
+    """
+    if method == "fork" and not can_fork():
+        raise ConfigError(
+            "method must be 'spawn' on this system, got 'fork', which is safe on Linux only; leave it out."
+        )
     if (method or default_method()) == "fork":
         return ForkServerExecutor(jobs, preload=preload)
     return SpawnExecutor(jobs)

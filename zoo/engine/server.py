@@ -19,6 +19,8 @@ from typing import Any
 
 from zoo.engine.worker import perform, redirect_output
 
+assert sys.platform != "win32", "Windows has no fork; see zoo.engine.processes.SpawnExecutor"
+
 
 class Server:
     """Forks a child per job and forwards what the children say."""

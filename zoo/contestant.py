@@ -1,11 +1,16 @@
-"""Contestants, `NAME[@DENSITY][:KEY=VALUE,…]`: a model, its latent density and its settings, as typed by users."""
+"""Contestants, `NAME[@DENSITY][:KEY=VALUE,…]`: a model, its latent density and its settings, as typed by users.
+
+A value may be several, `KEY=VALUE|VALUE`: `expand` gives the contestants of such a grid.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 from zoo.errors import ConfigError
@@ -16,7 +21,9 @@ _GRAMMAR = re.compile(
 _QUOTED_OR_BARE = re.compile(
     r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<equals>=\s*)(?P<word>[A-Za-z][\w-]*)(?=\s*(?:,|$))""", re.ASCII
 )
+_PIECE = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|.)""", re.DOTALL)  # a quoted text, or a character
 _LONGEST = 4000
+_MOST = 1000  # contestants of a grid
 _EXAMPLE = "Write NAME[@DENSITY][:KEY=VALUE,…], for example vae@gmm:latent_dim=8,train.learning_rate=0.002"
 
 
@@ -70,6 +77,40 @@ def parse_contestant(text: str) -> Contestant:
             f"{wrong[0]!r} in {text!r} is not a prefix; use 'train.', 'train.PLAYER.', 'sample.' or 'density.'."
         )
     return Contestant(text, match["model"], match["density"], settings, train, sample, density_options=density)
+
+
+def expand(text: str) -> list[str]:
+    """Return the contestants of a grid, the last key varying first: `vae:beta=0.5|1,k=1|5` is four.
+
+    A `|` in quotes or brackets is part of a value, and a text without another one is returned as it is.
+
+    Raises:
+        ConfigError: if a value is missing, or there are more than 1,000 contestants.
+    """
+    name, colon, settings = text.partition(":")
+    if "|" not in settings or "=" not in settings:
+        return [text]
+    keys = [key.partition("=") for key in _split(settings, ",")]
+    values = [[each.strip() for each in _split(value, "|")] for _, _, value in keys]
+    if any(len(each) > 1 and "" in each for each in values):
+        raise ConfigError(f"{text!r} must have a value on either side of '|'; write vae:beta=0.5|1|4.")
+    number = math.prod(map(len, values))
+    if number > _MOST:
+        raise ConfigError(f"A grid must have at most {_MOST:,} contestants, got {number:,} in {text!r:.80}.")
+    names = ["".join((key, equals)) for key, equals, _ in keys]
+    return [f"{name}{colon}{','.join(map(''.join, zip(names, chosen, strict=True)))}" for chosen in product(*values)]
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """Split a text at a mark that is neither in quotes nor in brackets."""
+    parts, depth = [""], 0
+    for piece in _PIECE.findall(text):
+        depth += (piece == "[") - (piece == "]")
+        if piece == mark and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def check_text(text: str) -> None:

@@ -44,6 +44,10 @@ from zoo.errors import ConfigError
 )
 @click.option("--save-every", type=float, default=30.0, show_default=True, help="Seconds between checkpoints.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume the comparison in this folder.")
+@click.option(
+    "-f", "--file", "experiment", type=click.Path(path_type=Path), help="Run the experiment in this TOML file."
+)
+@click.option("--save", type=click.Path(path_type=Path), help="Write the experiment to this TOML file, too, for -f.")
 @click.option("--allow-changes", is_flag=True, help="Resume even if versions or settings have changed.")
 @device_option
 @features_option
@@ -65,6 +69,8 @@ def command(
     timeout: float | None,
     save_every: float,
     resume: Path | None,
+    experiment: Path | None,
+    save: Path | None,
     allow_changes: bool,
     device: str,
     features: str,
@@ -73,8 +79,9 @@ def command(
 ) -> int:
     """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] with several seeds and compare how well each generates.
 
-    A finished run (runs/vae-digits-1) or a file of samples (samples:mine.npy) is measured, not trained. Without
-    CONTESTANTS, the catalogue's default comparison runs.
+    KEY=VALUE|VALUE is a contestant for each value, vae:"beta=0.5|1|4" for example. A finished run (runs/vae-digits-1)
+    or a file of samples (samples:mine.npy) is measured, not trained. Without CONTESTANTS, the catalogue's default
+    comparison runs.
 
     Exits with 1 if a cell (one model, one seed) failed. --resume reruns failed cells and continues unfinished ones.
 
@@ -103,6 +110,8 @@ def command(
         save_every=save_every,
         resume=resume,
         allow_changes=allow_changes,
+        experiment=experiment,
+        save=save,
         track=track,
         progress=True,
     )

@@ -16,6 +16,8 @@ from typing import Any
 from zoo.comparison.cells import CellResult
 from zoo.comparison.contestants import PlannedRow, parse_row
 from zoo.comparison.estimate import estimated
+from zoo.comparison.experiment import FILE as EXPERIMENT
+from zoo.comparison.experiment import Experiment
 from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_registered, trained
 from zoo.comparison.journal import Journal
 from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
@@ -25,6 +27,7 @@ from zoo.comparison.result import Comparison
 from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
+from zoo.contestant import expand
 from zoo.data.paths import looks_like_a_path, split_path
 from zoo.data.source import source_of
 from zoo.engine.processes import Method, process_executor
@@ -81,11 +84,43 @@ def compare(
     save_every: float = 30.0,
     resume: str | Path | None = None,
     allow_changes: bool = False,
+    experiment: str | Path | None = None,
+    save: str | Path | None = None,
     on_event: OnEvent | None = None,
+    directory: str | None = None,
 ) -> Comparison:
-    """Train every contestant with every seed and measure how each one generates; see `zoo.compare`."""
-    chosen = (contestants,) if isinstance(contestants, str) else tuple(contestants)
-    runs = [row.source for row in map(parse_row, chosen) if row.kind == "run" and row.source]
+    """Train every contestant with every seed and measure how each one generates; see `zoo.compare`.
+
+    Args:
+        directory: the folder that relative paths of contestants start from; None takes the current one.
+    """
+    given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
+    lengths = (epochs, steps, seconds, over_epochs)
+    asked = bool(given or full or controls or features) or device != "cpu"
+    asked = asked or any(each is not None for each in (seeds, n, *lengths))
+    if experiment is not None:
+        if asked or data is not None or resume is not None:
+            raise ConfigError(
+                f"{experiment} says what is compared, how, and on which data; change it there, and leave out all else "
+                "but out, jobs, method, executor, timeout, save_every, save and track."
+            )
+        arguments = Experiment.read(Path(experiment)).arguments
+        own = {"jobs": jobs, "timeout": timeout, "method": method}
+        arguments |= {name: value for name, value in own.items() if value is not None}
+        if executor is not None:
+            arguments["method"] = method
+        return compare(
+            registry,
+            **arguments,
+            out=out,
+            executor=executor,
+            save_every=save_every,
+            save=save,
+            on_event=on_event,
+        )
+    chosen = tuple(each for text in given for each in expand(text))
+    base = Path(directory or "")
+    runs = [row.source for row in (parse_row(text, base) for text in chosen) if row.kind == "run" and row.source]
     if runs and resume is None:
         data = data_of_runs(runs, registry, data)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
@@ -111,14 +146,19 @@ def compare(
             device=device,
             features=features,
             over_epochs=points,
+            directory=directory,
         )
     else:
-        if chosen or seeds is not None or budget or full or controls or n is not None or device != "cpu" or features:
+        if asked:
             raise ConfigError(
                 "A resumed comparison keeps its contestants, seeds, budget, device, features and n; remove them, or "
                 "start a new one."
             )
         plan = Plan.read(Path(resume))
+    if save is not None and plan.source is None:
+        raise ConfigError(
+            "An experiment file cannot hold an array; write the data to a file, and give its path as data."
+        )
     if data is None and plan.source is None:
         raise ConfigError(f"{resume} compares on an array, which no file holds; give it again as data.")
     source, rows = plan.source if data is None else data, plan.rows
@@ -160,6 +200,11 @@ def compare(
         plan = _continued(plan, prepared.depends_on, folder, allow_changes=allow_changes)
         plan.write(folder)
         budget = plan.amount or TrainingBudget(prepared.data.epochs, "epochs")
+        if plan.source is not None:
+            repeating = Experiment.of(plan, budget, {"jobs": jobs, "method": method, "timeout": timeout})
+            for path in (place / EXPERIMENT, save):
+                if path is not None:
+                    repeating.write(Path(path))
         grid = Grid(
             registry,
             rows,
@@ -271,6 +316,7 @@ def _plan(
     device: str,
     features: str,
     over_epochs: tuple[int, ...],
+    directory: str | None,
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
     default = registry.catalogue.compare
@@ -283,7 +329,7 @@ def _plan(
         amount=budget,
         full=full,
         n=n,
-        directory=str(Path.cwd()),
+        directory=str(Path(directory or "").absolute()),
         device=device,
         features=features,
         over_epochs=over_epochs,

@@ -311,6 +311,7 @@ class Registry(PluginRegistry):
         device: str = "cpu",
         features: str = "",
         over_epochs: Iterable[int] | None = None,
+        tune: int = 0,
         out: str | Path = "runs",
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
@@ -349,6 +350,10 @@ class Registry(PluginRegistry):
             over_epochs: epochs after which each training is measured as well, such as (5, 20, 100), to show how well it
                 generates over training. The last is the budget, so no other is given. A model with its own `fit` is
                 measured at its end only.
+            tune: number of trials with which the settings in the card's `search` are chosen for each contestant that is
+                trained, its defaults included; 0 for none. Each trial has the budget of a training, and is measured by
+                the kernel distance of its samples to the validation split. The table has both rows, the defaults and
+                the choice, and `results["protocol"]["tuning"]` what the choice was made from. Needs genzoo[tune].
             out: folder in which a new folder is made for the comparison.
             jobs: number of jobs at a time; None takes the executor's number, or one per CPU core.
             method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
@@ -400,6 +405,7 @@ class Registry(PluginRegistry):
                 device=device,
                 features=features,
                 over_epochs=over_epochs,
+                tune=tune,
                 out=out,
                 jobs=jobs,
                 method=method,

@@ -5,10 +5,11 @@ A value may be several, `KEY=VALUE|VALUE`: `expand` gives the contestants of suc
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -160,3 +161,28 @@ def _with_quotes(match: re.Match[str]) -> str:
     if match["quoted"] or match["word"] in ("true", "false"):
         return match[0]
     return f'{match["equals"]}"{match["word"]}"'
+
+
+def with_setting(contestant: Contestant, key: str, value: Any) -> Contestant:
+    """Return a contestant with one more setting, `train.learning_rate` for example, which its text says too."""
+    mark = "," if ":" in contestant.text else ":"
+    text = f"{contestant.text}{mark}{key}={json.dumps(value)}"
+    group, player, name = _place(key)
+    settings = getattr(contestant, group)
+    changed = {player: settings.get(player, {}) | {name: value}} if player else {name: value}
+    changes: dict[str, Any] = {"text": text, group: settings | changed}
+    return replace(contestant, **changes)
+
+
+def sets_itself(contestant: Contestant, key: str) -> bool:
+    """Return whether a contestant sets a setting itself."""
+    group, player, name = _place(key)
+    settings = getattr(contestant, group)
+    return name in (settings.get(player, {}) if player else settings)
+
+
+def _place(key: str) -> tuple[str, str, str]:
+    """Return the field of a contestant that holds a setting, the player that it is for, or "", and its name."""
+    *prefixes, name = key.split(".")
+    group, player, *_ = *prefixes, "", ""
+    return {"": "config", "train": "training", "sample": "options"}[group], player, name

@@ -35,6 +35,12 @@ from zoo.errors import ConfigError
 @click.option(
     "--over-epochs", type=EPOCHS, metavar="E,E,...", help="Measure after these epochs, too; the last is the budget."
 )
+@click.option(
+    "--tune",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tune each contestant with N trials on the validation split.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @click.option(
@@ -64,6 +70,7 @@ def command(
     steps: int | None,
     seconds: float | None,
     over_epochs: tuple[int, ...] | None,
+    tune: int | None,
     out: Path | None,
     jobs: int | None,
     timeout: float | None,
@@ -104,6 +111,7 @@ def command(
         device=device,
         features=features,
         over_epochs=over_epochs,
+        tune=tune or 0,
         out=out or Path("runs"),
         jobs=jobs,
         timeout=timeout,

@@ -88,6 +88,7 @@ class Experiment(Config):
     over_epochs: Annotated[tuple[int, ...], AfterValidator(_epochs)] | None = None
     full: bool = False
     controls: bool = False
+    tune: Annotated[int, Field(ge=0)] = 0
     n: Annotated[int, Field(ge=2)] | None = None
     features: str = ""
     device: Annotated[str, AfterValidator(_device)] = "cpu"
@@ -130,6 +131,7 @@ class Experiment(Config):
             over_epochs=plan.over_epochs or None,
             full=plan.full,
             controls=bool(plan.controls) and not plan.full,
+            tune=plan.tune,
             n=plan.n,
             features=plan.features,
             device=plan.device,

@@ -22,11 +22,12 @@ from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_regist
 from zoo.comparison.journal import Journal
 from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
 from zoo.comparison.plan import Plan
-from zoo.comparison.prepared import prepare
+from zoo.comparison.prepared import Prepared, prepare, with_contestants
 from zoo.comparison.result import Comparison
 from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
+from zoo.comparison.tuning import STUDY, Search, tune_contestants
 from zoo.contestant import expand
 from zoo.data.paths import looks_like_a_path, split_path
 from zoo.data.source import source_of
@@ -38,8 +39,9 @@ from zoo.files.storage import new_folder
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.file import write_results
 from zoo.results.ranking import fools_metrics, rank
-from zoo.results.schema import AtEpoch, BudgetFacts, Cell, Protocol, Results, Row, Variation
+from zoo.results.schema import AtEpoch, BudgetFacts, Cell, Protocol, Results, Row, Tuning, Variation
 from zoo.results.summary import summarise
+from zoo.runtime.extras import optional
 from zoo.runtime.interruption import Interruption
 from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
@@ -76,6 +78,7 @@ def compare(
     device: str = "cpu",
     features: str = "",
     over_epochs: Iterable[int] | None = None,
+    tune: int = 0,
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -96,7 +99,7 @@ def compare(
     """
     given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
     lengths = (epochs, steps, seconds, over_epochs)
-    asked = bool(given or full or controls or features) or device != "cpu"
+    asked = bool(given or full or controls or features or tune) or device != "cpu"
     asked = asked or any(each is not None for each in (seeds, n, *lengths))
     if experiment is not None:
         if asked or data is not None or resume is not None:
@@ -125,7 +128,9 @@ def compare(
         data = data_of_runs(runs, registry, data)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     save_every = CheckpointPolicy(save_every).every  # refuses a wrong time
-    jobs, timeout = plain(jobs), plain(timeout)
+    jobs, timeout, tune = plain(jobs), plain(timeout), plain(tune)
+    if type(tune) is not int or tune < 0:
+        raise ConfigError(f"tune must be a number of trials >= 1, or 0 for none, got {tune!r}.")
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     points = () if over_epochs is None else chosen_epochs(over_epochs)
@@ -146,6 +151,7 @@ def compare(
             device=device,
             features=features,
             over_epochs=points,
+            tune=tune,
             directory=directory,
         )
     else:
@@ -162,6 +168,8 @@ def compare(
     if data is None and plan.source is None:
         raise ConfigError(f"{resume} compares on an array, which no file holds; give it again as data.")
     source, rows = plan.source if data is None else data, plan.rows
+    if plan.tune:
+        optional("optuna", "tune", "Tuning")
     if executor is not None:
         source = source_of(source) or source  # absolute: its processes may work in another folder
     contestants_trained = trained(rows)
@@ -205,12 +213,24 @@ def compare(
             for path in (place / EXPERIMENT, save):
                 if path is not None:
                     repeating.write(Path(path))
+        budget = TrainingBudget(float(budget.value), budget.unit)  # as it comes out of the plan, too
+        if plan.tune and plan.tuning is None:
+            try:
+                search = Search(plan.tune, budget, file, place / "tuning", plan.device, plan.features)
+                plan, prepared = _tuned(plan, prepared, search, scheduler, registry)
+            except ZooError as error:
+                if resume is None and not (place / "tuning" / STUDY).exists():
+                    shutil.rmtree(folder)  # nothing was computed
+                    raise
+                raise type(error)(f"{error} Resume with: {command}") from error
+            rows = plan.rows
+            plan.write(folder)
         grid = Grid(
             registry,
             rows,
             prepared,
             list(plan.seeds),
-            TrainingBudget(float(budget.value), budget.unit),  # as it comes out of the plan, too
+            budget,
             place,
             file,
             plan.device,
@@ -316,6 +336,7 @@ def _plan(
     device: str,
     features: str,
     over_epochs: tuple[int, ...],
+    tune: int,
     directory: str | None,
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
@@ -333,7 +354,19 @@ def _plan(
         device=device,
         features=features,
         over_epochs=over_epochs,
+        tune=tune,
     )
+
+
+def _tuned(
+    plan: Plan, prepared: Prepared, search: Search, scheduler: Scheduler, registry: PluginRegistry
+) -> tuple[Plan, Prepared]:
+    """Tune the contestants that are trained; return the plan and what is known with the rows that were chosen."""
+    contestants = [row.contestant for row in plan.rows if row.role == "contestant" and row.contestant]
+    found = tune_contestants(scheduler, registry, contestants, search)
+    plan = replace(plan, tuning=found.model_dump(mode="json"))
+    prepared = with_contestants(prepared, scheduler, registry, plan.rows, search.folder.parent)
+    return replace(plan, depends_on=prepared.depends_on), prepared
 
 
 def _continued(plan: Plan, depends_on: dict[str, Any], folder: Path, *, allow_changes: bool) -> Plan:
@@ -391,6 +424,7 @@ def _results(
     rows, differences = rank([_row(grid, row, own[row.text]) for row in grid.rows], metrics)
     conditions = grid.prepared.data.conditions
     registered = {each.model for each in trained(grid.rows) if is_registered(grid.registry, each)}
+    tuning: dict[str, Any] = {"tuning": Tuning.model_validate(plan.tuning)} if plan.tuning else {}
     protocol = Protocol(
         **{name: getattr(conditions, name) for name in type(conditions).model_fields},
         budget=BudgetFacts(value=grid.budget.value, unit=grid.budget.unit),
@@ -401,6 +435,7 @@ def _results(
         in_process=sorted(registered),
         jobs=jobs,
         wall_seconds=wall_seconds,
+        **tuning,
     )
     return Results(
         protocol=protocol,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.contestant import Contestant, parse_contestant
+from zoo.contestant import Contestant, expand, parse_contestant
 from zoo.errors import ConfigError
 
 
@@ -124,3 +124,29 @@ def test_a_dotted_key_has_one_of_four_prefixes(settings, prefix):
 def test_nothing_hides_behind_the_settings(text):
     with pytest.raises(ConfigError, match="is outside quotes"):
         parse_contestant(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("vae", ["vae"]),
+        ("vae:beta=0.5|1|4", ["vae:beta=0.5", "vae:beta=1", "vae:beta=4"]),
+        ("vae@gmm:a=1|2,b=x,c=3 | 4", [f"vae@gmm:a={a},b=x,c={c}" for a in (1, 2) for c in (3, 4)]),
+        ("vae:hidden=[8]|[8,4],a=1", ["vae:hidden=[8],a=1", "vae:hidden=[8,4],a=1"]),
+        ("""vae:a="x|y"|'|,'|z""", ["""vae:a="x|y\"""", "vae:a='|,'", "vae:a=z"]),
+        (r"""vae:a="\"|",b=["|"]""", [r"""vae:a="\"|",b=["|"]"""]),
+        ("vae|ae", ["vae|ae"]),
+    ],
+)
+def test_several_values_of_a_setting_are_as_many_contestants(text, expected):
+    assert expand(text) == expected
+
+
+def test_a_grid_without_a_value_and_one_too_large_are_refused():
+    for text in ("vae:beta=1|", "vae:beta=|1", "vae:beta=1||2"):
+        with pytest.raises(ConfigError, match=r"must have a value on either side of '\|'; write vae:beta=0\.5\|1\|4"):
+            expand(text)
+    values = "|".join(map(str, range(10)))
+    assert len(expand(f"vae:a={values},b={values},c={values}")) == 1000
+    with pytest.raises(ConfigError, match=r"at most 1,000 contestants, got 2,000"):
+        expand(f"vae:a={values},b={values},c={values},d=1|2")

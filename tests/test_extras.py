@@ -9,7 +9,7 @@ import zoo
 from zoo.runtime.extras import optional
 
 ROOT = Path(__file__).parents[1]
-OPTIONAL = {"onnx", "onnxscript", "onnxruntime", "huggingface_hub", "fsspec"}
+OPTIONAL = {"onnx", "onnxscript", "onnxruntime", "huggingface_hub", "fsspec", "optuna"}
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
     from zoo.contract.log_prob import LogProb
+    from zoo.contract.search import Range
     from zoo.contract.tracked_run import TrackedRun
     from zoo.contract.training import Phase, Player, Training
     from zoo.data.dataset import Data
@@ -82,6 +83,7 @@ _HOME = {
     "MetricCard": "zoo.contract.card",
     "Model": "zoo.models.model",
     "Phase": "zoo.contract.training",
+    "Range": "zoo.contract.search",
     "Player": "zoo.contract.training",
     "Registry": "zoo.api",
     "SPLIT_SEED": "zoo.runtime.seeds",
@@ -143,6 +145,7 @@ __all__ = [
     "Phase",
     "Player",
     "PluginError",
+    "Range",
     "Registry",
     "Step",
     "TrackedRun",

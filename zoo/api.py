@@ -313,6 +313,7 @@ class Registry(PluginRegistry):
         device: str = "cpu",
         features: str = "",
         over_epochs: Iterable[int] | None = None,
+        tune: int = 0,
         out: str | Path = "runs",
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
@@ -321,6 +322,8 @@ class Registry(PluginRegistry):
         save_every: float = 30.0,
         resume: str | Path | None = None,
         allow_changes: bool = False,
+        experiment: str | Path | None = None,
+        save: str | Path | None = None,
         track: str | Iterable[str] = (),
         progress: bool | None = None,
         on_event: OnEvent | None = None,
@@ -329,8 +332,8 @@ class Registry(PluginRegistry):
 
         Args:
             contestants: one contestant or several. `NAME[@DENSITY][:KEY=VALUE,…]` is trained; a finished run
-                (`PATH[:sample.KEY=VALUE,…]`) and samples from elsewhere (`samples:FILE`) are only measured. Empty takes
-                the catalogue's default.
+                (`PATH[:sample.KEY=VALUE,…]`) and samples from elsewhere (`samples:FILE`) are only measured. Several
+                values of a setting, `vae:beta=0.5|1|4`, are as many contestants. Empty takes the catalogue's default.
             data: a name, path, array, tensor or `zoo.Data`, as for `zoo.load_data`; None takes the data of the finished
                 runs among the contestants, or the catalogue's default.
             seeds: number of training seeds (0, 1, …), or the seeds themselves; None takes the catalogue's default, and
@@ -349,6 +352,10 @@ class Registry(PluginRegistry):
             over_epochs: epochs after which each training is measured as well, such as (5, 20, 100), to show how well it
                 generates over training. The last is the budget, so no other is given. A model with its own `fit` is
                 measured at its end only.
+            tune: number of trials with which the settings in the card's `search` are chosen for each contestant that is
+                trained, its defaults included; 0 for none. Each trial has the budget of a training, and is measured by
+                the kernel distance of its samples to the validation split. The table has both rows, the defaults and
+                the choice, and `results["protocol"]["tuning"]` what the choice was made from. Needs genzoo[tune].
             out: folder in which a new folder is made for the comparison.
             jobs: number of jobs at a time; None takes the executor's number, or one per CPU core.
             method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
@@ -362,6 +369,10 @@ class Registry(PluginRegistry):
             resume: folder of a comparison to resume after an interruption or failed cells. Finished cells are kept.
                 Only `data` that were an array must be given again.
             allow_changes: resume even if versions or settings differ from those at the start.
+            experiment: a TOML file with arguments of this function as keys, from `contestants` to `over_epochs`, and
+                `jobs`, `method` and `timeout`, which may also be given beside it. The folder of every comparison of
+                named data has one, `experiment.toml`, that repeats the comparison.
+            save: path to which the experiment is written as well, before anything is trained.
             track: trackers, as for `zoo.train`; each cell is a run.
             progress: None shows progress bars on a terminal and in a notebook, True always shows progress (as lines on
                 standard error where bars cannot be drawn), False never.
@@ -398,6 +409,7 @@ class Registry(PluginRegistry):
                 device=device,
                 features=features,
                 over_epochs=over_epochs,
+                tune=tune,
                 out=out,
                 jobs=jobs,
                 method=method,
@@ -406,6 +418,8 @@ class Registry(PluginRegistry):
                 save_every=save_every,
                 resume=resume,
                 allow_changes=allow_changes,
+                experiment=experiment,
+                save=save,
                 on_event=listening,
             )
 

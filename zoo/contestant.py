@@ -1,11 +1,17 @@
-"""Contestants, `NAME[@DENSITY][:KEY=VALUE,…]`: a model, its latent density and its settings, as typed by users."""
+"""Contestants, `NAME[@DENSITY][:KEY=VALUE,…]`: a model, its latent density and its settings, as typed by users.
+
+A value may be several, `KEY=VALUE|VALUE`: `expand` gives the contestants of such a grid.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 from zoo.errors import ConfigError
@@ -16,7 +22,9 @@ _GRAMMAR = re.compile(
 _QUOTED_OR_BARE = re.compile(
     r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<equals>=\s*)(?P<word>[A-Za-z][\w-]*)(?=\s*(?:,|$))""", re.ASCII
 )
+_PIECE = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|.)""", re.DOTALL)  # a quoted text, or a character
 _LONGEST = 4000
+_MOST = 1000  # contestants of a grid
 _EXAMPLE = "Write NAME[@DENSITY][:KEY=VALUE,…], for example vae@gmm:latent_dim=8,train.learning_rate=0.002"
 
 
@@ -72,6 +80,40 @@ def parse_contestant(text: str) -> Contestant:
     return Contestant(text, match["model"], match["density"], settings, train, sample, density_options=density)
 
 
+def expand(text: str) -> list[str]:
+    """Return the contestants of a grid, the last key varying first: `vae:beta=0.5|1,k=1|5` is four.
+
+    A `|` in quotes or brackets is part of a value, and a text without another one is returned as it is.
+
+    Raises:
+        ConfigError: if a value is missing, or there are more than 1,000 contestants.
+    """
+    name, colon, settings = text.partition(":")
+    if "|" not in settings or "=" not in settings:
+        return [text]
+    keys = [key.partition("=") for key in _split(settings, ",")]
+    values = [[each.strip() for each in _split(value, "|")] for _, _, value in keys]
+    if any(len(each) > 1 and "" in each for each in values):
+        raise ConfigError(f"{text!r} must have a value on either side of '|'; write vae:beta=0.5|1|4.")
+    number = math.prod(map(len, values))
+    if number > _MOST:
+        raise ConfigError(f"A grid must have at most {_MOST:,} contestants, got {number:,} in {text!r:.80}.")
+    names = ["".join((key, equals)) for key, equals, _ in keys]
+    return [f"{name}{colon}{','.join(map(''.join, zip(names, chosen, strict=True)))}" for chosen in product(*values)]
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """Split a text at a mark that is neither in quotes nor in brackets."""
+    parts, depth = [""], 0
+    for piece in _PIECE.findall(text):
+        depth += (piece == "[") - (piece == "]")
+        if piece == mark and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
 def check_text(text: str) -> None:
     """Refuse a text that a table cannot show: with control characters, terminal escapes or undecodable bytes.
 
@@ -119,3 +161,28 @@ def _with_quotes(match: re.Match[str]) -> str:
     if match["quoted"] or match["word"] in ("true", "false"):
         return match[0]
     return f'{match["equals"]}"{match["word"]}"'
+
+
+def with_setting(contestant: Contestant, key: str, value: Any) -> Contestant:
+    """Return a contestant with one more setting, `train.learning_rate` for example, which its text says too."""
+    mark = "," if ":" in contestant.text else ":"
+    text = f"{contestant.text}{mark}{key}={json.dumps(value)}"
+    group, player, name = _place(key)
+    settings = getattr(contestant, group)
+    changed = {player: settings.get(player, {}) | {name: value}} if player else {name: value}
+    changes: dict[str, Any] = {"text": text, group: settings | changed}
+    return replace(contestant, **changes)
+
+
+def sets_itself(contestant: Contestant, key: str) -> bool:
+    """Return whether a contestant sets a setting itself."""
+    group, player, name = _place(key)
+    settings = getattr(contestant, group)
+    return name in (settings.get(player, {}) if player else settings)
+
+
+def _place(key: str) -> tuple[str, str, str]:
+    """Return the field of a contestant that holds a setting, the player that it is for, or "", and its name."""
+    *prefixes, name = key.split(".")
+    group, player, *_ = *prefixes, "", ""
+    return {"": "config", "train": "training", "sample": "options"}[group], player, name

@@ -35,6 +35,12 @@ from zoo.errors import ConfigError
 @click.option(
     "--over-epochs", type=EPOCHS, metavar="E,E,...", help="Measure after these epochs, too; the last is the budget."
 )
+@click.option(
+    "--tune",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tune each contestant with N trials on the validation split.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @click.option(
@@ -49,6 +55,10 @@ from zoo.errors import ConfigError
 )
 @click.option("--save-every", type=float, default=30.0, show_default=True, help="Seconds between checkpoints.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume the comparison in this folder.")
+@click.option(
+    "-f", "--file", "experiment", type=click.Path(path_type=Path), help="Run the experiment in this TOML file."
+)
+@click.option("--save", type=click.Path(path_type=Path), help="Write the experiment to this TOML file, too, for -f.")
 @click.option("--allow-changes", is_flag=True, help="Resume even if versions or settings have changed.")
 @device_option
 @features_option
@@ -65,12 +75,15 @@ def command(
     steps: int | None,
     seconds: float | None,
     over_epochs: tuple[int, ...] | None,
+    tune: int | None,
     out: Path | None,
     jobs: int | None,
     executor: str | None,
     timeout: float | None,
     save_every: float,
     resume: Path | None,
+    experiment: Path | None,
+    save: Path | None,
     allow_changes: bool,
     device: str,
     features: str,
@@ -79,8 +92,9 @@ def command(
 ) -> int:
     """Train CONTESTANTS = NAME[@DENSITY][:KEY=VALUE,...] with several seeds and compare how well each generates.
 
-    A finished run (runs/vae-digits-1) or a file of samples (samples:mine.npy) is measured, not trained. Without
-    CONTESTANTS, the catalogue's default comparison runs.
+    KEY=VALUE|VALUE is a contestant for each value, vae:"beta=0.5|1|4" for example. A finished run (runs/vae-digits-1)
+    or a file of samples (samples:mine.npy) is measured, not trained. Without CONTESTANTS, the catalogue's default
+    comparison runs.
 
     Exits with 1 if a cell (one model, one seed) failed. --resume reruns failed cells and continues unfinished ones.
 
@@ -103,6 +117,7 @@ def command(
         device=device,
         features=features,
         over_epochs=over_epochs,
+        tune=tune or 0,
         out=out or Path("runs"),
         jobs=jobs,
         executor=executor,
@@ -110,6 +125,8 @@ def command(
         save_every=save_every,
         resume=resume,
         allow_changes=allow_changes,
+        experiment=experiment,
+        save=save,
         track=track,
         progress=True,
     )

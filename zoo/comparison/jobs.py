@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from zoo.comparison.candidates import DescribeSpace, TrainCandidate
 from zoo.comparison.cells import EvaluateReal, EvaluateRun, EvaluateSamples, TrainCell, Trial
 from zoo.comparison.preparation import DescribeContestant, DescribeRun, DescribeSamples, PrepareData
 from zoo.contestant import Contestant
@@ -30,6 +31,8 @@ Job = (
     | EvaluateSamples
     | EvaluateReal
     | Trial
+    | DescribeSpace
+    | TrainCandidate
 )
 
 _JOBS: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])

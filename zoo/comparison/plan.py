@@ -35,6 +35,8 @@ class Plan:
         over_epochs: epochs after which every training is measured; the last is the budget. () measures its end only.
         directory: the folder that relative paths start from.
         distributions: what was installed where it was planned, if its cells run on other machines.
+        tune: number of trials with which each trained contestant is tuned; 0 for none.
+        tuning: what tuning chose, as plain values of `zoo.results.schema.Tuning`, once it is known.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
         changes: what differed each time the comparison was resumed, in clauses.
     """
@@ -51,12 +53,14 @@ class Plan:
     over_epochs: tuple[int, ...] = ()
     n: int | None = None
     distributions: Mapping[str, Fingerprint] = field(default_factory=dict)
+    tune: int = 0
+    tuning: Mapping[str, Any] | None = None
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[PlannedRow]:
-        """Every row of the table.
+        """Every row of the table; a tuned contestant follows the one with the defaults.
 
         Raises:
             ConfigError: for an invalid contestant, or one that is given twice.
@@ -64,8 +68,10 @@ class Plan:
         if doubles := sorted({text for text in self.contestants if self.contestants.count(text) > 1}):
             raise ConfigError(f"A contestant may be given once, got {', '.join(doubles)} twice; remove the repetition.")
         base = Path(self.directory)
+        chosen = {each["contestant"]: each["tuned"] for each in self.tuning["contestants"]} if self.tuning else {}
+        tuned = (each for text in self.contestants for each in (text, chosen.get(text, text)))
         return [
-            *(parse_row(text, base=base) for text in self.contestants),
+            *(parse_row(text, base=base) for text in dict.fromkeys(tuned)),
             *(control_row(name, self._label(name)) for name in self.controls),
             PlannedRow(REAL, "real", "real"),
         ]

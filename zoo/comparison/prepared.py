@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from zoo.comparison.preparation import (
     Settings,
 )
 from zoo.comparison.schedule import ScheduledJob, Scheduler
+from zoo.contestant import Contestant
 from zoo.errors import CheckpointError, ConfigError, DataError, DivergedError, PluginError, ZooError
 from zoo.plugins.registry import PluginRegistry
 
@@ -91,9 +92,7 @@ def prepare(
     jobs = [ScheduledJob("data", data_job, folder / "data.log", inline)]
     log = folder / "plugins.log"
     contestants = [row.contestant for row in rows if row.contestant]
-    for contestant in contestants:
-        inline = registry.is_registered(contestant.model, contestant.group)
-        jobs.append(ScheduledJob(contestant.text, DescribeContestant(contestant), log, inline))
+    jobs += _descriptions(registry, contestants, log)
     data, *settings = _results(scheduler, jobs)
     if data.conditions.data.classes is None:
         for contestant, its in zip(contestants, settings, strict=True):
@@ -116,6 +115,27 @@ def prepare(
         {each.text: its for each, its in zip(contestants, settings, strict=True)},
         {row.text: its for row, its in zip(outside, found, strict=True)},
     )
+
+
+def with_contestants(
+    prepared: Prepared, scheduler: Scheduler, registry: PluginRegistry, rows: list[PlannedRow], folder: Path
+) -> Prepared:
+    """Return what is known once the settings of further contestants have been checked, too.
+
+    Raises:
+        ZooError: for everything that is wrong, at once.
+    """
+    contestants = [row.contestant for row in rows if row.contestant and row.text not in prepared.settings]
+    settings = _results(scheduler, _descriptions(registry, contestants, folder / "plugins.log"))
+    found = {each.text: its for each, its in zip(contestants, settings, strict=True)}
+    return replace(prepared, settings=prepared.settings | found)
+
+
+def _descriptions(registry: PluginRegistry, contestants: list[Contestant], log: Path) -> list[ScheduledJob]:
+    return [
+        ScheduledJob(each.text, DescribeContestant(each), log, registry.is_registered(each.model, each.group))
+        for each in contestants
+    ]
 
 
 def _results(scheduler: Scheduler, jobs: list[ScheduledJob]) -> list[Any]:

@@ -17,15 +17,19 @@ from zoo.comparison.cells import CellResult
 from zoo.comparison.contestants import PlannedRow, parse_row
 from zoo.comparison.elsewhere import Elsewhere
 from zoo.comparison.estimate import estimated
+from zoo.comparison.experiment import FILE as EXPERIMENT
+from zoo.comparison.experiment import Experiment
 from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_registered, trained
 from zoo.comparison.journal import Journal
 from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
 from zoo.comparison.plan import Plan
-from zoo.comparison.prepared import prepare
+from zoo.comparison.prepared import Prepared, prepare, with_contestants
 from zoo.comparison.result import Comparison
 from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
+from zoo.comparison.tuning import STUDY, Search, tune_contestants
+from zoo.contestant import expand
 from zoo.data.paths import looks_like_a_path, split_path
 from zoo.data.source import source_of
 from zoo.engine.dask import client_of, dask_executor
@@ -38,8 +42,9 @@ from zoo.files.storage import new_folder
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.file import write_results
 from zoo.results.ranking import fools_metrics, rank
-from zoo.results.schema import AtEpoch, BudgetFacts, Cell, Protocol, Results, Row, Variation
+from zoo.results.schema import AtEpoch, BudgetFacts, Cell, Protocol, Results, Row, Tuning, Variation
 from zoo.results.summary import summarise
+from zoo.runtime.extras import optional
 from zoo.runtime.interruption import Interruption
 from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
@@ -77,6 +82,7 @@ def compare(
     device: str = "cpu",
     features: str = "",
     over_epochs: Iterable[int] | None = None,
+    tune: int = 0,
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -85,16 +91,50 @@ def compare(
     save_every: float = 30.0,
     resume: str | Path | None = None,
     allow_changes: bool = False,
+    experiment: str | Path | None = None,
+    save: str | Path | None = None,
     on_event: OnEvent | None = None,
+    directory: str | None = None,
 ) -> Comparison:
-    """Train every contestant with every seed and measure how each one generates; see `zoo.compare`."""
-    chosen = (contestants,) if isinstance(contestants, str) else tuple(contestants)
-    runs = [row.source for row in map(parse_row, chosen) if row.kind == "run" and row.source]
+    """Train every contestant with every seed and measure how each one generates; see `zoo.compare`.
+
+    Args:
+        directory: the folder that relative paths of contestants start from; None takes the current one.
+    """
+    given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
+    lengths = (epochs, steps, seconds, over_epochs)
+    asked = bool(given or full or controls or features or tune) or device != "cpu"
+    asked = asked or any(each is not None for each in (seeds, n, *lengths))
+    if experiment is not None:
+        if asked or data is not None or resume is not None:
+            raise ConfigError(
+                f"{experiment} says what is compared, how, and on which data; change it there, and leave out all else "
+                "but out, jobs, method, executor, timeout, save_every, save and track."
+            )
+        arguments = Experiment.read(Path(experiment)).arguments
+        own = {"jobs": jobs, "timeout": timeout, "method": method}
+        arguments |= {name: value for name, value in own.items() if value is not None}
+        if executor is not None:
+            arguments["method"] = method
+        return compare(
+            registry,
+            **arguments,
+            out=out,
+            executor=executor,
+            save_every=save_every,
+            save=save,
+            on_event=on_event,
+        )
+    chosen = tuple(each for text in given for each in expand(text))
+    base = Path(directory or "")
+    runs = [row.source for row in (parse_row(text, base) for text in chosen) if row.kind == "run" and row.source]
     if runs and resume is None:
         data = data_of_runs(runs, registry, data)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     save_every = CheckpointPolicy(save_every).every  # refuses a wrong time
-    jobs, timeout = plain(jobs), plain(timeout)
+    jobs, timeout, tune = plain(jobs), plain(timeout), plain(tune)
+    if type(tune) is not int or tune < 0:
+        raise ConfigError(f"tune must be a number of trials >= 1, or 0 for none, got {tune!r}.")
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     points = () if over_epochs is None else chosen_epochs(over_epochs)
@@ -115,17 +155,25 @@ def compare(
             device=device,
             features=features,
             over_epochs=points,
+            tune=tune,
+            directory=directory,
         )
     else:
-        if chosen or seeds is not None or budget or full or controls or n is not None or device != "cpu" or features:
+        if asked:
             raise ConfigError(
                 "A resumed comparison keeps its contestants, seeds, budget, device, features and n; remove them, or "
                 "start a new one."
             )
         plan = Plan.read(Path(resume))
+    if save is not None and plan.source is None:
+        raise ConfigError(
+            "An experiment file cannot hold an array; write the data to a file, and give its path as data."
+        )
     if data is None and plan.source is None:
         raise ConfigError(f"{resume} compares on an array, which no file holds; give it again as data.")
     source, rows = plan.source if data is None else data, plan.rows
+    if plan.tune:
+        optional("optuna", "tune", "Tuning")
     if executor is not None:
         source = source_of(source) or source  # absolute: its processes may work in another folder
     contestants_trained = trained(rows)
@@ -166,12 +214,29 @@ def compare(
         plan = replace(plan, distributions=elsewhere.fingerprints if elsewhere else {})
         plan.write(folder)
         budget = plan.amount or TrainingBudget(prepared.data.epochs, "epochs")
+        if plan.source is not None:
+            repeating = Experiment.of(plan, budget, {"jobs": jobs, "method": method, "timeout": timeout})
+            for path in (place / EXPERIMENT, save):
+                if path is not None:
+                    repeating.write(Path(path))
+        budget = TrainingBudget(float(budget.value), budget.unit)  # as it comes out of the plan, too
+        if plan.tune and plan.tuning is None:
+            try:
+                search = Search(plan.tune, budget, file, place / "tuning", plan.device, plan.features)
+                plan, prepared = _tuned(plan, prepared, search, scheduler, registry)
+            except ZooError as error:
+                if resume is None and not (place / "tuning" / STUDY).exists():
+                    shutil.rmtree(folder)  # nothing was computed
+                    raise
+                raise type(error)(f"{error} Resume with: {command}") from error
+            rows = plan.rows
+            plan.write(folder)
         grid = Grid(
             registry,
             rows,
             prepared,
             list(plan.seeds),
-            TrainingBudget(float(budget.value), budget.unit),  # as it comes out of the plan, too
+            budget,
             place,
             file,
             plan.device,
@@ -304,6 +369,8 @@ def _plan(
     device: str,
     features: str,
     over_epochs: tuple[int, ...],
+    tune: int,
+    directory: str | None,
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
     default = registry.catalogue.compare
@@ -316,11 +383,23 @@ def _plan(
         amount=budget,
         full=full,
         n=n,
-        directory=str(Path.cwd()),
+        directory=str(Path(directory or "").absolute()),
         device=device,
         features=features,
         over_epochs=over_epochs,
+        tune=tune,
     )
+
+
+def _tuned(
+    plan: Plan, prepared: Prepared, search: Search, scheduler: Scheduler, registry: PluginRegistry
+) -> tuple[Plan, Prepared]:
+    """Tune the contestants that are trained; return the plan and what is known with the rows that were chosen."""
+    contestants = [row.contestant for row in plan.rows if row.role == "contestant" and row.contestant]
+    found = tune_contestants(scheduler, registry, contestants, search)
+    plan = replace(plan, tuning=found.model_dump(mode="json"))
+    prepared = with_contestants(prepared, scheduler, registry, plan.rows, search.folder.parent)
+    return replace(plan, depends_on=prepared.depends_on), prepared
 
 
 def _continued(plan: Plan, depends_on: dict[str, Any], folder: Path, *, allow_changes: bool) -> Plan:
@@ -378,6 +457,7 @@ def _results(
     rows, differences = rank([_row(grid, row, own[row.text]) for row in grid.rows], metrics)
     conditions = grid.prepared.data.conditions
     registered = {each.model for each in trained(grid.rows) if is_registered(grid.registry, each)}
+    tuning: dict[str, Any] = {"tuning": Tuning.model_validate(plan.tuning)} if plan.tuning else {}
     protocol = Protocol(
         **{name: getattr(conditions, name) for name in type(conditions).model_fields},
         budget=BudgetFacts(value=grid.budget.value, unit=grid.budget.unit),
@@ -388,6 +468,7 @@ def _results(
         in_process=sorted(registered),
         jobs=jobs,
         wall_seconds=wall_seconds,
+        **tuning,
     )
     return Results(
         protocol=protocol,

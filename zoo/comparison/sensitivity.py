@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from zoo.comparison.cells import CellResult, EvaluateRun
 from zoo.comparison.contestants import PlannedRow
 from zoo.comparison.grid import Grid, SharedTraining, is_registered
 from zoo.comparison.schedule import Outcome, ScheduledJob
-from zoo.contestant import Contestant
+from zoo.contestant import sets_itself, with_setting
 from zoo.files.names import slug
 from zoo.results.schema import Variation
 
@@ -38,7 +37,7 @@ def varied_trainings(grid: Grid) -> list[PlannedVariation]:
     for training in grid.trainings:
         for key, values in varied(grid, training):
             for value in values:
-                contestants = tuple(_with_setting(each, key, value) for each in training.contestants)
+                contestants = tuple(with_setting(each, key, value) for each in training.contestants)
                 labels = {
                     each.text: changed.text for each, changed in zip(training.contestants, contestants, strict=True)
                 }
@@ -71,7 +70,7 @@ def varied(grid: Grid, training: SharedTraining) -> list[tuple[str, list[Any]]]:
     if "contestant" not in roles:
         return []
     declared = grid.prepared.settings[training.contestants[0].text].sensitivity
-    free = [key for key in declared if not any(_sets(each, key) for each in training.contestants)]
+    free = [key for key in declared if not any(sets_itself(each, key) for each in training.contestants)]
     return [(key, declared[key]) for key in free if not key.startswith(_SAMPLING)]
 
 
@@ -114,28 +113,3 @@ def _resampling(grid: Grid, row: PlannedRow, key: str, value: Any) -> ScheduledJ
     )
     assert row.contestant
     return grid.scheduled(name, job, folder / "output.log", inline=is_registered(grid.registry, row.contestant))
-
-
-def _with_setting(contestant: Contestant, key: str, value: Any) -> Contestant:
-    """Return a contestant with one more setting, which its text says too."""
-    mark = "," if ":" in contestant.text else ":"
-    text = f"{contestant.text}{mark}{key}={json.dumps(value)}"
-    field, player, name = _place(key)
-    settings = getattr(contestant, field)
-    changed = {player: settings.get(player, {}) | {name: value}} if player else {name: value}
-    changes: dict[str, Any] = {"text": text, field: settings | changed}
-    return replace(contestant, **changes)
-
-
-def _sets(contestant: Contestant, key: str) -> bool:
-    """Return whether a contestant sets a setting itself."""
-    field, player, name = _place(key)
-    settings = getattr(contestant, field)
-    return name in (settings.get(player, {}) if player else settings)
-
-
-def _place(key: str) -> tuple[str, str, str]:
-    """Return the field of a contestant that holds a setting, the player that it is for, or "", and its name."""
-    *prefixes, name = key.split(".")
-    group, player, *_ = *prefixes, "", ""
-    return {"": "config", "train": "training", "sample": "options"}[group], player, name

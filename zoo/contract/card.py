@@ -10,6 +10,7 @@ from pydantic import Field
 
 from zoo.contract.config import Config
 from zoo.contract.names import PLUGIN_NAME
+from zoo.contract.search import Range
 from zoo.contract.training import Phase, Player, Training, check_phases, completed
 
 TrainsOn = Literal["grey", "bits", "real"]
@@ -66,6 +67,9 @@ class Card:
             Empty for a model that is trained as a whole: one phase with one player.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
+        search: settings that `zoo tune` and `zoo compare --tune` choose, each with a `zoo.Range` or a tuple of choices
+            that contains the default (`{"latent_dim": zoo.Range(4, 64, log=True), "activation": ("relu", "tanh")}`).
+            None takes the learning rate, a factor of ten to either side, of a card without phases.
         expected_failures: checks of `zoo check` that the model fails for a good reason, each with the reason.
         paper: reference for the equations ("arXiv:1312.6114").
     """
@@ -81,6 +85,7 @@ class Card:
     training: Training = field(default_factory=Training)
     phases: tuple[Phase, ...] | Callable[[Config], tuple[Phase, ...]] = ()
     sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    search: Mapping[str, Range | tuple[Any, ...]] | None = None
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     paper: str = ""
 
@@ -101,6 +106,7 @@ class Card:
         if self.phases != ():
             completed(self.phases_with(self.config()), self.training, {}, {}, f"the training of {self.name}")
         self._check_sensitivity()
+        self._check_search()
         self._check_expected_failures()
 
     def trains_on_with(self, config: Config) -> TrainsOn:
@@ -142,6 +148,33 @@ class Card:
     def players(self, config: Config) -> list[str]:
         """Return the names of the players, which `train.PLAYER.KEY=` addresses; none for a card without phases."""
         return [player.name for phase in self.phases_with(config) for player in phase.players if self.phases != ()]
+
+    @property
+    def space(self) -> Mapping[str, Range | tuple[Any, ...]]:
+        """The settings that tuning chooses, with their values: `search`, or the learning rate."""
+        if self.search is not None:
+            return self.search
+        rate = self.training.learning_rate
+        return {} if self.phases != () else {"train.learning_rate": Range(rate / 10, rate * 10, log=True)}
+
+    def _check_search(self) -> None:
+        """Check that each setting exists, accepts the values, and has its default among them."""
+        if self.search is None:
+            return
+        if not isinstance(self.search, Mapping):
+            raise TypeError(f"search must map settings to zoo.Range or tuples of choices, got {self.search!r}")
+        defaults: dict[str, Config] = {"": self.config(), "train": self.training, "sample": self.options()}
+        for key, values in self.search.items():
+            prefix, _, name = key.rpartition(".")
+            if prefix not in defaults or not (isinstance(values, Range) or (isinstance(values, tuple) and values)):
+                raise TypeError(f"search must map settings to zoo.Range or tuples of choices, got {key!r}: {values!r}")
+            if prefix == "train" and self.phases != ():
+                raise ValueError(f"search of a card with phases must not have settings of the training, got {key!r}")
+            for value in (values.low, values.high) if isinstance(values, Range) else values:
+                type(defaults[prefix]).parse({name: value}, f"the search of {self.name}")
+            default = getattr(defaults[prefix], name)
+            if default not in values:
+                raise ValueError(f"search must contain the default of {key!r}, {default!r}, got {values}")
 
     def _check_sensitivity(self) -> None:
         """Check every value of the sensitivity, because a comparison would use it only after hours."""

@@ -220,6 +220,12 @@ class Data:
         fewer.__dict__["sha256"] = self.sha256
         return fewer
 
+    def without_test(self) -> Self:
+        """Return the same data set with the validation split in the place of the test split, under the same hash."""
+        without = replace(self, test=self.valid, test_labels=self.valid_labels)
+        without.__dict__["sha256"] = self.sha256
+        return without
+
     def without_labels(self) -> Self:
         """Return the same examples without labels."""
         return replace(self, train_labels=None, valid_labels=None, test_labels=None)

@@ -42,6 +42,7 @@ from zoo.report.table_view import (
     sheet,
     sheets,
 )
+from zoo.report.tuning import tuning_lines
 from zoo.results.schema import Cell, Metric, Results, Variation
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def render(folder: Path, results: Results) -> str:
     parts |= {
         "protocol": results.protocol,
         "results": results,
+        "tuning": tuning_lines(results),
         "figures": page.figures,
         "ink": INK,
         "plotly": get_plotlyjs(),

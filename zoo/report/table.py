@@ -19,6 +19,7 @@ from rich.text import Text
 
 from zoo.report.figures import figure
 from zoo.report.table_view import TableCell, TableRow, TableView, all_failures, incidents, legend, scope, sheets
+from zoo.report.tuning import tuning_lines
 from zoo.results.schema import Figure, Missing, Results
 
 __all__ = ["CSV_COLUMNS", "as_text", "comparison_table", "csv_lines", "figure", "to_csv", "to_html", "to_markdown"]
@@ -130,7 +131,8 @@ def _foot(results: Results, shown: list[TableView]) -> list[str]:
     """Return failed seeds, incidents, the legend, and the protocol in brief."""
     signs = "; ".join(legend(shown))
     shown_signs = [f"{signs}."] if signs else []
-    return [*all_failures(results), *incidents(results), *shown_signs, scope(results), _protocol(results)]
+    tuning = tuning_lines(results)
+    return [*all_failures(results), *incidents(results), *tuning, *shown_signs, scope(results), _protocol(results)]
 
 
 def _protocol(results: Results) -> str:

@@ -250,6 +250,46 @@ class BudgetFacts(_Part):
     unit: str
 
 
+class TunedContestant(_Part):
+    """What tuning chose for a contestant.
+
+    Attributes:
+        tuned: the contestant with the chosen settings; the contestant itself if its defaults were best.
+        space: setting -> the values to choose from.
+        default_value, value: the measure on the validation split, of the defaults and of the choice; None if every
+            training failed.
+        completed, pruned, failed: number of trials that ended so.
+    """
+
+    contestant: Name
+    tuned: Name
+    space: Mapping[str, str]
+    default_value: Number | None
+    value: Number | None
+    completed: int
+    pruned: int
+    failed: int
+
+
+class Tuning(_Part):
+    """How contestants were tuned: as many trials for each, of the same budget, compared on the validation split.
+
+    Attributes:
+        trials: number for each contestant, its defaults included.
+        budget: of each trial.
+        metric: measured on the validation split, lower is better.
+        seed: of the trainings.
+        sampler: and its version, with the rule by which trials are stopped early.
+    """
+
+    trials: int
+    budget: BudgetFacts
+    metric: str
+    seed: int
+    sampler: str
+    contestants: Sequence[TunedContestant]
+
+
 class Protocol(_Part):
     """Experimental protocol."""
 
@@ -264,6 +304,7 @@ class Protocol(_Part):
     device: str = "cpu"
     threads_per_process: int
     budget: BudgetFacts
+    tuning: Tuning | None = None
     seeds: Annotated[Sequence[Seed], Field(min_length=1)]
     full: bool
     changes: Sequence[str] = ()

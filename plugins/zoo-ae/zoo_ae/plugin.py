@@ -25,6 +25,11 @@ class AEPlugin:
         samples="means",
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
         sensitivity={"latent_dim": (4, 64), "noise": (0.1, 0.3)},
+        search={
+            "latent_dim": zoo.Range(4, 64, log=True),
+            "noise": zoo.Range(0.0, 0.3),
+            "train.learning_rate": zoo.Range(3e-4, 1e-2, log=True),
+        },
         paper="doi:10.1126/science.1127647",
     )
 

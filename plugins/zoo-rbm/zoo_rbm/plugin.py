@@ -51,6 +51,11 @@ class RBMPlugin:
             optimiser="sgd", learning_rate=0.2, batch_size=40, schedule="linear", average=0.999, clip=10.0
         ),
         sensitivity={"hidden": (128, 512), "k": (1, 5), "sample.steps": (1, 10, 100, 1000, 10_000)},
+        search={
+            "hidden": zoo.Range(64, 512, log=True),
+            "k": zoo.Range(1, 5),
+            "train.learning_rate": zoo.Range(0.02, 0.5, log=True),
+        },
         expected_failures={
             "gradients-are-those-of-the-loss": "contrastive divergence estimates the gradient of the likelihood",
         },

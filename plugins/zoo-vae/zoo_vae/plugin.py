@@ -44,6 +44,11 @@ class VAEPlugin:
         conditional=_conditional,
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
         sensitivity={"latent_dim": (4, 64), "beta": (0.5, 4.0)},
+        search={
+            "latent_dim": zoo.Range(4, 64, log=True),
+            "beta": zoo.Range(0.25, 4.0, log=True),
+            "train.learning_rate": zoo.Range(3e-4, 1e-2, log=True),
+        },
         paper="arXiv:1312.6114",
     )
 

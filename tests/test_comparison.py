@@ -120,21 +120,19 @@ def test_every_cell_of_another_seed_starts_from_other_weights(tmp_path, compare)
         "ae:hidden=[8],latent_dim=2,train.learning_rate=1e-30",
         "vae:hidden=[8],latent_dim=2,sample.k=2,train.learning_rate=1e-30",
     ]
-    comparison = compare(zoo, contestants, "bars-and-stripes:2", seeds=3, steps=1, out=tmp_path)
+    comparison = compare(zoo, contestants, "bars-and-stripes:2", seeds=2, steps=1, out=tmp_path)
     for row in comparison.rows[:3]:
         states = [
             torch.cat([each.flatten() for each in zoo.load(folder).module.parameters()])
             for folder in sorted((comparison.path / row["folder"]).iterdir())
         ]
-        assert len(states) == 3
-        for first, second in ((0, 1), (0, 2), (1, 2)):
-            assert not torch.equal(states[first], states[second])
+        assert len(states) == 2
+        assert not torch.equal(*states)
 
 
 def test_contestants_of_equal_settings_share_one_training(tmp_path, compare):
-    comparison = compare(
-        zoo, [f"ae@normal:{SMALL}", f"ae@gmm:{SMALL}", f"ae:{SMALL},tied=false", VAE], seeds=1, steps=2, out=tmp_path
-    )
+    contestants = [f"ae@normal:{SMALL}", f"ae@gmm:{SMALL}", f"ae:{SMALL},tied=false", VAE]
+    comparison = compare(zoo, contestants, "bars-and-stripes:2", seeds=1, steps=2, out=tmp_path)
     assert [row["folder"] for row in comparison.rows] == ["ae", "ae", "ae", "vae", "real"]
     seconds = [row["train_seconds"] for row in comparison.rows]
     assert seconds[0] == seconds[1] == seconds[2]

@@ -9,6 +9,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Mul
 
 import zoo
 import zoo.testing
+from zoo.builtin.controls.copula import LEVELS, CopulaPlugin, score_correlation
 from zoo.builtin.controls.mean import MeanPlugin
 from zoo.builtin.controls.memoriser import MemoriserPlugin
 from zoo.builtin.controls.mixture import MixturePlugin
@@ -16,7 +17,7 @@ from zoo.builtin.controls.noise import NoisePlugin
 from zoo.builtin.controls.pixels import PixelsPlugin
 from zoo.builtin.controls.ppca import PPCAPlugin
 
-PLUGINS = (MemoriserPlugin, MeanPlugin, PixelsPlugin, NoisePlugin, PPCAPlugin, MixturePlugin)
+PLUGINS = (MemoriserPlugin, MeanPlugin, PixelsPlugin, NoisePlugin, PPCAPlugin, MixturePlugin, CopulaPlugin)
 NAMES = [plugin.card.name for plugin in PLUGINS]
 EVERY_PATTERN = torch.tensor(list(itertools.product([0.0, 1.0], repeat=4)))  # of 4 pixels
 
@@ -79,7 +80,7 @@ def test_the_summary_of_a_control_says_that_it_is_one(name, registry):
     assert registry.plugin(name).card.summary.startswith("control: ")
 
 
-@pytest.mark.parametrize("name", ["memoriser", "mean", "pixels", "noise"])
+@pytest.mark.parametrize("name", ["memoriser", "mean", "pixels", "noise", "copula"])
 def test_a_control_without_a_code_says_so(name, registry):
     model = registry.create(name, grey().spec)
     with pytest.raises(zoo.Unsupported, match="no code"):
@@ -423,3 +424,60 @@ def test_the_mixture_takes_as_many_passes_as_the_budget_has_steps(registry):
     wanted = registry.train("mixture:components=4,passes=3", source, steps=30)
     for name, value in wanted.module.state_dict().items():
         assert torch.equal(found.module.state_dict()[name], value), name
+
+
+# copula
+
+
+def test_the_scores_of_gaussian_columns_are_correlated_as_the_columns_are():
+    given = real().train.double()
+    assert score_correlation(given).numpy() == pytest.approx(torch.corrcoef(given.T).numpy(), abs=0.03)
+    shifted = torch.stack([given[:, 0].exp(), given[:, 1] ** 3, torch.ones(400)], 1)
+    found = score_correlation(shifted)
+    assert float(found[0, 1]) == pytest.approx(float(score_correlation(given)[0, 1]), abs=1e-9)  # ranks alone count
+    assert found[2].tolist() == [0, 0, 1]
+
+
+def test_equal_values_have_the_mean_of_their_ranks():
+    x = torch.tensor([[0.0, 1], [0, 2], [1, 3], [1, 4]], dtype=torch.float64)
+    z = Normal(0, 1).icdf(torch.tensor([0.25, 0.75, 0.125, 0.375, 0.625, 0.875], dtype=torch.float64))
+    first, second = z[[0, 0, 1, 1]], z[2:]
+    expected = (first * second).mean() / (first.square().mean() * second.square().mean()).sqrt()
+    assert float(score_correlation(x)[0, 1]) == pytest.approx(float(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("source", [grey(), real()], ids=["grey", "real"])
+def test_a_copula_draws_each_value_as_often_as_it_is_in_the_training_split(source, registry):
+    train, model = source.train.flatten(1), registry.train("copula", source)
+    x = model.sample(20_000, seed=0).flatten(1)
+    for made, given in zip(x.T, train.T, strict=True):
+        values = given.unique()
+        of = (made[:, None] - values).abs().argmin(1)  # units are restored with rounding
+        assert torch.allclose(made, values[of], atol=1e-5)
+        share = torch.bincount(of, minlength=len(values)).double() / len(made)
+        expected = (given[:, None] == values).double().mean(0)
+        error = (expected * (1 - expected) / len(made)).sqrt()
+        assert ((share - expected).abs() < 4.5 * error + 1 / LEVELS).all()
+
+
+def test_a_copula_of_gaussian_columns_has_their_correlation(registry):
+    given = real(n=2000)
+    x = registry.train("copula", given).sample(20_000, seed=0).double()
+    expected = score_correlation(given.train.double())
+    assert score_correlation(x).numpy() == pytest.approx(expected.numpy(), abs=4.5 / math.sqrt(20_000) + 0.01)
+
+
+def test_a_copula_draws_whole_blocks_with_the_shares_of_their_categories(registry):
+    category = torch.tensor([0, 1, 2]).repeat_interleave(torch.tensor([20, 100, 280]))
+    block = torch.nn.functional.one_hot(category, 3).double()
+    number = category[:, None].double() + 0.1 * torch.randn(400, 1, generator=seeded(4))
+    train = torch.cat([number, block], 1)
+    spec = zoo.DataSpec((4,), "real", blocks=(1, 3))
+    x = registry.train("copula", zoo.Data("given", spec, train, train, train)).sample(10_000, seed=0)
+    assert torch.allclose(x[:, 1:], x[:, 1:].round(), atol=1e-6)
+    assert torch.equal(x[:, 1:].sum(1).round(), torch.ones(10_000, dtype=x.dtype))
+    shares = x[:, 1:].double().mean(0)
+    expected = torch.tensor([0.05, 0.25, 0.7], dtype=torch.float64)
+    assert ((shares - expected).abs() < 4.5 * (expected * (1 - expected) / 10_000).sqrt()).all()
+    mean_of = [float(x[x[:, 1 + c] > 0.5, 0].mean()) for c in range(3)]
+    assert mean_of[0] < mean_of[1] < mean_of[2]

@@ -113,7 +113,7 @@ def test_nothing_failed(comparison):
     assert roles.pop("real") == "real"
     assert [name for name, role in roles.items() if role == "contestant"] == [VAE, "chain"]
     assert sorted(name for name, role in roles.items() if role == "control") == [
-        "mean", "memoriser", "mixture", "noise", "pixels", "ppca",
+        "copula", "mean", "memoriser", "mixture", "noise", "pixels", "ppca",
     ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""The lecture as a notebook: it runs from top to bottom, and what its text says of the figures is so."""
+"""The lecture as a notebook: run again, it gives the committed figures and pictures, and what its text says is so."""
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -18,6 +19,11 @@ errors = {name: (model.reconstruct(digits.test) - digits.test).square().sum((1, 
 print(json.dumps({"distance": distance, "errors": errors,
                   "spread": codes.std(0).tolist(), "correlation": correlation.abs().max().item()}))
 """
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return nbformat.read(NOTEBOOK, as_version=4).cells
 
 
 @pytest.fixture(scope="module")
@@ -40,27 +46,60 @@ def shown(cells, kind):
     return [output.data[kind] for output in outputs if kind in output.get("data", {})]
 
 
-def test_the_notebook_is_valid_and_holds_no_outputs():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+def printed(cells):
+    return "".join(output.text for cell in cells for output in cell.get("outputs", []) if "text" in output)
 
 
-def test_every_cell_that_ends_in_a_picture_shows_it(cells):
-    ends = ("show(", "map_of(", "Image.open(")
-    asked = [cell for cell in cells if cell.cell_type == "code" and cell.source.splitlines()[-1].startswith(ends)]
-    assert len(shown(cells, "image/png")) == len(asked) == 10
+def table(cells):
+    """Contestant -> its cells of the table that have an interval, as (figure, half-width)."""
+    (page,) = shown(cells, "text/html")
+    rows = re.findall(r"<tr><th scope=\"row\"[^>]*>(.*?)</th>(.*?)</tr>", page.replace("−", "-"))
+    return {name: [tuple(map(float, each)) for each in re.findall(r"(-?[\d.]+) ± ([\d.]+)", row)] for name, row in rows}
+
+
+def size(png):
+    return png[:32]  # base64 of the signature and the header
+
+
+def test_the_notebook_is_valid_and_was_run_from_top_to_bottom(committed):
+    nbformat.validate(nbformat.read(NOTEBOOK, as_version=4))
+    code = [cell for cell in committed if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert "ae@normal" in printed(committed)
+    assert NOTEBOOK.stat().st_size < 600_000
+
+
+def test_every_figure_of_the_committed_table_is_found_again_within_its_interval(committed, cells):
+    before, now = table(committed), table(cells)
+    assert before.keys() == now.keys()
+    for name, figures in before.items():
+        assert len(figures) == len(now[name]) >= 5
+        for (old, before_width), (new, now_width) in zip(figures, now[name], strict=True):
+            assert abs(new - old) <= max(before_width, now_width), (name, old, new)
+
+
+def test_every_cell_that_ends_in_a_picture_shows_it_as_committed(committed, cells):
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    asked = [cell for cell in code if cell.source.splitlines()[-1].startswith(("zoo.show(", "zoo.plot("))]
+    pictures = shown(cells, "image/png")
+    assert len(pictures) == len(asked) == 11
+    assert list(map(size, pictures)) == list(map(size, shown(committed, "image/png")))
+
+
+def test_readers_predict_before_they_run(committed):
+    assert sum("**Predict.**" in cell.source for cell in committed if cell.cell_type == "markdown") >= 6
 
 
 def test_the_table_is_shown_with_every_contestant(cells, facts):
-    (table,) = shown(cells, "text/html")
-    assert all(contestant in table for contestant in facts["distance"])
+    assert table(cells).keys() == facts["distance"].keys()
 
 
 def test_the_plain_autoencoder_says_why_it_does_not_sample(cells):
-    printed = "".join(output.text for cell in cells for output in cell.get("outputs", []) if "text" in output)
-    assert "no distribution over h" in printed
+    assert "no distribution over h" in printed(cells)
+
+
+def test_a_density_leaves_the_decoder_as_it_is(cells):
+    assert "same decoder: True" in printed(cells)
 
 
 def test_decoding_a_standard_normal_fails_where_a_density_of_the_codes_does_not(facts):

@@ -559,7 +559,10 @@ def test_what_samples_need_not_keep_is_said(tmp_path, capsys):
     path = str(tmp_path / "t.csv")
     data = load_file(path)
     assert kinds(data) == {"age": "whole numbers 20 to 39", "gain": "real numbers -3.5 to 15.5"}
-    note = "whole numbers in age and no negative values in age: samples are real numbers, which need not keep to that"
+    note = (
+        "whole numbers in age and no negative values in age: samples are real numbers, which need not keep to that; "
+        "table=mixed keeps it"
+    )
     assert notes(data) == [note]
     assert run(["data", "info", path]) == 0
     shown = capsys.readouterr().out

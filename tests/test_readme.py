@@ -62,3 +62,18 @@ def test_the_table_of_the_readme_has_the_rows_of_the_default_comparison():
 
     for contestant in read_catalogue().compare.contestants:
         assert re.search(rf"^\W*{re.escape(contestant)} ", README, re.MULTILINE), contestant
+
+
+def test_the_answer_of_the_readme_gives_figures_of_its_table():
+    table = {row.split("|")[1].strip(): row.split("|")[3] for row in README.splitlines() if row.startswith("| ")}
+    answer = README.partition("**The answer")[2].partition("\n\n")[0]
+    plain, fitted = re.search(r"distance of (\S+); .* reaches (\S+),", answer, re.DOTALL).groups()
+    assert f" {plain} ±" in table["ae@normal"]
+    assert f"**{fitted} ±" in table["ae@gmm"]
+
+
+def test_the_picture_and_pages_that_the_readme_links_to_exist():
+    here = Path(__file__).parents[1]
+    links = [target for target in re.findall(r"\]\(([^)#]+)", README) if "://" not in target]
+    assert "docs/pictures/samples.png" in links
+    assert [target for target in links if not (here / target).exists()] == []

@@ -174,14 +174,14 @@ CSV = [
     Wrong("a line of another length", "…table.csv, line 3: 2 columns expected, got 3.", csv("a,b\n1,2\n1,2,3\n")),
     Wrong(
         "text in a named column",
-        "…table.csv, line 2, column 'kind': a number expected, got 'a'; leave out words with drop=kind, or name the "
-        "column of classes with labels=kind.",
+        "…table.csv, line 2, column 'kind': a number expected, got 'a'; keep words as categories with table=mixed, "
+        "leave them out with drop=kind, or name the column of classes with labels=kind.",
         csv("x,y,kind\n" + GOOD.replace("0,", "1,")),
     ),
     Wrong(
         "text in a column without a name",
-        "…table.csv, line 1, column 2: a number expected, got 'a'; leave out words with drop=2, or name the column of "
-        "classes with labels=2.",
+        "…table.csv, line 1, column 2: a number expected, got 'a'; keep words as categories with table=mixed, "
+        "leave them out with drop=2, or name the column of classes with labels=2.",
         csv(GOOD),
     ),
     Wrong(

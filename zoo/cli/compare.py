@@ -44,6 +44,11 @@ from zoo.errors import ConfigError
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @click.option(
+    "--executor",
+    metavar="ADDRESS",
+    help="Run the cells on a Dask cluster: dask://HOST:PORT of a scheduler, or dask-local:N for N local workers.",
+)
+@click.option(
     "--timeout",
     type=FINITE,
     help="Time limit per cell (one model, one seed) in seconds; a cell is retried at most twice.",
@@ -73,6 +78,7 @@ def command(
     tune: int | None,
     out: Path | None,
     jobs: int | None,
+    executor: str | None,
     timeout: float | None,
     save_every: float,
     resume: Path | None,
@@ -114,6 +120,7 @@ def command(
         tune=tune or 0,
         out=out or Path("runs"),
         jobs=jobs,
+        executor=executor,
         timeout=timeout,
         save_every=save_every,
         resume=resume,

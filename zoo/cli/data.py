@@ -134,7 +134,9 @@ def _of_file(text: str) -> dict[str, Any]:
     facts = _facts(data) | {"format": found.format.name, "options": [*found.format.takes, *EVERYWHERE]}
     if data.class_names:
         facts["class names"] = list(data.class_names)
-    if len(data.spec.shape) == 1:
+    if data.table:
+        facts["first examples"] = [row[:_COLUMNS] for row in data.table.rows(data.train[:_ROWS])]
+    elif len(data.spec.shape) == 1:
         facts["first examples"] = data.train[:_ROWS, :_COLUMNS].tolist()
     if of_columns := kinds(data):
         facts["columns hold"] = of_columns
@@ -149,7 +151,8 @@ def _text(value: Any, indent: str = "") -> str:
         more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN + 1 else []
         return f"\n{indent}".join([*lines[: None if not more else _SHOWN], *more])
     if isinstance(value, list) and value and isinstance(value[0], list):
-        return f"\n{indent}".join("  ".join(f"{number:.6g}" for number in row) for row in value)
+        rows = ([f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row] for row in value)
+        return f"\n{indent}".join(map("  ".join, rows))
     if isinstance(value, list):
         separator = f"\n{indent}" if any(" " in str(each) for each in value) else ", "
         shown = value if len(value) <= 4 * _SHOWN else [*value[:_SHOWN], "…", value[-1]]

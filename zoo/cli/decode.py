@@ -49,8 +49,8 @@ def command(
 
     model = default.load(run, device=device)
     x = model.decode(_codes(codes, model), label, **options)
-    output = output or free_output("decoded", model.spec.shape)
-    write_array(output, x, "decoded", model.columns)
+    output = output or free_output("decoded", model.spec.shape, model.table)
+    write_array(output, x, "decoded", model.columns, table=model.table)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(x.shape)})
     else:

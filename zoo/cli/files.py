@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from zoo.data.table import Table
+
 SUFFIXES = (".png", ".npy", ".npz", ".csv")
 
 output_option = click.option(
@@ -30,16 +32,17 @@ output_option = click.option(
 )
 
 
-def free_output(stem: str, shape: tuple[int, ...] = ()) -> Path:
+def free_output(stem: str, shape: tuple[int, ...] = (), table: Table | None = None) -> Path:
     """Return the first unused name in the current folder: `STEM.png` for images, otherwise `STEM.npy`; then `STEM-2…`.
 
     Args:
         stem: the name without its suffix.
         shape: of an example; () for what is never an image.
+        table: of a mixed table, which is written as `.csv`.
     """
     from zoo.report.pictures import is_image
 
-    suffix = ".png" if is_image(shape) else ".npy"
+    suffix = ".csv" if table else ".png" if is_image(shape) else ".npy"
     names = chain([f"{stem}{suffix}"], (f"{stem}-{number}{suffix}" for number in count(2)))
     return next(path for name in names if not (path := Path(name)).exists())
 
@@ -99,6 +102,7 @@ def write_array(
     name: str,
     columns: tuple[str, ...] = (),
     *,
+    table: Table | None = None,
     labels: Tensor | None = None,
     across: int | None = None,
 ) -> None:
@@ -109,6 +113,7 @@ def write_array(
         x: shape (N, …); a `.csv` has one row of values per example.
         name: key of the array in an `.npz`; prefix of the column names in a `.csv` without `columns`.
         columns: column names of a `.csv`.
+        table: of a mixed table: a `.csv` then has the rows of the file that x encodes.
         labels: classes of the examples, the array `labels` of an `.npz`; None for none.
         across: number of images in a row of a `.png`; None makes it about square.
     """
@@ -124,12 +129,13 @@ def write_array(
         write_png(tile(as_pixels(array), across or square), path)
         return
     if path.suffix.lower() == ".csv":
-        rows = array.reshape(len(array), -1)
-        header = columns or tuple(f"{name}_{number}" for number in range(1, rows.shape[1] + 1))
+        flat = array.reshape(len(array), -1)
+        header = columns or (table.names if table else [f"{name}_{number}" for number in range(1, flat.shape[1] + 1)])
+        rows = table.rows(x) if table else [[repr(float(value)) for value in row] for row in flat]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([[repr(float(value)) for value in row] for row in rows])
+        writer.writerows(rows)
         write_atomically(path, text.getvalue().encode())
         return
     if path.suffix.lower() == ".npy":

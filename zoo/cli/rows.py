@@ -50,9 +50,11 @@ def rows_for(model: Model, run: Path, data: str | None, split: str | None) -> Ro
             class_names=tuple(facts.get("class_names", ())),
             labelled=model.is_conditional,
             fill=None if model.standardisation is None else model.standardisation[0],
+            table=model.table,
         )
     loaded = load_data(source, default)
-    if loaded.spec.shape != model.spec.shape or (model.columns and loaded.columns not in ((), model.columns)):
+    other_columns = model.columns and loaded.columns not in ((), model.columns)
+    if loaded.spec.shape != model.spec.shape or loaded.table != model.table or other_columns:
         own = f"{model.spec.shape}{_named(model.columns)}"
         raise DataError(
             f"{model.name} was trained on examples of shape {own}, but {source} has "

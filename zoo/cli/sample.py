@@ -57,7 +57,7 @@ def command(
     """Generate examples with the model of RUN, a run folder or a .safetensors file.
 
     Samples of a conditional model have the classes of the training split in its shares. An .npz file contains them as
-    'labels', and a .png has one row for each class.
+    'labels', and a .png has one row for each class. Samples of a mixed table are valid rows of the file, in a .csv.
 
     Example: zoo sample runs/vae-digits-1 -n 64 -o samples.png
     """
@@ -69,10 +69,10 @@ def command(
     check_path(run, default)
 
     model = default.load(run, device=device)
-    output = output or free_output("samples", model.spec.shape)
+    output = output or free_output("samples", model.spec.shape, model.table)
     labels, across = _labels(model, count, label, seed, output)
     samples = model.sample(count if labels is None else len(labels), labels, seed=seed, **options)
-    write_array(output, samples, "samples", model.columns, labels=labels, across=across)
+    write_array(output, samples, "samples", model.columns, table=model.table, labels=labels, across=across)
     if as_json:
         print_json({"output": str(output), "model": model.name, "shape": list(samples.shape), "seed": seed})
     else:

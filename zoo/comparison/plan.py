@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from zoo.comparison.contestants import REAL, PlannedRow, control_row, parse_row
 from zoo.errors import CheckpointError, ConfigError
 from zoo.files.storage import write_atomically
+from zoo.plugins.fingerprint import Fingerprint
 from zoo.training.budget import TrainingBudget
 
 FILE = "plan.json"
@@ -35,6 +36,7 @@ class Plan:
         directory: the folder that relative paths start from.
         tune: number of trials with which each trained contestant is tuned; 0 for none.
         tuning: what tuning chose, as plain values of `zoo.results.schema.Tuning`, once it is known.
+        distributions: what was installed where it was planned, if its cells run on other machines.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
         changes: what differed each time the comparison was resumed, in clauses.
     """
@@ -52,6 +54,7 @@ class Plan:
     n: int | None = None
     tune: int = 0
     tuning: Mapping[str, Any] | None = None
+    distributions: Mapping[str, Fingerprint] = field(default_factory=dict)
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

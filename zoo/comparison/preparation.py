@@ -251,7 +251,7 @@ def read_samples(source: str, data: Data) -> Tensor:
     from zoo.data.files import read_rows
     from zoo.evaluation.reference import reference_split
 
-    x, n = read_rows(source, data.spec, data.columns).x, len(reference_split(data).images)
+    x, n = read_rows(source, data.spec, data.columns, table=data.table).x, len(reference_split(data).images)
     if len(x) < n:
         fewer = f", or compare with fewer test images: --n {len(x)} (n={len(x)})" if len(x) > 1 else ""
         raise DataError(

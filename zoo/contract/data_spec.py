@@ -38,11 +38,15 @@ class DataSpec:
         shape: without the batch: (64,) for a vector, (28, 28) for a grayscale image, (3, 32, 32) for a colour image.
         support: `bits`, values in {0, 1}; `unit`, values in [0, 1], interpreted as probabilities of bits; or `real`.
         class_shares: share of each class 0, 1, … in the training split, for a conditional model; () for any other.
+        blocks: for a mixed table, the widths of the groups of values, in order: K of a one-hot block of K categories,
+            1 of any other value; they sum to `size`. () for other data. A model may ignore them: its samples become
+            valid rows in any case.
     """
 
     shape: tuple[int, ...]
     support: Support
     class_shares: tuple[float, ...] = ()
+    blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", plain(self.shape))
@@ -52,6 +56,8 @@ class DataSpec:
             raise ValueError(f"support must be one of {', '.join(get_args(Support))}, got {self.support!r}")
         if self.class_shares and not (min(self.class_shares) >= 0 and abs(fsum(self.class_shares) - 1) < 1e-9):
             raise ValueError(f"class_shares must be shares >= 0 that sum to 1, got {self.class_shares!r}")
+        if self.blocks and (min(self.blocks) < 1 or sum(self.blocks) != prod(self.shape) or self.support != "real"):
+            raise ValueError(f"blocks must be widths that sum to {prod(self.shape)} real values, got {self.blocks!r}")
 
     @property
     def size(self) -> int:

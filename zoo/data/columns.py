@@ -12,6 +12,8 @@ _MASKED = 0.6  # share of zeros among whole numbers that may stand for missing v
 
 def kinds(data: Data) -> dict[str, str]:
     """Return what each column of a table holds, over all splits: `whole numbers 17 to 89`; {} without names."""
+    if data.table:
+        return {column.name: column.describe() for column in data.table.columns}
     if not data.columns or data.spec.shape != (len(data.columns),):
         return {}
     return {name: _kind(x) for name, x in zip(data.columns, _values(data).T, strict=True)}
@@ -23,7 +25,7 @@ def notes(data: Data) -> list[str]:
     A model of real values keeps neither whole numbers nor bounds, and zeros may stand for missing values.
     """
     found: list[str] = []
-    if data.spec.support != "real" or len(data.spec.shape) > 1:
+    if data.table or data.spec.support != "real" or len(data.spec.shape) > 1:
         return found
     x = _values(data)
     names = data.columns or tuple(map(str, range(x.shape[1])))
@@ -34,7 +36,9 @@ def notes(data: Data) -> list[str]:
         f"{text} in {_shown(of)}" for text, of in (("whole numbers", whole), ("no negative values", positive)) if of
     ]
     if limits:
-        found.append(f"{' and '.join(limits)}: samples are real numbers, which need not keep to that")
+        found.append(
+            f"{' and '.join(limits)}: samples are real numbers, which need not keep to that; table=mixed keeps it"
+        )
     zeros = (x == 0).double().mean().item()
     if zeros > _MASKED and _is_whole(x) and len(whole) > 1:
         found.append(f"{zeros:.0%} of the values are 0; if 0 stands for a missing value, set na=0 and missing=mean")

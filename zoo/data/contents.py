@@ -20,7 +20,8 @@ class Part:
     """Examples in the order of the file.
 
     Attributes:
-        x: numbers, shape (N, *shape); nan where a value is missing and `missing=mean` will fill it.
+        x: numbers, shape (N, *shape); nan where a value is missing and `missing=mean` will fill it. Of a mixed table,
+            cells: numbers, words, or None for a missing value.
         labels: classes, shape (N,), numbers or words; or None.
         rows: numbers of the examples in the file, from 1, shape (N,); None if they are 1 to N.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from zoo.contract.data_spec import DataSpec, Support
 from zoo.data.pictures import check_levels
+from zoo.data.table import Table
 from zoo.errors import ConfigError, DataError
 from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.runtime.notebook import facts_table, one_line
@@ -45,6 +47,7 @@ class Data:
         columns: names of a table's columns, in order; () if they have no names.
         class_names: words that the labels 0, 1, … stand for; () if the labels were numbers.
         reading: options of the user's file that it was read with, as texts, with which further rows are read.
+        table: of a mixed table, the columns that the values encode; None for other data.
 
     Raises:
         ValueError: for splits or labels of another type or shape.
@@ -63,6 +66,7 @@ class Data:
     columns: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     reading: Mapping[str, str] = field(default_factory=dict)
+    table: Table | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epochs", plain(self.epochs))
@@ -154,9 +158,13 @@ class Data:
             seed: seed of the permutation.
             **facts: further fields of the data set.
         """
-        values = as_examples(x, name, support, scale, fewest=1 if sizes else _FEWEST)
+        fewest = 1 if sizes else _FEWEST
+        values = as_examples(x, name, support, scale, fewest=fewest)
+        if table := facts.get("table"):
+            values = torch.from_numpy(x)  # float64, so that dates and whole numbers keep their digits
         parts = split_indices(sizes or {"": len(values)}, name, seed)
-        spec = DataSpec(tuple(values.shape[1:]), _support(values, support, name))
+        blocks = table.blocks if table else ()
+        spec = DataSpec(tuple(values.shape[1:]), _support(values, support, name), blocks=blocks)
         if spec.support != "real":
             values = values.float()
         classes = None if labels is None else _classes(labels, len(values), name)
@@ -166,8 +174,9 @@ class Data:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the content: shape, support, and every split with its labels; the name does not count."""
-        return hash_tensors(f"{self.spec.shape} {self.spec.support}", self._tensors())
+        """SHA-256 of the content: shape, support, the columns of a mixed table, and every split with its labels."""
+        columns = f" {json.dumps(self.table.facts(), sort_keys=True)}" if self.table else ""
+        return hash_tensors(f"{self.spec.shape} {self.spec.support}{columns}", self._tensors())
 
     @cached_property
     def standardisation(self) -> tuple[Tensor, Tensor] | None:
@@ -237,6 +246,7 @@ class Data:
             "class_names": self.class_names,
             "reading": dict(self.reading),
             "sha256": self.sha256,
+            "table": self.table.facts() if self.table else None,
         }
         tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may share memory
         write_plain(path, tensors, facts)
@@ -245,15 +255,17 @@ class Data:
     def open(cls, path: Path) -> Self:
         """Memory-map a file written by `save`; processes that open the same file share one copy in memory."""
         facts, tensors = map_plain(path)
+        table = Table.of_facts(facts["table"]) if facts["table"] else None
         data = cls(
             facts["name"],
-            DataSpec(tuple(facts["shape"]), facts["support"]),
+            DataSpec(tuple(facts["shape"]), facts["support"], blocks=table.blocks if table else ()),
             **tensors,
             epochs=facts["epochs"],
             enumerated=facts["enumerated"],
             columns=tuple(facts["columns"]),
             class_names=tuple(facts["class_names"]),
             reading=facts["reading"],
+            table=table,
         )
         data.__dict__["sha256"] = facts["sha256"]
         return data

@@ -22,7 +22,8 @@ from zoo.data.formats import Format, format_of, has_named_columns
 from zoo.data.options import KEEP, NONE, FileOptions
 from zoo.data.paths import parse_options, split_path
 from zoo.data.pictures import channels_last
-from zoo.errors import ConfigError, DataError
+from zoo.data.table import Table
+from zoo.errors import ConfigError, DataError, did_you_mean
 from zoo.files.paths import existing
 
 _LATER = ("valid", "test", "support", "epochs")  # options that further rows of the same kind are not read with
@@ -36,7 +37,7 @@ class Rows:
         x: float32 or float64, shape (N, *shape), in the user's units.
         labels: classes, int64, shape (N,), or None.
         numbers: of the rows in the file, from 1, shape (N,).
-        notes: what was left out.
+        notes: what was left out, and what the training split lacks.
     """
 
     x: Tensor
@@ -71,6 +72,8 @@ def describe_file(text: str) -> Described:
     form, contents = _read(path, options)
     contents = _with_files(contents, options, path)
     names = list(contents.parts) if WHOLE in contents.parts else [each for each in SPLITS if each in contents.parts]
+    if options.is_mixed:
+        return _mixed(form, contents, names, options, path, _reading(source, name, form))
     parts = [_shaped(contents.parts[each], options, path) for each in names]
     if len({part.x.shape[1:] for part in parts}) > 1:
         shapes = ", ".join(f"{split} {part.x.shape[1:]}" for split, part in zip(names, parts, strict=True))
@@ -100,6 +103,41 @@ def describe_file(text: str) -> Described:
     return Described(form, data, replace(contents, notes=(*contents.notes, *notes)))
 
 
+def _mixed(
+    form: Format, contents: Contents, splits: Sequence[str], options: FileOptions, path: Path, reading: dict[str, str]
+) -> Described:
+    """Return a mixed table, encoded with what its training split holds; the rest is as for `describe_file`."""
+    parts = [contents.parts[split] for split in splits]
+    sizes = {split: len(part.x) for split, part in zip(splits, parts, strict=True)}
+    cells = np.concatenate([part.x for part in parts])
+    names = contents.columns or tuple(map(str, range(cells.shape[1])))
+    if unknown := sorted(set(options.categorical) - set(names)):
+        raise DataError(f"{path} has no column {unknown[0]!r}.{did_you_mean(unknown[0], names)}")
+    train = split_indices(sizes, path.name)[0].numpy()
+    table = Table.fit(names, cells, train, options.categorical, str(path))
+    labels, words = _numbered([part.labels for part in parts], path)
+    data = Data.of_parts(
+        table.encode(cells, str(path)),
+        labels,
+        {} if WHOLE in sizes else sizes,
+        name=path.name,
+        support="real",
+        epochs=options.epochs,
+        columns=contents.columns,
+        class_names=words,
+        reading=reading,
+        table=table,
+    )
+    unseen = _unseen(table, torch.cat([data.valid, data.test]))
+    return Described(form, data, replace(contents, notes=(*contents.notes, *unseen)))
+
+
+def _unseen(table: Table, x: Tensor) -> tuple[str, ...]:
+    """Return a note about categories that the training split lacks, if there are any."""
+    found = [f"{count:,} in {name}" for name, count in table.unseen(x).items()]
+    return (f"rows with a category that the training split lacks: {', '.join(found)}",) if found else ()
+
+
 def read_rows(
     text: str,
     spec: DataSpec,
@@ -109,6 +147,7 @@ def read_rows(
     class_names: tuple[str, ...] = (),
     labelled: bool = False,
     fill: Tensor | None = None,
+    table: Table | None = None,
 ) -> Rows:
     """Read all rows of a file in its order, as examples of a data set that is known.
 
@@ -120,6 +159,7 @@ def read_rows(
         class_names: words of the classes of the data set.
         labelled: whether the labels are needed.
         fill: values for missing ones under `missing=mean`, shape `spec.shape`.
+        table: of the data set, if it is a mixed one.
 
     Raises:
         ConfigError, DataError: as for `load_file`, and for a file without these columns or this shape.
@@ -129,6 +169,8 @@ def read_rows(
     options = FileOptions.read(source, name)
     if not source and reading:
         options = FileOptions.read(",".join(f"{key}={value}" for key, value in reading.items()), name)
+    if table:
+        options = _updated(options, {"table": "mixed"})
     by_name = bool(form_columns) and has_named_columns(path)
     if by_name:
         wanted = {"columns": columns, "drop": (), "labels": options.labels if labelled else NONE}
@@ -143,12 +185,17 @@ def read_rows(
         if source or not ({"labels", "columns", "drop"} & options.model_fields_set) or labelled or by_name:
             raise
         contents = _read(path, _updated(options, {"labels": "", "columns": (), "drop": ()}))[1]
-    parts = [_shaped(part, options, path, spec.shape) for part in contents.parts.values()]
+    read = list(contents.parts.values())
+    parts = read if table else [_shaped(part, options, path, spec.shape) for part in read]
     x = np.concatenate([part.x for part in parts])
     numbers = np.concatenate([np.arange(1, len(part.x) + 1) if part.rows is None else part.rows for part in parts])
-    values = _in_units(_as(x, spec.shape, path), spec, options, path.name, fill)
+    if table:
+        values = torch.from_numpy(table.encode(x, path.name))
+        notes = (*contents.notes, *_unseen(table, values))
+    else:
+        values, notes = _in_units(_as(x, spec.shape, path), spec, options, path.name, fill), contents.notes
     labels = _known_labels([part.labels for part in parts], class_names, path) if labelled else None
-    return Rows(values, labels, numbers, contents.notes)
+    return Rows(values, labels, numbers, notes)
 
 
 def read_codes(name: str) -> Tensor:

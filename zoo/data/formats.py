@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 _TABLE = ("labels", "columns", "drop", "missing", "na")
+_MIXED = ("table", "categorical")  # of tables that may hold words
 _HEAD = 4096  # bytes that tell a format
 
 
@@ -61,21 +62,25 @@ TEXT = Format(
     "a text table",
     "text",
     (".csv", ".tsv", ".txt", ".dat", ".data", ".amat", ".tab"),
-    (*_TABLE, "header", "separator"),
+    (*_TABLE, *_MIXED, "header", "separator"),
 )
 FOLDER = Format("a folder of images", "images", (), ("labels", "size", "channels", "background"), "folder")
-ARFF = Format("an ARFF table", "arff", (".arff",), _TABLE)
-PARQUET = Format("a Parquet table", "parquet", (".parquet", ".pq"), _TABLE)
+ARFF = Format("an ARFF table", "arff", (".arff",), (*_TABLE, *_MIXED))
+PARQUET = Format("a Parquet table", "parquet", (".parquet", ".pq"), (*_TABLE, *_MIXED))
 MAT = Format("a MATLAB file", "mat", (".mat",), ("array", "examples", *_TABLE, "channels"))
 HDF5 = Format("an HDF5 file", "hdf5", (".h5", ".hdf5", ".hdf"), ("array", "examples", *_TABLE, "channels"))
 COMPRESSED = Format(
-    "a compressed file", "packed", (".gz", ".bz2", ".xz"), (*_TABLE, "header", "separator", "array", "channels"), "file"
+    "a compressed file",
+    "packed",
+    (".gz", ".bz2", ".xz"),
+    (*_TABLE, *_MIXED, "header", "separator", "array", "channels"),
+    "file",
 )
 ZIP = Format(
     "a .zip archive",
     "packed",
     (".zip",),
-    (*_TABLE, "header", "separator", "array", "channels", "size", "background"),
+    (*_TABLE, *_MIXED, "header", "separator", "array", "channels", "size", "background"),
 )
 FORMATS = (NPY, NPZ, IDX, TEXT, FOLDER, ARFF, PARQUET, MAT, HDF5, COMPRESSED, ZIP)
 

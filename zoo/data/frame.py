@@ -83,11 +83,13 @@ def table_contents(frame: Frame, options: FileOptions) -> Contents:
             f"{frame.path}: column {place} has no name, as an index has none; leave it out with drop={UNNAMED}, or "
             "name it."
         )
+    names = tuple(frame.names[column] for column in chosen) if frame.names else ()
+    if options.is_mixed:
+        return Contents({WHOLE: _mixed(frame, chosen, label, options)}, names)
     _check_words(frame, chosen, options)
     if label is None and options.labels != NONE:
         _check_classes(frame, chosen, options)
     classes = None if label is None else _classes(frame, label)
-    names = tuple(frame.names[column] for column in chosen) if frame.names else ()
 
     def where(row: int, place: int) -> str:
         return frame.where(row, chosen[place])
@@ -185,6 +187,32 @@ def _needs_filling(x: Array, options: FileOptions) -> bool:
     return bool(x.dtype.kind == "f" and np.isnan(x).any()) or float(x.min()) in _SENTINELS
 
 
+def _mixed(frame: Frame, chosen: Sequence[int], label: int | None, options: FileOptions) -> Part:
+    """Return the cells of a mixed table as objects, and its classes."""
+
+    def where(row: int, place: int) -> str:
+        return frame.where(row, chosen[place])
+
+    keeping = options.model_copy(update={"missing": KEEP})
+    x = fill(frame.values[:, chosen], keeping, where, [])[1]
+    if np.isinf(x).any():
+        row, place = np.argwhere(np.isinf(x))[0]
+        raise DataError(f"{where(row, place)}: a finite number expected, got {x[row, place]}.")
+    if not options.na:
+        _check_sentinels(x, where, [])
+    cells = x.astype(object)
+    cells[np.isnan(x)] = None
+    absent = MISSING | {text.lower() for text in options.na}
+    for place, column in enumerate(chosen):
+        for row, text in frame.words.get(column, {}).items():
+            cells[row, place] = None if text.strip().lower() in absent else text.strip()
+    classes = None if label is None else _classes(frame, label)
+    if options.missing != "drop":
+        return Part(cells, classes)
+    kept = np.array([None not in row for row in cells.tolist()])
+    return Part(cells[kept], None if classes is None else classes[kept], kept.nonzero()[0] + 1)
+
+
 def _check_words(frame: Frame, chosen: Sequence[int], options: FileOptions) -> None:
     """Refuse words among the values; what stands for a missing value stays nan."""
     absent = MISSING | {text.lower() for text in options.na}
@@ -202,7 +230,10 @@ def _check_words(frame: Frame, chosen: Sequence[int], options: FileOptions) -> N
         way_out = f"correct it, set na={text.strip()} if it stands for a missing value, or drop={frame.name(first)}"
     else:
         classes = few[0] if len(few) == 1 else "NAME"
-        way_out = f"leave out words with drop={','.join(names)}, or name the column of classes with labels={classes}"
+        way_out = (
+            f"keep words as categories with table=mixed, leave them out with drop={','.join(names)}, or name the "
+            f"column of classes with labels={classes}"
+        )
     if "," in text and number(text.replace(",", ".")) is not None:
         way_out = "write decimal points instead of commas"
     raise DataError(f"{frame.where(row, first)}: a number expected, got {text[:40]!r}; {way_out}.")

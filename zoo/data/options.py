@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from zoo.contract.config import Config
 from zoo.data.paths import items, parse_options, unquoted
@@ -31,6 +31,13 @@ class FileOptions(Config):
         str, Field(description="rows with missing values: drop, mean (of the training split) or a number instead")
     ] = ""
     na: Annotated[tuple[str, ...], Field(description="values that stand for a missing one, such as -999")] = ()
+    table: Annotated[
+        Literal["numbers", "mixed"],
+        Field(description="mixed: words, dates, whole numbers, bounds and missing values are kept in samples"),
+    ] = "numbers"
+    categorical: Annotated[
+        tuple[str, ...], Field(description="columns of numbers that are categories, for table=mixed")
+    ] = ()
     array: Annotated[str, Field(description="the array, or the file in a .zip, that holds the examples")] = ""
     examples: Annotated[
         Literal["found", "first", "last"], Field(description="the axis that counts the examples, first or last")
@@ -54,7 +61,7 @@ class FileOptions(Config):
     test: Annotated[str, Field(description="file of the test split; FILE is the training split then")] = ""
     epochs: Annotated[int, Field(gt=0, description="default budget of a comparison")] = 100
 
-    @field_validator("columns", "drop", "na", mode="before")
+    @field_validator("columns", "drop", "na", "categorical", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return items(value) if isinstance(value, str) else value
@@ -101,10 +108,25 @@ class FileOptions(Config):
             ConfigError: for a text that cannot be parsed, unknown keys and wrong values.
         """
         texts = parse_options(source, name)
-        lists = ("columns", "drop", "na")
+        lists = ("columns", "drop", "na", "categorical")
         return cls.parse(
             {key: value if key in lists else unquoted(value) for key, value in texts.items()}, f"the data {name}"
         )
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the file is read as a mixed table."""
+        return self.table == "mixed"
+
+    @model_validator(mode="after")
+    def _fits_a_mixed_table(self) -> Self:
+        if self.categorical and not self.is_mixed:
+            raise ValueError("categorical=… needs table=mixed")
+        if self.is_mixed and self.missing not in ("", "drop"):
+            raise ValueError("table=mixed keeps missing values, so missing must be drop or left out")
+        if self.is_mixed and (self.support not in ("found", "real") or self.scale is not None or self.shape):
+            raise ValueError("table=mixed takes neither support, scale nor shape")
+        return self
 
     def check(self, taken: tuple[str, ...], name: str, kind: str) -> None:
         """Refuse options that a format does not take.

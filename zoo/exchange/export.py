@@ -154,6 +154,8 @@ def _decode(model: Model) -> _Plan:
 def _sample(model: Model) -> _Plan:
     if isinstance(model.density, DensityPerClass):
         raise Unsupported("a program cannot choose the latent density by the class of each example")
+    if model.table:
+        raise Unsupported("a program does not turn its values into valid rows of the table; use zoo sample")
     y = _classes(model)
     with Recorder(CHECKED) as recorder:
         expected = model.sample(CHECKED, y, seed=0)
@@ -288,7 +290,8 @@ def _description(model: Model, form: Form, written: dict[str, Program], refused:
         "versions": {"genzoo": __version__, "torch": torch.__version__, model.name: model.plugin.version},
         "config": model.config.model_dump(mode="json"),
         "options": model._options({}).model_dump(mode="json"),
-        "data": {"shape": model.spec.shape, "support": model.spec.support, "columns": model.columns},
+        "data": {"shape": model.spec.shape, "support": model.spec.support, "columns": model.columns}
+        | ({"table": model.table.facts()} if model.table else {}),
         "protocol": dict(model.protocol),
         "programs": {name: dataclasses.asdict(each) for name, each in written.items()},
         "refused": refused,

@@ -6,7 +6,7 @@ Tensors: `model.*` (the module's state dict), `density.*` (that of a latent dens
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec
 from zoo.contract.hookspecs import MODELS
-from zoo.errors import CheckpointError, ConfigError, ZooError
+from zoo.data.table import Table
+from zoo.errors import CheckpointError, ConfigError, ZooError, clause
+from zoo.files.names import is_state
 from zoo.files.tensor_file import part, read
 from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.facts import check_model_facts
@@ -25,8 +27,6 @@ from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import find_device
 from zoo.runtime.randomness import generator, scoped_randomness
-
-_STATE = re.compile(r"state(-\d+)?\.safetensors")  # a training checkpoint, not a model
 
 
 def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Model:
@@ -43,6 +43,9 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
             f"{file} is a training checkpoint, not a model; finish the run: zoo train --resume {file.parent}."
         )
     spec = check_model_facts(facts, file).spec.to_spec()
+    table = _table(facts.get("table"), spec, file)
+    if table:
+        spec = replace(spec, blocks=table.blocks)
     group = _group(facts["plugin"], registry)
     plugin = _plugin(facts["plugin"], registry, group, file)
     config = plugin.card.config.parse(facts["config"], f"{plugin.card.name} in {file}")
@@ -62,6 +65,7 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
         standardisation=_standardisation(part(tensors, "data."), spec, file),
         options=facts["options"],
         columns=tuple(facts["columns"]),
+        table=table,
         protocol=facts["protocol"],
     )
 
@@ -89,7 +93,7 @@ def model_file(path: Path) -> Path:
 
 
 def _models_in(path: Path, folders: str = "") -> list[Path]:
-    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not _STATE.fullmatch(file.name))
+    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not is_state(file))
 
 
 def _group(origin: dict[str, str], registry: PluginRegistry) -> str:
@@ -165,6 +169,22 @@ def _standardisation(found: dict[str, Tensor], spec: DataSpec, file: Path) -> tu
             f"{file} is not a valid model file: data.offset must be finite, and data.scale finite and >= 0."
         )
     return offset, scale
+
+
+def _table(facts: Any, spec: DataSpec, file: Path) -> Table | None:
+    """Return the columns of a file's mixed table after checking them; None if the file has none."""
+    if not facts:
+        return None
+    try:
+        table = Table.of_facts(facts)
+    except ValueError as error:
+        raise CheckpointError(f"{file} is not a valid model file: its table is invalid: {clause(error)}.") from None
+    if spec.support != "real" or spec.shape != (table.size,):
+        raise CheckpointError(
+            f"{file} is not a valid model file: its table has {table.size} values, and its examples the shape "
+            f"{spec.shape}."
+        )
+    return table
 
 
 def _density(

@@ -57,6 +57,7 @@ class Facts(_Part):
     spec: Spec
     density: Fitted | None
     columns: list[str]
+    table: list[dict[str, Any]] = []
     protocol: dict[str, Any]
 
 

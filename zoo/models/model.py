@@ -19,6 +19,7 @@ from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec, into_unit
 from zoo.contract.log_prob import LogProb
 from zoo.data.dataset import standardised
+from zoo.data.table import Table
 from zoo.errors import ConfigError, PluginError, Unsupported
 from zoo.files.storage import writing
 from zoo.files.tensor_file import write
@@ -63,6 +64,7 @@ class Model:
         options: settings of sampling and likelihood that differ from the card's defaults.
         columns: names of a table's columns, in order; () if they have no names.
         protocol: provenance (data, seed, budget, versions) as plain values, saved with the model.
+        table: columns of a mixed table, which `x` encodes: `table.rows(x)` are rows of the file; None for other data.
     """
 
     plugin: Plugin
@@ -75,6 +77,7 @@ class Model:
     options: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    table: Table | None = None
 
     def __repr__(self) -> str:
         """`<zoo.Model vae@gmm on (8, 8) unit, 100 epochs, seed 0>`."""
@@ -191,7 +194,8 @@ class Model:
         """Generate n examples in the data's units, shape (n, *spec.shape), on the CPU.
 
         For [0, 1] data, samples are means or draws, as the model's card states; with a latent density, they are the
-        means of decoded draws from it. For real-valued data, samples are draws, observation noise included.
+        means of decoded draws from it. For real-valued data, samples are draws, observation noise included. Those of a
+        mixed table are the nearest valid rows.
 
         Args:
             n: number of samples, 1 or more.
@@ -219,7 +223,8 @@ class Model:
         chosen = self._options(options)
         sizes = [BLOCK] * (n // BLOCK) + ([n % BLOCK] if n % BLOCK else [])
         blocks = zip(sizes, self._blocks(labels, n), strict=True)
-        return torch.cat([self._restore(self._sample(size, y, draws, chosen), CPU) for size, y in blocks])
+        x = torch.cat([self._restore(self._sample(size, y, draws, chosen), CPU) for size, y in blocks])
+        return x if self.table is None else self.table.nearest(x)
 
     def draw_labels(self, n: int, *, seed: int) -> Tensor:
         """Draw n classes with the shares of the training split, int64, shape (n,): those of `sample` with this seed.
@@ -409,7 +414,7 @@ class Model:
             "density": self._density(),
             "columns": self.columns,
             "protocol": dict(self.protocol),
-        }
+        } | ({"table": self.table.facts()} if self.table else {})
         write(path, tensors, facts)
         return path
 

@@ -67,9 +67,10 @@ class Picture:
         return path
 
     def _repr_png_(self) -> bytes:
-        """Return the picture for a notebook."""
+        """Return the picture for a notebook; charts, which have few colours, with a palette of 256."""
         buffer = io.BytesIO()
-        self.image.save(buffer, format="PNG")
+        image = self.image if self.image is self.content else self.image.quantize(256, Image.Quantize.FASTOCTREE)
+        image.save(buffer, format="PNG")
         return buffer.getvalue()
 
 

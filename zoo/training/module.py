@@ -98,6 +98,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         options=_changes(resolved.options),
         columns=data.columns,
         protocol=protocol,
+        table=data.table,
     )
 
     def take(epoch: int) -> None:

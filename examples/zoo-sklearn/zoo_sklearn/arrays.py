@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+import zoo
+
 Array = NDArray[np.float64]
 
 
@@ -46,3 +48,8 @@ def examples(x: Array, like: Tensor, shape: tuple[int, ...], real: bool) -> Tens
     """Rows (N, V) as examples (N, *shape) in float32, clipped to [0, 1] unless they are real values."""
     values = torch.from_numpy(np.ascontiguousarray(x)).float().to(like.device)
     return (values if real else values.clamp(0, 1)).reshape(-1, *shape)
+
+
+def passes(budget: zoo.Meter, most: int) -> int:
+    """The passes of EM that a budget allows, at most `most`: a pass looks at every example, as an epoch does."""
+    return most if budget.steps is None else min(most, max(1, budget.steps // budget.per_epoch))

@@ -5,9 +5,9 @@
     p(x)   = N(x; m, W Wᵀ + Ψ)
     p(z|x) = N(z; G Wᵀ Ψ⁻¹ (x − m), G),     G = (I + Wᵀ Ψ⁻¹ W)⁻¹
 
-A step of the budget is one pass of EM (a randomised SVD of the data); it ends when the log-likelihood of the training
-split rises by less than `tol`. Mean codes are `transform`, likelihoods are `score_samples`, in nats. scikit-learn does
-not sample from the model; samples are x = W z + m + Ψ^½ ε with its arrays.
+A pass of EM (a randomised SVD of the data) looks at every example and uses an epoch of the budget; EM ends when the
+log-likelihood of the training split rises by less than `tol`. Mean codes are `transform`, likelihoods are
+`score_samples`, in nats. scikit-learn does not sample from the model; samples are x = W z + m + Ψ^½ ε with its arrays.
 
 For data in [0, 1], the model is a density of grayscale values: draws are clipped to [0, 1], and there is no likelihood,
 because likelihoods of such data are those of bits, and factor analysis is not a distribution of bits.
@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Generator, Tensor, nn
 
 import zoo
-from zoo_sklearn.arrays import examples, fixed, restore, rows, seed, store
+from zoo_sklearn.arrays import examples, fixed, passes, restore, rows, seed, store
 
 _FITTED = ("components_", "mean_", "noise_variance_")
 
@@ -88,13 +88,12 @@ class SklearnFAPlugin:
     @zoo.hookimpl
     def fit(self, model: SklearnFA, train: Tensor, generator: Generator, budget: zoo.Meter) -> None:
         """Call `fit`, then log its passes; the loss is −log p(x) per example before each pass."""
-        most = min(model.config.max_iter, budget.steps or model.config.max_iter)
-        factors = model.estimator(seed(generator), most)
+        factors = model.estimator(seed(generator), passes(budget, model.config.max_iter))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the budget may end EM early
             factors.fit(rows(train))
         for total in factors.loglike_:
-            budget.step(model, loss=-float(total) / len(train))
+            budget.whole_pass(model, loss=-float(total) / len(train))
         store(model, factors, *_FITTED)
 
     @zoo.hookimpl

@@ -2,9 +2,9 @@
 
     π (K,): weights_,  m (K, V): means_,  C: covariances_;  C_k has reg_covar added to its diagonal
 
-The code z (K,) is one-hot: z_k = 1, with probability π_k, means that x is drawn from component k. A step of the budget
-is one pass of EM; there are at most `max_iter`, and fewer if the lower bound changes by less than `tol`. Likelihoods
-are `score_samples`, in nats.
+The code z (K,) is one-hot: z_k = 1, with probability π_k, means that x is drawn from component k. A pass of EM looks at
+every example and uses an epoch of the budget; there are at most `max_iter`, and fewer if the lower bound changes by
+less than `tol`. Likelihoods are `score_samples`, in nats.
 
 For data in [0, 1], the mixture is a density of grayscale values: draws are clipped to [0, 1], and there is no
 likelihood, because likelihoods of such data are those of bits, and the mixture is not a distribution of bits.
@@ -23,7 +23,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Generator, Tensor, nn
 
 import zoo
-from zoo_sklearn.arrays import examples, fixed, restore, rows, seed, store
+from zoo_sklearn.arrays import examples, fixed, passes, restore, rows, seed, store
 
 _FITTED = ("weights_", "means_", "covariances_", "precisions_cholesky_")
 
@@ -96,13 +96,12 @@ class SklearnGMMPlugin:
                 f"Settings of sklearn-gmm: n_components must be at most the number of training examples, {len(train)}, "
                 f"and there must be two or more; got {K}."
             )
-        most = min(model.config.max_iter, budget.steps or model.config.max_iter)
-        mixture = model.estimator(seed(generator), most)
+        mixture = model.estimator(seed(generator), passes(budget, model.config.max_iter))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the budget may end EM early
             mixture.fit(rows(train))
         for bound in mixture.lower_bounds_:
-            budget.step(model, loss=-float(bound))
+            budget.whole_pass(model, loss=-float(bound))
         store(model, mixture, *_FITTED)
 
     @zoo.hookimpl

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from zoo.comparison.cells import ASIDE
+from zoo.comparison.cells import DATA
 from zoo.contestant import Contestant, sets_itself
 from zoo.contract.search import Range
 from zoo.engine.events import emit
@@ -45,6 +45,11 @@ class DescribeSpace:
     result: ClassVar[Any] = Mapping[str, Dimension]
 
     contestant: Contestant
+
+    @property
+    def contestants(self) -> tuple[Contestant, ...]:
+        """The contestant, whose plugins another machine must have."""
+        return (self.contestant,)
 
     def run(self, registry: PluginRegistry) -> Mapping[str, Dimension]:
         """Run the job; see the class."""
@@ -102,7 +107,12 @@ class TrainCandidate:
     limits: Mapping[int, float | None]  # epoch -> greatest value, None for any
     device: str
     features: str
-    file: str = field(metadata=ASIDE)
+    file: str = field(metadata=DATA)
+
+    @property
+    def contestants(self) -> tuple[Contestant, ...]:
+        """The contestant, whose plugins another machine must have."""
+        return (self.contestant,)
 
     def run(self, registry: PluginRegistry) -> CandidateResult:
         """Run the job; see the class."""

@@ -222,7 +222,7 @@ def compare(
         budget = TrainingBudget(float(budget.value), budget.unit)  # as it comes out of the plan, too
         if plan.tune and plan.tuning is None:
             try:
-                search = Search(plan.tune, budget, file, place / "tuning", plan.device, plan.features)
+                search = Search(plan.tune, budget, file, place / "tuning", plan.device, plan.features, elsewhere)
                 plan, prepared = _tuned(plan, prepared, search, scheduler, registry)
             except ZooError as error:
                 if resume is None and not (place / "tuning" / STUDY).exists():
@@ -230,6 +230,8 @@ def compare(
                     raise
                 raise type(error)(f"{error} Resume with: {command}") from error
             rows = plan.rows
+            if elsewhere:
+                elsewhere = Elsewhere.of(registry, prepared, trained(rows), plan.features)
             plan.write(folder)
         grid = Grid(
             registry,

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.comparison.candidates import CandidateResult, DescribeSpace, Dimension, TrainCandidate
+from zoo.comparison.elsewhere import Elsewhere
+from zoo.comparison.jobs import Job
 from zoo.comparison.schedule import Outcome, ScheduledJob, Scheduler
 from zoo.contestant import Contestant, with_setting
 from zoo.errors import ConfigError
@@ -32,6 +34,7 @@ METRIC = "kernel"  # lower is better, on every kind of model
 ROUND = 5  # trials that are suggested together; those of the first are random, but for the defaults
 STUDY = "study.journal"
 _SHARES = (0.25, 0.5)  # of the epochs, after which a trial may be stopped
+_ATTEMPTS = 2  # of a trial whose process dies
 _DIGITS = 3  # significant digits of a setting
 
 
@@ -44,6 +47,7 @@ class Search:
         budget: of each trial.
         file: the data, for all processes.
         folder: of the study and the logs.
+        elsewhere: what other machines must have, if trials run there.
     """
 
     trials: int
@@ -52,6 +56,13 @@ class Search:
     folder: Path
     device: str
     features: str
+    elsewhere: Elsewhere | None = None
+
+    def scheduled(self, name: str, contestant: Contestant, job: Job, registry: PluginRegistry) -> ScheduledJob:
+        """Return a job about a contestant, which is attempted again if its process dies."""
+        inline = registry.is_registered(contestant.model, contestant.group)
+        needs = None if self.elsewhere is None or inline else self.elsewhere.needs(job)
+        return ScheduledJob(name, job, self.folder / "trials.log", inline, attempts=_ATTEMPTS, needs=needs)
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -84,10 +95,8 @@ def tune_contestants(
         jobs: list[tuple[ScheduledJob, _Study, int]] = []
         for study in studies.values():
             for trial, job in study.round(first, end):
-                log = search.folder / "trials.log"
-                inline = registry.is_registered(study.contestant.model, study.contestant.group)
-                scheduled = ScheduledJob(f"{study.contestant.text} trial {trial}", job, log, inline, attempts=2)
-                jobs.append((scheduled, study, trial))
+                name = f"{study.contestant.text} trial {trial}"
+                jobs.append((search.scheduled(name, study.contestant, job, registry), study, trial))
         _run(scheduler, jobs)
         if number == 0 and not any(study.completed for study in studies.values()):
             raise ConfigError("; ".join(dict.fromkeys(study.reason for study in studies.values())))
@@ -219,15 +228,7 @@ def _spaces(
     scheduler: Scheduler, registry: PluginRegistry, contestants: list[Contestant], search: Search
 ) -> list[Mapping[str, Dimension]]:
     """Return the search space of each contestant."""
-    jobs = [
-        ScheduledJob(
-            each.text,
-            DescribeSpace(each),
-            search.folder / "trials.log",
-            registry.is_registered(each.model, each.group),
-        )
-        for each in contestants
-    ]
+    jobs = [search.scheduled(each.text, each, DescribeSpace(each), registry) for each in contestants]
     outcomes = scheduler.run(jobs)
     if failed := [each.reason for each in outcomes if each.failed]:
         raise ConfigError(" ".join(dict.fromkeys(failed)))

@@ -67,7 +67,7 @@ class Card:
             Empty for a model that is trained as a whole: one phase with one player.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
-        search: settings that `zoo tune` and `zoo compare --tune` choose, each with a `zoo.Range` or a tuple of choices
+        search: settings that `zoo compare --tune` chooses, each with a `zoo.Range` or a tuple of choices
             that contains the default (`{"latent_dim": zoo.Range(4, 64, log=True), "activation": ("relu", "tanh")}`).
             None takes the learning rate, a factor of ten to either side, of a card without phases.
         expected_failures: checks of `zoo check` that the model fails for a good reason, each with the reason.

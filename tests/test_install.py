@@ -206,6 +206,10 @@ def test_a_plugin_is_planned_installed_lost_restored_and_removed_without_a_trace
 
     for path in after.keys() - before.keys():  # an upgrade made the environment anew
         (environment / path).unlink()
+    (row,) = json.loads(zoo_in("sync", "--json").stdout)
+    assert row["reason"] == "pip counts zoo-coins as installed, without its files; remove its .dist-info folder."
+    for path in environment.glob("lib/python3*/site-packages/zoo_*.dist-info"):
+        path.rmdir()
     assert json.loads(zoo_in("sync", "--json").stdout)[0]["state"] == "restored"
     assert _content(environment) == after
     assert Pylock.from_dict(tomllib.loads((folder / "pylock.zoo.toml").read_text())) == lock

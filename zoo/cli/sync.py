@@ -90,6 +90,10 @@ def _install(plugin: Locked, locked: dict[str, Locked], pip: Pip) -> None:
     with tempfile.TemporaryDirectory(prefix="zoo-sync-") as name:
         folder = Path(name)
         plan = make_plan(plugin.request(), pip, unpublished(default.catalogue) - locked.keys(), plugin.dependencies)
+        if not plan.steps:
+            raise PluginError(
+                f"pip counts {plugin.name} as installed, without its files; remove its .dist-info folder."
+            )
         check_unchanged(plan, locked)
         fetch(plan, pip, folder / "wheels")
         install(plan, folder, lambda _: False)

@@ -16,10 +16,21 @@ _PART = ".part"  # suffix of a file that is being written
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file atomically: after a kill or on a full disk it is either the complete old or the complete new file.
+    """Write a file atomically; see `replacing`.
 
-    Steps: write a temporary file in the same folder, with the permissions that `open` would give; fsync; rename;
-    fsync the folder.
+    Raises:
+        ZooError: if the file cannot be written; an existing file is unchanged.
+    """
+    with replacing(path) as descriptor:
+        write_all(descriptor, data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[int]:
+    """Yield the descriptor of a file that takes the place of `path` after the block; nothing does if the block raises.
+
+    After a kill or on a full disk, `path` is either the complete old or the complete new file. Steps: write a temporary
+    file in the same folder, with the permissions that `open` would give; fsync; rename; fsync the folder.
 
     Raises:
         ZooError: if the file cannot be written; an existing file is unchanged.
@@ -30,7 +41,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         with writing(path):
             descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
             try:
-                _write_all(descriptor, data)
+                yield descriptor
                 os.fchmod(descriptor, 0o666 & ~_umask())
                 os.fsync(descriptor)
             finally:
@@ -120,7 +131,7 @@ def _umask() -> int:
     return mask
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
     """Write all bytes; one system call may write fewer."""
     rest = memoryview(data)
     while rest:

@@ -31,6 +31,7 @@ requires_core = ">=0.1"
 requires_python = ">=3.11"
 licence = "MIT"
 """
+NAME, QUOTED = 'name = "made"', 'name = "{}"'
 DIGEST = "ab" * 32
 PUBLISHED = "published = true\n"
 FOLDER = """[[plugin.release]]
@@ -111,6 +112,35 @@ def test_one_name_may_stand_in_two_groups(tmp_path):
             f'schema = 1\n{COMPARE}{MADE}paper = "\\u001b[2J"',
             r"paper in .* must be printable text, got '\\x1b",
         ),
+        (
+            f"schema = 1\n{COMPARE}{MADE.replace('zoo-made', '--pre')}",
+            "package in .* must be lower-case .* got '--pre'",
+        ),
+        (
+            f"schema = 1\n{COMPARE}{MADE.replace('zoo-made', 'zoo_Made')}",
+            "package in .* must be lower-case .* got 'zoo_M",
+        ),
+        (
+            f"schema = 1\n{COMPARE}{MADE.replace(NAME, QUOTED.format(''))}",
+            "name in plugin 1 .* must be lower-case .*; got ''",
+        ),
+        (
+            f"schema = 1\n{COMPARE}{MADE.replace(NAME, QUOTED.format('[b]made'))}",
+            r"name in .* must be lower-case .*; got '\[b\]made'",
+        ),
+        (
+            f"schema = 1\n{COMPARE}{MADE.replace(NAME, QUOTED.format('madé'))}",
+            "name in .* must be lower-case .*; got 'madé",
+        ),
+        (
+            f"schema = 1\n{COMPARE}{MADE.replace(NAME, QUOTED.format('-made'))}",
+            "name in .* must be lower-case .*; got '-made'",
+        ),
+        (f"schema = 1\n{COMPARE}{MADE.replace('plugin:', 'plugin ')}", "entry_point in .* must be MODULE:NAME; got"),
+        (f"schema = 1\n{COMPARE}{MADE.replace('>=0.1', '; a')}", "requires_core in .* must be versions, .*; got '; a'"),
+        (f"schema = 1\n{COMPARE}{MADE}superseded_by = '-r x'", "superseded_by in .* must be the name .*; got '-r x'"),
+        (f"schema = 1\n{COMPARE}{MADE.replace('zoo.models', 'zoo models')}", "group in .* must be a group of entry"),
+        (f"schema = 1\n{COMPARE}# {'x' * 10**6}", "must have at most 1,000,000 bytes; remove old releases"),
         (f"schema = 1\nx = {'[' * 3000}", "must be TOML: maximum recursion depth exceeded"),
         (f"schema = 1\nx = {'1' * 5000}", "must be TOML: Exceeds the limit"),
     ],
@@ -178,10 +208,14 @@ def test_releases_are_read_in_their_order_with_what_is_known_of_them(tmp_path):
         (FOLDER.replace("plugins/zoo-made", "https://example.org/a.whl"), "has an address as source, which requires"),
         (FOLDER.replace("plugins/zoo-made", "http://example.org/a.whl"), "it must be 'index', an https address, or"),
         (FOLDER.replace("plugins/zoo-made", "file:///tmp"), "it must be 'index', an https address, or a folder"),
-        (FOLDER.replace("plugins/zoo-made", "/tmp"), "has the source '/tmp'; a folder must be relative and inside"),
-        (FOLDER.replace("plugins/zoo-made", "plugins/../.."), "a folder must be relative and inside"),
-        (FOLDER.replace("plugins/zoo-made", "plugins\\\\.."), "a folder must be relative and inside"),
-        (FOLDER.replace("plugins/zoo-made", ""), "a folder must be relative and inside"),
+        (FOLDER.replace("plugins/zoo-made", "/tmp"), "has the source '/tmp'; a folder must be relative, inside"),
+        (FOLDER.replace("plugins/zoo-made", "plugins/../.."), "a folder must be relative, inside"),
+        (FOLDER.replace("plugins/zoo-made", "plugins\\\\.."), "a folder must be relative, inside"),
+        (FOLDER.replace("plugins/zoo-made", "plugins/%2e%2e/x"), "a folder must be relative, inside .* and ASCII"),
+        (FOLDER.replace("plugins/zoo-made", "~/zoo-made"), "a folder must be relative, inside .* and ASCII"),
+        (FOLDER.replace("plugins/zoo-made", "https://h/a/%2e%2e/b.whl"), "an address must not contain '..'"),
+        (FOLDER.replace("1.0", "1.0 --pre"), "version in release 1 .* must be a version, such as 1.0; got '1.0 --pre'"),
+        (FOLDER.replace("plugins/zoo-made", ""), "a folder must be relative, inside"),
     ],
 )
 def test_a_release_that_cannot_be_had_safely_is_refused_naming_the_place(tmp_path, text, match):

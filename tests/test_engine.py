@@ -12,7 +12,7 @@ import pytest
 
 from zoo.engine.executor import InlineExecutor, TaskFailed, TimedOut, WorkerDied
 from zoo.engine.processes import SpawnExecutor, default_method, process_executor
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 
 # The tasks live here and are found by name in the children, as the zoo's own are.
 HERE = "engine_tasks"
@@ -165,26 +165,29 @@ def test_an_inline_task_runs_in_this_process_and_its_failure_is_that_of_a_task(t
         InlineExecutor().submit(tasks.crash).result()
 
 
-def test_forking_is_the_default_on_linux_alone(monkeypatch):
+def test_forking_is_the_default_on_linux_alone_and_refused_elsewhere(monkeypatch):
     assert default_method() == ("fork" if sys.platform.startswith("linux") else "spawn")
     for platform in ("darwin", "win32"):
         monkeypatch.setattr(sys, "platform", platform)
         assert default_method() == "spawn"
         assert isinstance(process_executor(1), SpawnExecutor)
+        with pytest.raises(ConfigError, match="method must be 'spawn' on this system, got 'fork'"):
+            process_executor(1, "fork")
 
 
-def test_no_process_is_left_when_the_executor_closes_or_its_owner_is_killed(tasks):
+@pytest.mark.parametrize("kind", ["ForkServerExecutor", "SpawnExecutor"])
+def test_no_process_is_left_when_the_executor_closes_or_its_owner_is_killed(tasks, kind):
     script = f"""
 import sys, os, time
 sys.path.insert(0, {os.path.dirname(tasks.__file__)!r})
 import {HERE}
-from zoo.engine.processes import ForkServerExecutor
-executor = ForkServerExecutor(1)
+from zoo.engine.processes import {kind}
+executor = {kind}(1)
 executor.submit({HERE}.double, 1).result()
 seen = []
 executor.launch({HERE}.hang, on_event=seen.append)
 while not seen: time.sleep(0.01)
-print(executor.server, seen[0]["hangs"], flush=True)
+print(getattr(executor, "server", os.getpid()), seen[0]["hangs"], flush=True)
 time.sleep(60)
 """
     owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -11,22 +11,30 @@ import re
 import subprocess
 import sys
 import threading
+import tomllib
 import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from packaging.pylock import Pylock
 
 from zoo.api import Registry
 from zoo.cli.consent import ask, show_files
+from zoo.cli.main import cli
+from zoo.comparison.plan import Plan
 from zoo.errors import ConfigError, PluginError, ZooError
 from zoo.installation import pip as pip_module
-from zoo.installation.lock import Locked, read_lock
+from zoo.installation.lock import Locked, check_unchanged, forget, read_lock, record
 from zoo.installation.pip import Pip, check_environment, explain
 from zoo.installation.plan import core_versions, make_plan, read_plan
+from zoo.installation.publication import Publication, publication, warnings
 from zoo.installation.removal import find_distribution, removed_with
 from zoo.installation.request import Request
 from zoo.installation.transaction import TrialVerdict, check_plugin, fetch, try_plugins
 from zoo.installation.wheel import read_wheel
+from zoo.plugins.fingerprint import fingerprints, wheel_fingerprint
 
 PLUGIN = '''
 import zoo
@@ -126,7 +134,7 @@ def zoo_in(environment, tmp_path):
     def run(*arguments):
         return subprocess.run(
             [environment / "bin" / "python", "-m", "zoo", *arguments],
-            env={**os.environ, "ZOO_CONFIG": str(tmp_path / "configuration")},
+            env={**os.environ, "ZOO_CONFIG": str(tmp_path / "configuration"), "PIP_INDEX_URL": "http://127.0.0.1:9"},
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -140,6 +148,12 @@ def _content(folder):
     """The files of an environment, without bytecode, each with its hash."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _plan_of(folder, distributions):
+    """The folder of a comparison whose cells need these distributions."""
+    Plan(("ae",), (), "digits", (0,), None, False, str(folder), distributions=distributions).write(folder)
+    return str(folder)
 
 
 def test_a_plugin_is_planned_installed_lost_restored_and_removed_without_a_trace(zoo_in, wheels, environment, tmp_path):
@@ -176,18 +190,65 @@ def test_a_plugin_is_planned_installed_lost_restored_and_removed_without_a_trace
     assert "RuntimeError: no luck." in broken.stderr
     assert _content(environment) == after
 
+    folder = tmp_path / "configuration"
+    lock = Pylock.from_dict(tomllib.loads((folder / "pylock.zoo.toml").read_text()))
+    assert [(each.name, str(each.version), len(each.wheels)) for each in lock.packages] == [
+        (name, "1.0", 1) for name in ("zoo-coins", "zoo-dice", "zoo-pips")
+    ]
+    for package, file in zip(lock.packages, files, strict=True):
+        assert (folder / package.wheels[0].path).read_bytes() == file.read_bytes()
+        assert package.wheels[0].hashes == {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    assert lock.packages[0].tool["zoo"] == {
+        "source": (wheels / files[0].name).as_uri(),
+        "dependencies": {"zoo-dice": "1.0", "zoo-pips": "1.0"},
+        "brought": ["zoo-dice", "zoo-pips"],
+    }
+
     for path in after.keys() - before.keys():  # an upgrade made the environment anew
         (environment / path).unlink()
-    lost = zoo_in("sync")
-    assert lost.returncode == 3
-    assert "zoo-dice" in lost.stdout
-    assert zoo_in("sync", *offline, "--json").stdout.count("restored") == 1
+    assert json.loads(zoo_in("sync", "--json").stdout)[0]["state"] == "restored"
     assert _content(environment) == after
+    assert Pylock.from_dict(tomllib.loads((folder / "pylock.zoo.toml").read_text())) == lock
 
     removed = zoo_in("uninstall", "coins", "--yes", "--json")
     assert json.loads(removed.stdout) == {"removed": ["zoo-coins", "zoo-dice", "zoo-pips"]}
     assert _content(environment) == before
     assert not list((tmp_path / "configuration").iterdir())
+
+
+@pytest.mark.slow
+def test_what_a_plan_names_is_installed_with_the_same_files_or_not_at_all(zoo_in, wheels, environment, tmp_path):
+    before = _content(environment)
+    offline = ("--offline", str(wheels))
+    wheel = wheels / "zoo_coins-1.0-py3-none-any.whl"
+    planned = {"zoo-coins": wheel_fingerprint(wheel), **fingerprints(["torch"])}
+    other = {name: replace(each, sha256=DIGEST) for name, each in planned.items()}
+
+    synced = zoo_in("sync", "--from", _plan_of(tmp_path, other), *offline, "--yes", "--json")
+    assert synced.returncode == 3
+    coins, _ = (row["reason"] for row in json.loads(synced.stdout))
+    found = planned["zoo-coins"].sha256[:12]
+    assert coins == f"zoo-coins 1.0 has other files there (sha256 {found}, not {DIGEST[:12]})."
+    unanswered = zoo_in("sync", "--from", _plan_of(tmp_path, planned), *offline)
+    assert unanswered.returncode == 2
+    assert "Install zoo-coins 1.0? Standard input is not a terminal; nothing was done." in unanswered.stderr
+    assert _content(environment) == before
+
+    for state in ("installed", "present"):
+        synced = zoo_in("sync", "--from", _plan_of(tmp_path, planned), *offline, "--yes", "--json")
+        assert [row["state"] for row in json.loads(synced.stdout)] == [state, "present"]
+    removed = zoo_in("uninstall", "coins", "--yes", "--json")
+    assert json.loads(removed.stdout) == {"removed": ["zoo-coins", "zoo-dice", "zoo-pips"]}
+    assert _content(environment) == before
+
+
+def test_a_plan_of_other_files_of_the_core_is_not_carried_out(tmp_path, capsys):
+    here = fingerprints(["genzoo"])["genzoo"]
+    plan = _plan_of(tmp_path, {"genzoo": replace(here, version="9.0"), "torch": fingerprints(["torch"])["torch"]})
+    code = cli.main(["sync", "--from", plan, "--json"], standalone_mode=False)
+    genzoo, torch = json.loads(capsys.readouterr().out)
+    assert (code, genzoo["state"], torch["state"]) == (3, "failed", "present")
+    assert genzoo["reason"] == f"genzoo is {here.version}, not 9.0; install it with pip, zoo changes plugins only"
 
 
 def test_a_folder_is_built_without_a_network_and_stays_as_it_was(zoo_in, environment, wheels, tmp_path):
@@ -203,10 +264,11 @@ def test_a_folder_is_built_without_a_network_and_stays_as_it_was(zoo_in, environ
 
     assert zoo_in("install", "./built", "--offline", str(wheels), "--yes").returncode == 0
     assert sorted(path.name for path in source.iterdir()) == ["pyproject.toml", "zoo_built.py"]
-    (locked,) = json.loads((tmp_path / "configuration" / "plugins.lock").read_text())["plugins"]
-    assert (locked["name"], locked["version"], locked["source"]) == ("zoo-built", "0.3", str(source))
+    (locked,) = tomllib.loads((tmp_path / "configuration" / "pylock.zoo.toml").read_text())["packages"]
+    assert (locked["name"], locked["version"]) == ("zoo-built", "0.3")
+    assert locked["tool"]["zoo"] == {"source": str(source)}
     kept = tmp_path / "configuration" / "wheels" / "zoo_built-0.3-py3-none-any.whl"
-    assert hashlib.sha256(kept.read_bytes()).hexdigest() == locked["sha256"]
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == locked["wheels"][0]["hashes"]["sha256"]
     assert zoo_in("uninstall", "zoo-built", "--yes").returncode == 0
     assert _content(environment) == before
 
@@ -312,6 +374,8 @@ def test_a_plan_has_the_steps_of_the_report_without_passwords():
         "sha256": DIGEST,
         "replaces": "",
         "requested": True,
+        "published": "",
+        "publisher": "",
     }
     assert read_plan({"install": []}, ASKED, {}, set()).steps == ()
     published = Request("index", "zoo-ours", "zoo-ours", ours=True)
@@ -332,7 +396,10 @@ def test_a_version_that_an_installed_distribution_cannot_live_with_is_refused(di
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A package index on this machine: 1.0 is yanked, 1.2 has another hash; pip knows of it by its own variable."""
+    """A package index on this machine: 1.0 is yanked, 1.2 has another hash; pip knows of it by its own variable.
+
+    Of 1.1 it serves who published it and when.
+    """
     folder = tmp_path / "index"
     (folder / "simple" / "zoo-coins").mkdir(parents=True)
     links = []
@@ -343,8 +410,15 @@ def index(tmp_path, monkeypatch):
     (folder / "simple" / "zoo-coins" / "index.html").write_text(
         f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>"
     )
+    digest = hashlib.sha256((folder / "zoo_coins-1.1-py3-none-any.whl").read_bytes()).hexdigest()
+    publisher = {"kind": "GitHub", "repository": "ada/zoo-coins\x1b", "workflow": "release.yml"}
+    (folder / "provenance.json").write_text(json.dumps({"attestation_bundles": [{"publisher": publisher}]}))
+    file = {"filename": "x", "hashes": {"sha256": digest}, "upload-time": "2026-05-04T03:02:01Z"}
+    page = folder / "simple" / "zoo-coins" / "index.json"
     handler = functools.partial(QuietHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        file["provenance"] = f"http://127.0.0.1:{server.server_port}/provenance.json"
+        page.write_text(json.dumps({"files": [file]}))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
         yield f"http://127.0.0.1:{server.server_port}"
@@ -352,6 +426,11 @@ def index(tmp_path, monkeypatch):
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.headers["Accept"] == "application/vnd.pypi.simple.v1+json":
+            self.path += "index.json"
+        super().do_GET()
+
     def log_message(self, *arguments):
         pass
 
@@ -359,6 +438,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def test_from_an_index_the_planned_wheel_is_fetched_and_a_yanked_or_exchanged_one_is_refused(index, tmp_path):
     plan = make_plan(Request("index", "zoo-coins==1.1", "zoo-coins"), Pip(), set())
     assert plan.plugin.url == f"{index}/zoo_coins-1.1-py3-none-any.whl"
+    assert (plan.plugin.published, plan.plugin.publisher) == ("2026-05-04", "GitHub ada/zoo-coins")
     assert fetch(plan, Pip(), tmp_path / "wheels").sha256 == plan.plugin.sha256
     with pytest.raises(PluginError, match="would come from the index, but its authors have not published it there"):
         make_plan(Request("index", "zoo-coins==1.1", "zoo-coins"), Pip(), {"zoo-coins"})
@@ -366,6 +446,60 @@ def test_from_an_index_the_planned_wheel_is_fetched_and_a_yanked_or_exchanged_on
         make_plan(Request("index", "zoo-coins==1.0", "zoo-coins"), Pip(), set())
     with pytest.raises(PluginError, match="zoo-coins==1.2: the file has another hash than planned"):
         make_plan(Request("index", "zoo-coins==1.2", "zoo-coins"), Pip(), set())
+
+
+def test_an_index_that_says_nothing_of_a_release_leaves_it_unknown(index):
+    assert publication("zoo-coins", DIGEST, f"{index}/simple/") == Publication()
+    assert publication("zoo-dice", DIGEST, f"{index}/simple") == Publication()
+    assert publication("zoo-coins", DIGEST, "file:///etc") == Publication()
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        (Publication("2026-05-04", "GitHub ada/x"), "GitHub ada/x", []),
+        (Publication("2026-05-04", "GitHub ada/x"), "", []),
+        (Publication("", ""), "", []),
+        (Publication("2026-05-05"), "", ["x 2 was published on 2026-05-05, less than 7 days ago."]),
+        (
+            Publication("", "GitHub eve/x"),
+            "GitHub ada/x",
+            ["x 2 was published by GitHub eve/x; the locked version by GitHub ada/x."],
+        ),
+        (
+            Publication(),
+            "GitHub ada/x",
+            ["x 2 was published by an unknown account; the locked version by GitHub ada/x."],
+        ),
+    ],
+)
+def test_a_young_release_and_another_publisher_are_warned_of(now, before, expected):
+    assert warnings("x 2", now, before, datetime(2026, 5, 11, tzinfo=UTC)) == expected
+
+
+def test_a_lock_has_addresses_without_passwords_and_hashes_of_what_was_there_before(
+    distribution, wheels, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ZOO_CONFIG", str(tmp_path))
+    distribution("zoo-dice")
+    distribution("zoo-coins", requires=("genzoo", "zoo-dice"))
+    report = _report(name="zoo-coins", url="https://ada:hunter2@index.example/zoo_coins-1.0-py3-none-any.whl?t=hunter2")
+    record(read_plan(report, Request("index", "zoo-coins"), {}, set()), tmp_path, "https://x", Pip(wheels))
+    locked = read_lock()
+    assert locked["zoo-coins"].url == "https://index.example/zoo_coins-1.0-py3-none-any.whl"
+    assert locked["zoo-coins"].dependencies == {"zoo-dice": "1.0"}
+    dice = wheels / "zoo_dice-1.0-py3-none-any.whl"
+    assert (locked["zoo-dice"].sha256, locked["zoo-dice"].wheel) == (read_wheel(dice).sha256, dice.name)
+    assert "hunter2" not in (tmp_path / "pylock.zoo.toml").read_text()
+    forget(["zoo-coins"])
+    assert not list((tmp_path / "wheels").parent.glob("[pw]*"))
+
+
+def test_a_wheel_other_than_the_locked_one_is_not_restored():
+    plan = read_plan(_report(), ASKED, {}, set())
+    check_unchanged(plan, {"zoo-x": Locked("zoo-x", "1.0", DIGEST), "zoo-y": Locked("zoo-y", "1.0", "cd" * 32)})
+    with pytest.raises(PluginError, match=f"zoo-x 1.0 must have the SHA-256 {'cd' * 32} of the lock file, got abab"):
+        check_unchanged(plan, {"zoo-x": Locked("zoo-x", "1.0", "cd" * 32)})
 
 
 def _plan(path, name):
@@ -482,7 +616,7 @@ def test_an_environment_without_pip_or_of_the_system_is_refused(monkeypatch, tmp
     with pytest.raises(ConfigError, match="belongs to the system's package manager; .* python -m venv FOLDER"):
         check_environment()
     monkeypatch.setattr(pip_module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="has no pip; get it with: python -m ensurepip"):
+    with pytest.raises(ConfigError, match="has no pip, which genzoo requires; get it with: pip install pip"):
         check_environment()
 
 
@@ -536,18 +670,37 @@ def test_what_another_distribution_needs_is_not_removed(distribution, tmp_path, 
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("{", "Cannot read the lock file .*plugins.lock: .*Repair or remove it"),
-        ("{}", "Cannot read the lock file .*: 'schema'"),
-        ('{"schema": 2, "plugins": []}', "plugins.lock must have schema 1, got 2; update zoo"),
-        ('{"schema": 1, "plugins": [{"name": "x"}]}', "Cannot read the lock file .*missing"),
+        ("{", "Cannot read the lock file .*pylock.zoo.toml: .*Repair or remove it"),
+        ("packages = []", "Cannot read the lock file .*: 'tool'"),
+        ("[tool.zoo]\nschema = 3", "pylock.zoo.toml must have schema 2, got 3; update zoo"),
+        ("packages = [{ name = 'x', wheels = [] }]\n[tool.zoo]\nschema = 2", "Cannot read the lock file .*not enough"),
+        ("packages = [3]\n[tool.zoo]\nschema = 2", "Cannot read the lock file"),
     ],
 )
 def test_a_lock_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch, text, match):
     monkeypatch.setenv("ZOO_CONFIG", str(tmp_path))
     assert read_lock() == {}
-    (tmp_path / "plugins.lock").write_text(text)
+    (tmp_path / "pylock.zoo.toml").write_text(text)
     with pytest.raises(ConfigError, match=match):
         read_lock()
+
+
+def test_a_lock_of_an_earlier_version_is_read_until_the_next_change_replaces_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CONFIG", str(tmp_path))
+    old = [
+        {"name": name, "version": "1.0", "sha256": DIGEST, "source": 'a "b" \\ c\x7f', "wheel": wheel}
+        | {"dependencies": {"zoo-dice": "1.0"}, "brought": ["zoo-dice"]}
+        for name, wheel in (("zoo-a", ""), ("zoo-b", "zoo_b-1.0-py3-none-any.whl"), ("zoo-c", ""))
+    ]
+    (tmp_path / "plugins.lock").write_text(json.dumps({"schema": 1, "plugins": old}))
+    before = read_lock()
+    assert before["zoo-b"] == Locked(**old[1])
+    forget(["zoo-c"])
+    assert [path.name for path in tmp_path.iterdir()] == ["pylock.zoo.toml"]
+    del before["zoo-c"]
+    assert read_lock() == before
+    lock = Pylock.from_dict(tomllib.loads((tmp_path / "pylock.zoo.toml").read_text()))
+    assert [each.name for each in lock.packages] == ["zoo-b"]  # the address of zoo-a's wheel is unknown
 
 
 def test_a_kept_wheel_that_is_gone_is_named(tmp_path, monkeypatch):
@@ -555,8 +708,8 @@ def test_a_kept_wheel_that_is_gone_is_named(tmp_path, monkeypatch):
     with pytest.raises(
         ConfigError, match="The stored wheel .*/wheels/x.whl does not exist; install zoo-x from its source again"
     ):
-        Locked("zoo-x", "1.0", DIGEST, "somewhere", "x.whl").request()
-    from_index = Locked("zoo-x", "1.0", DIGEST, "somewhere").request()
+        Locked("zoo-x", "1.0", DIGEST, wheel="x.whl").request()
+    from_index = Locked("zoo-x", "1.0", DIGEST, "https://index.example/x.whl").request()
     assert from_index == Request("index", "zoo-x==1.0", "zoo-x", DIGEST, ours=True)
 
 

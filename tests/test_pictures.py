@@ -105,7 +105,7 @@ def test_codes_of_any_shape_stand_in_the_table_the_report_and_a_resumed_comparis
     for name, shape in zip(plain, SHAPES, strict=True):
         found = pictures(comparison, name)
         plane = {"codes", "codes_axes", "drawn_codes"} if math.prod(shape) > 1 else set()
-        maps = {"map"} if math.prod(shape) == 2 else set()
+        maps = {"map", "map_axes"} if math.prod(shape) > 1 else set()
         assert found.keys() == {
             *("samples", "nearest", "originals", "reconstructions", "interpolation", "traversal"),
             *plane,

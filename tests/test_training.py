@@ -360,6 +360,17 @@ def test_a_model_with_fit_is_trained_by_it_and_logged(data, tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 1
 
 
+def test_a_whole_pass_uses_the_steps_to_the_end_of_the_epoch_or_the_budget():
+    meter, model, after = zoo.Meter(TrainingBudget(8, "steps"), examples=60, batch_size=20), nn.Identity(), []
+    meter.step(model, loss=1.0)
+    while not meter.exhausted:
+        meter.whole_pass(model, loss=1.0)
+        after.append(meter.index)
+    assert after == [3, 6, 8]
+    with pytest.raises(zoo.PluginError, match="used up"):
+        meter.whole_pass(model, loss=1.0)
+
+
 class Endless(ClosedForm):
     """Takes steps for as long as it is let."""
 

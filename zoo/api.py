@@ -19,6 +19,8 @@ from zoo.scalars import plain
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from distributed import Client
+
     from zoo.comparison.result import Comparison
     from zoo.comparison.schedule import OnEvent
     from zoo.data.dataset import Data
@@ -315,7 +317,7 @@ class Registry(PluginRegistry):
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
         timeout: float | None = None,
-        executor: Executor | None = None,
+        executor: Executor | Client | str | None = None,
         save_every: float = 30.0,
         resume: str | Path | None = None,
         allow_changes: bool = False,
@@ -352,8 +354,10 @@ class Registry(PluginRegistry):
             method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
             timeout: seconds after which an attempt at a cell is stopped. A cell that was stopped or whose process died
                 is tried again from its last checkpoint, at most twice.
-            executor: runs the jobs, and stays open; it excludes `method`. An executor from outside the zoo provides no
-                log files, no progress within a job and no time limit. None starts and ends separate processes.
+            executor: runs the jobs, and stays open; it excludes `method`. A `distributed.Client`, its `get_executor()`,
+                or the address of a Dask scheduler ("dask://HOST:PORT"), runs the cells on a cluster; "dask-local:4" on
+                4 local workers. Any other executor from outside the zoo provides no log files, no progress within a
+                job and no time limit. None starts and ends separate processes.
             save_every: seconds between two checkpoints of a training.
             resume: folder of a comparison to resume after an interruption or failed cells. Finished cells are kept.
                 Only `data` that were an array must be given again.
@@ -422,7 +426,7 @@ class Registry(PluginRegistry):
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
         timeout: float | None = None,
-        executor: Executor | None = None,
+        executor: Executor | Client | str | None = None,
         save_every: float = 30.0,
         track: str | Iterable[str] = (),
         progress: bool | None = None,

@@ -38,6 +38,11 @@ from zoo.errors import ConfigError
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
 @click.option(
+    "--executor",
+    metavar="ADDRESS",
+    help="Run the cells on a Dask cluster: dask://HOST:PORT of a scheduler, or dask-local:N for N local workers.",
+)
+@click.option(
     "--timeout",
     type=FINITE,
     help="Time limit per cell (one model, one seed) in seconds; a cell is retried at most twice.",
@@ -62,6 +67,7 @@ def command(
     over_epochs: tuple[int, ...] | None,
     out: Path | None,
     jobs: int | None,
+    executor: str | None,
     timeout: float | None,
     save_every: float,
     resume: Path | None,
@@ -99,6 +105,7 @@ def command(
         over_epochs=over_epochs,
         out=out or Path("runs"),
         jobs=jobs,
+        executor=executor,
         timeout=timeout,
         save_every=save_every,
         resume=resume,

@@ -52,11 +52,12 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
     pip = Pip(offline)
     asked = resolve_request(plugin, default.catalogue, offline=offline is not None)
     with tempfile.TemporaryDirectory(prefix="zoo-install-") as name:
-        request = _wheel_of(asked, pip, Path(name), yes=yes)
+        request = built(asked, pip, Path(name), yes=yes)
         plan = make_plan(request, pip, unpublished(default.catalogue))
         facts = [step.facts() for step in plan.steps]
         if not as_json:
             _print_plan(plan)
+            _warn_of_publications(plan)
         if dry_run or not plan.steps:
             verdicts: list[TrialVerdict] = []
         else:
@@ -69,7 +70,7 @@ def command(plugin: str, dry_run: bool, yes: bool, offline: Path | None, as_json
         click.echo(f"Installed {step.name} {step.version}{replaced}: {names}.")
 
 
-def _wheel_of(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request:
+def built(request: Request, pip: Pip, folder: Path, *, yes: bool) -> Request:
     """Return the request with a local wheel, unless it is on the index; ask before source code is built."""
     from zoo.installation.transaction import bring
 
@@ -94,10 +95,10 @@ def _carry_out(plan: InstallPlan, request: Request, pip: Pip, folder: Path, *, y
     wheel = fetch(plan, pip, folder / "wheels")
     _warn_of_doubles(wheel)
     if not request.official and request.kind != "source":
-        show_files(_source(plan, request), f"{wheel.name} {wheel.version}", wheel.files)
+        show_files(source_of(plan, request), f"{wheel.name} {wheel.version}", wheel.files)
         ask(f"Install {wheel.name} {wheel.version}?", yes=yes)
     verdicts = install(plan, folder, lambda faults: _keep_broken(faults, yes=yes))
-    record(plan, wheel, _source(plan, request))
+    record(plan, folder / "wheels", source_of(plan, request), pip)
     return verdicts
 
 
@@ -116,7 +117,19 @@ def _warn_of_doubles(wheel: Wheel) -> None:
                 )
 
 
-def _source(plan: InstallPlan, request: Request) -> str:
+def _warn_of_publications(plan: InstallPlan) -> None:
+    """Warn about young releases, and about releases by another publisher than that of the locked version."""
+    from zoo.installation.lock import read_lock
+    from zoo.installation.publication import Publication, warnings
+
+    locked = read_lock()
+    for step in plan.steps:
+        before = locked[step.name].publisher if step.name in locked else ""
+        for line in warnings(f"{step.name} {step.version}", Publication(step.published, step.publisher), before):
+            click.echo(f"Warning: {line}", err=True)
+
+
+def source_of(plan: InstallPlan, request: Request) -> str:
     """Return where a plugin comes from: the request, and the URL of a wheel on an index."""
     from zoo.files.addresses import redacted
 
@@ -137,6 +150,15 @@ def _print_plan(plan: InstallPlan) -> None:
         click.echo("This version is already installed; nothing to do.")
         return
     rows = [
-        (step.name, step.version, step.replaces or "-", step.sha256[:12], redacted(step.url)) for step in plan.steps
+        (
+            step.name,
+            step.version,
+            step.replaces or "-",
+            step.published or "unknown",
+            step.publisher or "unknown",
+            step.sha256[:12],
+            redacted(step.url),
+        )
+        for step in plan.steps
     ]
-    print_table(("distribution", "version", "replaces", "sha256", "source"), rows)
+    print_table(("distribution", "version", "replaces", "published", "publisher", "sha256", "source"), rows)

@@ -44,6 +44,7 @@ COMMANDS = {
     "evaluate": "Measure how well a run, or a file of samples, generates.",
     "compare": "Train contestants and compare how well each generates.",
     "plot": "Draw a run or comparison: curves, samples, reconstructions, interpolation, codes.",
+    "explore": "Explore the codes of trained models on a local page.",
     "report": "Rebuild the report of a finished comparison.",
     "runs": "List runs and comparisons with their results.",
     "diff": "Show which settings and figures of two runs or comparisons differ.",

@@ -39,7 +39,7 @@ def command(plugin: str, yes: bool, as_json: bool) -> None:
         raise PluginError(
             f"{distribution} is still installed, outside this environment ({sys.prefix}); remove it there with pip."
         )
-    forget(distribution)
+    forget(removed)
     if as_json:
         print_json({"removed": removed})
     else:

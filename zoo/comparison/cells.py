@@ -35,9 +35,14 @@ if TYPE_CHECKING:
     from zoo.models.model import Model
     from zoo.training.log import Report
 
-ASIDE = MappingProxyType({"identity": False})  # metadata of a field
+# Metadata of a field: what the journal leaves out, and paths, which are others on another machine.
+ASIDE = MappingProxyType({"identity": False})
+READ = MappingProxyType({"path": "read"})
+WRITTEN = MappingProxyType({"path": "written"})
+DATA = MappingProxyType({**ASIDE, **READ})
 
 VALIDATION = "validation.jsonl"  # in a training's folder: its validation losses after some epochs
+_WAIT = 60.0  # seconds for an earlier attempt, on a machine that is lost, to end
 _TRIAL_SECONDS = 2.0  # of training, for an estimate of the whole
 _TRIAL_SAMPLES = 50
 
@@ -79,12 +84,12 @@ class TrainCell:
     contestants: tuple[Contestant, ...]
     seed: int
     budget: TrainingBudget
-    folder: str
+    folder: str = field(metadata=WRITTEN)
     metrics: tuple[str, ...]
     pictures: bool
     device: str
     n: int | None
-    file: str = field(metadata=ASIDE)
+    file: str = field(metadata=DATA)
     command: str = field(metadata=ASIDE)
     save_every: float = field(metadata=ASIDE)
     allow_changes: bool = field(metadata=ASIDE)
@@ -111,7 +116,7 @@ class TrainCell:
         from zoo.training.train import check_labels, fit_density
 
         run = Path(self.folder)
-        with single_thread(), locked(run), Interruption(self.command) as interruption:
+        with single_thread(), locked(run, wait=_WAIT), Interruption(self.command) as interruption:
             remove_unfinished(run)
             data = Data.open(Path(self.file))
             resolved = {each.text: resolve(registry, each) for each in self.contestants}
@@ -186,15 +191,15 @@ class EvaluateRun:
     result: ClassVar[Any] = CellResult
 
     contestant: str
-    source: str
+    source: str = field(metadata=READ)
     seed: int
-    folder: str
+    folder: str = field(metadata=WRITTEN)
     metrics: tuple[str, ...]
     pictures: bool
     device: str
     options: dict[str, Any] | None
     n: int | None = None
-    file: str = field(metadata=ASIDE, kw_only=True)
+    file: str = field(metadata=DATA, kw_only=True)
     features: str = field(default="", kw_only=True)
 
     def run(self, registry: PluginRegistry) -> CellResult:
@@ -225,12 +230,12 @@ class EvaluateSamples:
     result: ClassVar[Any] = CellResult
 
     contestant: str
-    source: str
+    source: str = field(metadata=READ)
     seed: int
-    folder: str
+    folder: str = field(metadata=WRITTEN)
     metrics: tuple[str, ...]
     pictures: bool
-    file: str = field(metadata=ASIDE)
+    file: str = field(metadata=DATA)
     features: str = field(default="", kw_only=True)
 
     def run(self, registry: PluginRegistry) -> CellResult:
@@ -255,9 +260,9 @@ class EvaluateReal:
     result: ClassVar[Any] = CellResult
 
     contestant: str = field(metadata=ASIDE)
-    folder: str
+    folder: str = field(metadata=WRITTEN)
     metrics: tuple[str, ...]
-    file: str = field(metadata=ASIDE)
+    file: str = field(metadata=DATA)
     features: str = field(default="", kw_only=True)
 
     def run(self, registry: PluginRegistry) -> CellResult:
@@ -285,7 +290,7 @@ class Trial:
     contestants: tuple[Contestant, ...]
     budget: TrainingBudget
     device: str
-    file: str = field(metadata=ASIDE)
+    file: str = field(metadata=DATA)
 
     def run(self, registry: PluginRegistry) -> float:
         """Run the job; see the class."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zoo.comparison.cells import EvaluateReal, EvaluateRun, EvaluateSamples, TrainCell
 from zoo.comparison.contestants import REAL, PlannedRow
+from zoo.comparison.elsewhere import Elsewhere
 from zoo.comparison.jobs import Job
 from zoo.comparison.prepared import Prepared
 from zoo.comparison.schedule import ScheduledJob
@@ -66,6 +67,7 @@ class Grid:
         device: where models are trained and sampled.
         features: name of the feature space; "" for the default.
         checkpoints: how trainings are saved.
+        elsewhere: what other machines must have, if the cells run there.
         snapshots: epochs after which every training is measured, too.
     """
 
@@ -79,6 +81,7 @@ class Grid:
     device: str
     features: str
     checkpoints: CheckpointSettings
+    elsewhere: Elsewhere | None = None
     snapshots: tuple[int, ...] = ()
     trainings: list[SharedTraining] = field(init=False)
 
@@ -134,7 +137,8 @@ class Grid:
 
     def scheduled(self, name: str, job: Job, log: Path, *, inline: bool = False) -> ScheduledJob:
         """Return a job of the grid, which is attempted again if its process dies."""
-        return ScheduledJob(name, job, log, inline, attempts=ATTEMPTS)
+        needed = None if self.elsewhere is None or inline else self.elsewhere.needs(job)
+        return ScheduledJob(name, job, log, inline, attempts=ATTEMPTS, needs=needed)
 
     def metrics(self, level: str = "", *, likelihood: bool = True) -> tuple[str, ...]:
         """Return the names of the metrics of a level, or all."""

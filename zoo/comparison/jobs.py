@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,10 @@ from pydantic import Field, TypeAdapter
 from zoo.comparison.cells import EvaluateReal, EvaluateRun, EvaluateSamples, TrainCell, Trial
 from zoo.comparison.preparation import DescribeContestant, DescribeRun, DescribeSamples, PrepareData
 from zoo.contestant import Contestant
+from zoo.engine.executor import Needs
+from zoo.engine.transfer import files_in
+from zoo.files.names import is_state
+from zoo.plugins.fingerprint import Fingerprint
 from zoo.plugins.registry import PluginRegistry
 
 Job = (
@@ -41,10 +45,22 @@ def from_json(text: str) -> Job:
     return _JOBS.validate_json(text)
 
 
-def perform(text: str) -> Any:
-    """Run a job in this process, with the installed plugins, and return its result as plain values."""
-    job = from_json(text)
+def perform(text: str, places: Mapping[str, str] | None = None) -> Any:
+    """Run a job in this process, with the installed plugins, and return its result as plain values.
+
+    Args:
+        text: the job.
+        places: where its paths are on this machine, if it is not that of the comparison.
+    """
+    job = _moved(from_json(text), places or {})
     return result_to_plain(job, job.run(PluginRegistry()))
+
+
+def needs(job: Job, requires: Mapping[str, Fingerprint], cached: Mapping[str, Path]) -> Needs:
+    """Return what a job needs on another machine: its data, source and folder, and what is given."""
+    read = {path: _files(Path(path)) for path in _paths(job, "read").values()}
+    folder = next(iter(_paths(job, "written").values()), None)
+    return Needs(read, Path(folder) if folder else None, cached, requires)
 
 
 def result_to_plain(job: Job, result: Any) -> Any:
@@ -62,6 +78,23 @@ def key(job: Job, folder: Path) -> str:
     identity = {each.name: getattr(job, each.name) for each in fields(job) if each.metadata.get("identity", True)}
     kind = identity.pop("kind")
     return json.dumps([kind, {name: _plain(value, folder) for name, value in identity.items()}], sort_keys=True)
+
+
+def _moved(job: Job, places: Mapping[str, str]) -> Job:
+    paths: dict[str, Any] = {**_paths(job, "read"), **_paths(job, "written")}
+    return replace(job, **{name: places.get(path, path) for name, path in paths.items()})
+
+
+def _paths(job: Job, use: str) -> dict[str, str]:
+    """Return the paths of a job that are read, or written, by the name of the field."""
+    return {each.name: getattr(job, each.name) for each in fields(job) if each.metadata.get("path") == use}
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Return the file at a path, or those of a folder, by their path in it; checkpoints are not read."""
+    if not path.is_dir():
+        return {"": path}
+    return {name: each for name, each in files_in(path).items() if not is_state(each)}
 
 
 def _plain(value: Any, folder: Path) -> Any:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from zoo.comparison.contestants import REAL, PlannedRow, control_row, parse_row
 from zoo.errors import CheckpointError, ConfigError
 from zoo.files.storage import write_atomically
+from zoo.plugins.fingerprint import Fingerprint
 from zoo.training.budget import TrainingBudget
 
 FILE = "plan.json"
@@ -33,6 +34,7 @@ class Plan:
         features: name of the feature space; "" for the default.
         over_epochs: epochs after which every training is measured; the last is the budget. () measures its end only.
         directory: the folder that relative paths start from.
+        distributions: what was installed where it was planned, if its cells run on other machines.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
         changes: what differed each time the comparison was resumed, in clauses.
     """
@@ -48,6 +50,7 @@ class Plan:
     features: str = ""
     over_epochs: tuple[int, ...] = ()
     n: int | None = None
+    distributions: Mapping[str, Fingerprint] = field(default_factory=dict)
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from zoo.comparison.cells import CellResult
 from zoo.comparison.contestants import PlannedRow, parse_row
+from zoo.comparison.elsewhere import Elsewhere
 from zoo.comparison.estimate import estimated
 from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_registered, trained
 from zoo.comparison.journal import Journal
@@ -27,6 +28,8 @@ from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
 from zoo.data.paths import looks_like_a_path, split_path
 from zoo.data.source import source_of
+from zoo.engine.dask import client_of, dask_executor
+from zoo.engine.executor import RemoteExecutor
 from zoo.engine.processes import Method, process_executor
 from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.files.folder_lock import locked
@@ -44,6 +47,7 @@ from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.differences import differences
 from zoo.training.names import check_names
 
+_SCRATCH = ".data-"  # prefix of a folder's name
 FULL_SEEDS = 5  # of `full`: an interval over fewer says little
 
 # What the cells import: each would otherwise pay for it again.
@@ -76,7 +80,7 @@ def compare(
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
-    executor: Executor | None = None,
+    executor: Any = None,
     timeout: float | None = None,
     save_every: float = 30.0,
     resume: str | Path | None = None,
@@ -129,35 +133,37 @@ def compare(
     stem = f"{'compare' if contestants_trained else 'evaluate'}-{slug(_data_name(source))}"
     folder = new_folder(Path(out), stem) if resume is None else Path(resume)
     command = f"zoo compare --resume {shlex.quote(str(folder))}"
-    with (
-        locked(folder),
-        Interruption(command),
-        tempfile.TemporaryDirectory(prefix="zoo-") as scratch,
-        _running(executor, jobs, method) as running,
-    ):
-        if resume is None:
-            plan.write(folder)
+    command += f" --executor {shlex.quote(executor)}" if isinstance(executor, str) else ""
+    with locked(folder), Interruption(command), contextlib.ExitStack() as stack:
         place = folder.absolute()
-        journal, file = Journal(place), Path(scratch) / "data.safetensors"
-        scheduler = Scheduler(running, registry, slots=jobs, timeout=timeout, on_event=on_event)
         try:
-            prepared = prepare(
-                scheduler,
-                registry,
-                rows,
-                source,
-                folder=place,
-                file=file,
-                full=plan.full,
-                device=plan.device,
-                features=plan.features,
-                n=plan.n,
-            )
+            running = stack.enter_context(_running(executor, jobs, method))
+            if resume is None:
+                plan.write(folder)
+            is_remote = isinstance(running, RemoteExecutor)
+            file = Path(stack.enter_context(_scratch(place if is_remote else None))) / "data.safetensors"
+            journal = Journal(place)
+            scheduler = Scheduler(running, registry, slots=jobs, timeout=timeout, on_event=on_event)
+            with _here(running, method) as here:
+                prepared = prepare(
+                    Scheduler(here, registry, timeout=timeout, on_event=on_event) if is_remote else scheduler,
+                    registry,
+                    rows,
+                    source,
+                    folder=place,
+                    file=file,
+                    full=plan.full,
+                    device=plan.device,
+                    features=plan.features,
+                    n=plan.n,
+                )
         except ZooError:
             if resume is None:
                 shutil.rmtree(folder)  # nothing was computed
             raise
+        elsewhere = Elsewhere.of(registry, prepared, contestants_trained, plan.features) if is_remote else None
         plan = _continued(plan, prepared.depends_on, folder, allow_changes=allow_changes)
+        plan = replace(plan, distributions=elsewhere.fingerprints if elsewhere else {})
         plan.write(folder)
         budget = plan.amount or TrainingBudget(prepared.data.epochs, "epochs")
         grid = Grid(
@@ -171,7 +177,8 @@ def compare(
             plan.device,
             plan.features,
             CheckpointSettings(command, save_every, allow_changes),
-            plan.over_epochs[:-1],
+            snapshots=plan.over_epochs[:-1],
+            elsewhere=elsewhere,
         )
         try:
             cells, variations = _run(grid, scheduler, journal, full=plan.full)
@@ -216,13 +223,39 @@ def evaluated(registry: PluginRegistry, source: str | Path, data: Any = None) ->
 
 
 @contextlib.contextmanager
-def _running(executor: Executor | None, jobs: int | None, method: Method | None) -> Iterator[Executor]:
-    """The executor that was given, which stays open; or one of our own, which ends with the comparison."""
-    if executor is not None:
+def _running(executor: Any, jobs: int | None, method: Method | None) -> Iterator[Executor]:
+    """The executor that was given, which stays open; or one of our own, which ends with the comparison.
+
+    On a Dask cluster the executor is ours, whether its client is or not.
+    """
+    dask = executor if isinstance(executor, str) else client_of(executor)
+    if dask is not None:
+        with dask_executor(dask, preload=PRELOAD) as own:
+            yield own
+    elif executor is not None:
         yield executor
     else:
         with process_executor(jobs, method, preload=PRELOAD) as own:
             yield own
+
+
+@contextlib.contextmanager
+def _here(running: Executor, method: Method | None) -> Iterator[Executor]:
+    """The executor of the jobs that prepare a comparison, on this machine: the data and the plan are here."""
+    if isinstance(running, RemoteExecutor):
+        with process_executor(None, method, preload=PRELOAD) as own:
+            yield own
+    else:
+        yield running
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path | None) -> Iterator[str]:
+    """A folder for the data: in the comparison's, where other machines may see it, or among the temporary ones."""
+    for left in folder.glob(f"{_SCRATCH}*") if folder else ():
+        shutil.rmtree(left)  # by a process that was killed
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH if folder else "zoo-", dir=folder) as scratch:
+        yield scratch
 
 
 def _run(

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from zoo.comparison.jobs import Job, perform, result_from_plain, to_json
-from zoo.engine.executor import ExecutorEnded, InlineExecutor, TaskExecutor, TaskFailed, WorkerDied, default_jobs
+from zoo.engine.executor import (
+    ExecutorEnded,
+    InlineExecutor,
+    Needs,
+    RemoteExecutor,
+    TaskExecutor,
+    TaskFailed,
+    WorkerDied,
+    default_jobs,
+)
 from zoo.engine.worker import failure
 from zoo.plugins.registry import PluginRegistry
 
@@ -30,6 +39,7 @@ class ScheduledJob:
         duration_group: jobs of one group take about equally long; "" for a job that is like no other.
         attempts: how often the job is started at most if its process dies or runs into the time limit. What a job
             raises is an answer, and would be raised again.
+        needs: what it needs on another machine.
     """
 
     name: str
@@ -38,6 +48,7 @@ class ScheduledJob:
     inline: bool = False
     duration_group: str = ""
     attempts: int = 1
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True)
@@ -86,10 +97,15 @@ class Scheduler:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        own = getattr(executor, "slots", None) or getattr(executor, "_max_workers", None)
-        self.slots: int = slots or own or default_jobs()
         self.on_event: OnEvent = on_event or (lambda job, event: None)
-        self._executor, self._registry, self._timeout = executor, registry, timeout
+        self._executor, self._registry, self._timeout, self._slots = executor, registry, timeout, slots
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run at once, now: the workers of a cluster come and go."""
+        executor = self._executor
+        own: int | None = getattr(executor, "slots", None) or getattr(executor, "_max_workers", None)
+        return self._slots or own or default_jobs()
 
     def run(self, jobs: Sequence[ScheduledJob]) -> list[Outcome]:
         """Run jobs and return their outcomes in the order of `jobs`.
@@ -146,12 +162,14 @@ class Scheduler:
         assert job.job
         text = to_json(job.job)
         if isinstance(self._executor, TaskExecutor):
+            more: dict[str, Any] = {"needs": job.needs} if isinstance(self._executor, RemoteExecutor) else {}
             future = self._executor.launch(
                 perform,
                 (text,),
                 log=job.log,
                 on_event=lambda event: messages.put((place, event)),
                 timeout=self._timeout,
+                **more,
             )
         else:
             try:

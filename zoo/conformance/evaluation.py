@@ -86,7 +86,7 @@ def a_loss_is_a_mean_over_the_batch(case: Case) -> None:
 
 @case_claim("loss")
 def a_loss_in_evaluation_leaves_the_model_as_it_is(case: Case) -> None:
-    """In evaluation mode, used for early stopping, `loss` does not change weights, buffers or training mode."""
+    """Calling `loss` in evaluation mode, as early stopping does, changes no weights, buffers or training mode."""
     module = case.train(0, FEW).module.eval()
     before = _everything(module)
     with torch.no_grad():

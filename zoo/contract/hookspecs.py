@@ -127,7 +127,8 @@ class ModelHooks(Hooks):
 
         `train` and `valid` have shape (N, *data.shape) and contain grayscale or real values; draw bits with
         `zoo.bernoulli(p, generator)`. `y` and `valid_y` are their classes, shape (N,).
-        Call `budget.step(model, **losses)` after each step and stop when `budget.exhausted` is true: `step` counts
+        Call `budget.step(model, **losses)` after each update on a batch, or `budget.whole_pass(model, **losses)`
+        after one on all examples, and stop when `budget.exhausted` is true: `step` counts
         and logs the steps, and refuses a step beyond the budget.
         `budget.batch_size` is the batch size of the settings; the card must not set any other field of
         `zoo.Training`, and users cannot. No checkpoints are saved during `fit`: after an interruption it starts again,

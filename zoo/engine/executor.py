@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from zoo.engine import worker
 from zoo.engine.events import emitting
 from zoo.errors import ZooError
+from zoo.plugins.fingerprint import Fingerprint
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,6 +89,46 @@ class TaskExecutor(Executor):
 
         Returns:
             A future that raises `TaskFailed`, `WorkerDied` or `TimedOut` where there is no answer.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a task needs on another machine.
+
+    Attributes:
+        reads: for each path in its arguments that it reads, the files: by their path in that folder, or "" for a file.
+        folder: the path in its arguments in which it continues, and which it writes.
+        cached: files of the cache folder, by their path in it.
+        requires: what has to be installed.
+    """
+
+    reads: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    folder: Path | None = None
+    cached: Mapping[str, Path] = field(default_factory=dict)
+    requires: Mapping[str, Fingerprint] = field(default_factory=dict)
+
+
+class RemoteExecutor(TaskExecutor):
+    """An executor whose tasks may run on other machines."""
+
+    def launch(
+        self,
+        fn: Callable[..., T],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        log: Path | None = None,
+        on_event: OnEvent | None = None,
+        timeout: float | None = None,
+        needs: Needs | None = None,
+    ) -> Future[T]:
+        """Start a task; see `TaskExecutor.launch`.
+
+        Args:
+            fn, args, kwargs, log, on_event, timeout: as there.
+            needs: what the task needs where it runs. Such a task also takes `places`: where each path is there.
         """
         raise NotImplementedError
 

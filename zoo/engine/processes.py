@@ -26,13 +26,15 @@ from zoo.engine.executor import (
     default_jobs,
     failed,
 )
+from zoo.errors import ConfigError
 from zoo.runtime.threads import ENVIRONMENT
+from zoo.system import apart, can_fork
 
 T = TypeVar("T")
 
 Method = Literal["fork", "spawn"]
 
-_GRACE = 20.0  # seconds that tasks get to save their work when the caller is interrupted
+GRACE = 20.0  # seconds that tasks get to save their work when the caller is interrupted
 
 
 @dataclass
@@ -46,7 +48,7 @@ class _Running:
     overdue: bool = False
 
 
-class _ProcessExecutor(TaskExecutor):
+class ProcessExecutor(TaskExecutor):
     """What the two kinds of process share: messages, time limits, and how they end.
 
     Args:
@@ -90,6 +92,17 @@ class _ProcessExecutor(TaskExecutor):
             running.timer.start()
         return future
 
+    def stop(self, future: Future[Any], grace: float = GRACE) -> None:
+        """Ask a task to end as SIGTERM does, after which a training has saved its state; kill it after the grace."""
+        number = next((each for each, running in list(self._running.items()) if running.future is future), None)
+        if number is None:
+            return
+        self._terminate(number)
+        timer = threading.Timer(grace, self._kill, (number,))
+        timer.daemon = True
+        timer.start()
+        future.add_done_callback(lambda _: timer.cancel())
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End every process; tasks that still run are killed if `cancel_futures` is set, otherwise waited for."""
         if wait and not cancel_futures:
@@ -109,6 +122,9 @@ class _ProcessExecutor(TaskExecutor):
         raise NotImplementedError
 
     def _kill(self, number: int) -> None:
+        raise NotImplementedError
+
+    def _terminate(self, number: int) -> None:
         raise NotImplementedError
 
     def _interrupt(self) -> None:
@@ -176,13 +192,13 @@ class _ProcessExecutor(TaskExecutor):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path},
-            start_new_session=True,
+            **apart(),
         )
         threading.Thread(target=self._read, args=(process, number), daemon=True).start()
         return process
 
 
-class ForkServerExecutor(_ProcessExecutor):
+class ForkServerExecutor(ProcessExecutor):
     """Forks a child per task from a warm server, which has imported `preload` and computed nothing.
 
     The server is a module of the zoo, never the caller's `__main__`; it starts with the first task. Its environment and
@@ -215,11 +231,15 @@ class ForkServerExecutor(_ProcessExecutor):
         if self._server:
             _write(self._server, {"kill": number})
 
+    def _terminate(self, number: int) -> None:
+        if self._server:
+            _write(self._server, {"stop": number})
+
     def _interrupt(self) -> None:
         if self._server:
             _write(self._server, {"end": True})
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._server.wait(_GRACE)
+                self._server.wait(GRACE)
 
     def _close(self) -> None:
         if self._server:
@@ -227,7 +247,7 @@ class ForkServerExecutor(_ProcessExecutor):
             self._server = None
 
 
-class SpawnExecutor(_ProcessExecutor):
+class SpawnExecutor(ProcessExecutor):
     """Starts a fresh interpreter per task, where forking is unsafe or not there.
 
     Args:
@@ -245,11 +265,15 @@ class SpawnExecutor(_ProcessExecutor):
     def _kill(self, number: int) -> None:
         self._processes[number].kill()
 
+    def _terminate(self, number: int) -> None:
+        """Let the process raise SIGTERM in itself, since on Windows a signal from outside kills."""
+        _write(self._processes[number], {"end": True})
+
     def _interrupt(self) -> None:
         """Ask the tasks to end as SIGTERM does, after which a training has saved its state, and wait a while for it."""
-        deadline = time.monotonic() + _GRACE
-        for process in self._processes.values():
-            process.terminate()
+        deadline = time.monotonic() + GRACE
+        for number in self._processes:
+            self._terminate(number)
         for process in self._processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
@@ -262,14 +286,22 @@ class SpawnExecutor(_ProcessExecutor):
 
 
 def default_method() -> Method:
-    """Return `fork` on Linux, and `spawn` elsewhere: on macOS forking is unsafe once torch is imported."""
-    return "fork" if sys.platform.startswith("linux") else "spawn"
+    """Return `fork` on Linux, and `spawn` elsewhere."""
+    return "fork" if can_fork() else "spawn"
 
 
 def process_executor(
     jobs: int | None = None, method: Method | None = None, *, preload: Sequence[str] = ()
-) -> TaskExecutor:
-    """Return the executor of a method, by default that of this system."""
+) -> ProcessExecutor:
+    """Return the executor of a method, by default that of this system.
+
+    Raises:
+        ConfigError: for `fork` where forking is unsafe or does not exist.
+    """
+    if method == "fork" and not can_fork():
+        raise ConfigError(
+            "method must be 'spawn' on this system, got 'fork', which is safe on Linux only; leave it out."
+        )
     if (method or default_method()) == "fork":
         return ForkServerExecutor(jobs, preload=preload)
     return SpawnExecutor(jobs)

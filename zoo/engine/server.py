@@ -1,8 +1,8 @@
 """The warm server, `python -m zoo.engine.server MODULE…`: imports modules once, and forks a child per task.
 
-Requests and messages are JSON lines on standard input and output: `{"job": …}`, `{"kill": id}` and `{"end": true}` in;
-per task `event`, `done`, `failed` or `died` out. The server kills its children and ends when its input does; asked to
-end, it sends them SIGTERM and waits for them.
+Requests and messages are JSON lines on standard input and output: `{"job": …}`, `{"stop": id}`, which sends SIGTERM,
+`{"kill": id}` and `{"end": true}` in; per task `event`, `done`, `failed` or `died` out. The server kills its children
+and ends when its input does; asked to end, it sends them SIGTERM and waits for them.
 It must stay free of threads and of any computation: forking after a threaded matrix product was seen to hang.
 """
 
@@ -18,6 +18,8 @@ import sys
 from typing import Any
 
 from zoo.engine.worker import perform, redirect_output
+
+assert sys.platform != "win32", "Windows has no fork; see zoo.engine.processes.SpawnExecutor"
 
 
 class Server:
@@ -67,6 +69,11 @@ class Server:
             for _, process in self._children.values():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGTERM)
+        elif "stop" in request:
+            for job, process in self._children.values():
+                if job == request["stop"]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGTERM)
         else:
             for job, process in self._children.values():
                 if job == request["kill"]:

@@ -6,13 +6,16 @@ import importlib
 import json
 import os
 import sys
+import threading
 import traceback
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from zoo.engine.events import emitting
 from zoo.errors import ZooError
 from zoo.runtime import tracing
+from zoo.system import stop_this_process
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows else writes \n as \r\n
 
 
 def perform(job: dict[str, Any], channel: int) -> None:
@@ -51,7 +54,7 @@ def redirect_output(log: str | None) -> None:
     """Redirect what the process prints to a log file, or discard it, and give it an empty standard input."""
     sys.stdout.flush()
     sys.stderr.flush()
-    target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
     empty = os.open(os.devnull, os.O_RDONLY)
     for source, standard in ((empty, 0), (target, 1), (target, 2)):
         os.dup2(source, standard)
@@ -60,12 +63,23 @@ def redirect_output(log: str | None) -> None:
 
 
 def main() -> None:
-    """Run a task in a fresh process (`python -m zoo.engine.worker`), described on standard input."""
-    job = json.loads(sys.stdin.readline())
-    channel = os.dup(1)
-    Path(job["log"] or os.devnull).touch()
+    """Run a task in a fresh process (`python -m zoo.engine.worker`), described in the first line on standard input.
+
+    A second line asks it to end as SIGTERM does. The end of the input ends it at once: its launcher is gone.
+    """
+    requests, channel = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    job = json.loads(requests.readline())
     redirect_output(job["log"])
+    threading.Thread(target=_wait_for_the_end, args=(requests,), daemon=True).start()
     perform(job, channel)
+
+
+def _wait_for_the_end(requests: BinaryIO) -> None:
+    """In a thread: end this process when it is asked to, or when its launcher is gone."""
+    if requests.readline():
+        stop_this_process()
+        requests.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":

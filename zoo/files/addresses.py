@@ -13,6 +13,11 @@ def redacted(text: str) -> str:
     return re.sub(r"(://[^\s?#'\"]*)\?[^\s#'\"]*", r"\1?****", text)
 
 
+def without_credentials(url: str) -> str:
+    """Return a URL without its user, password, query and fragment."""
+    return re.sub(r"[?#].*", "", re.sub(r"://[^/@]*@", "://", url))
+
+
 def is_remote(text: str) -> bool:
     """Return whether a text is the address of a hub or PROTOCOL://PATH, rather than a path."""
     return text.startswith(HUB) or "://" in text

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.system import give_usual_permissions, sync_folder
 
-_umask_lock = threading.Lock()
 _PART = ".part"  # suffix of a file that is being written
 
 
@@ -42,13 +41,13 @@ def replacing(path: Path) -> Iterator[int]:
             descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
             try:
                 yield descriptor
-                os.fchmod(descriptor, 0o666 & ~_umask())
+                give_usual_permissions(descriptor)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             Path(temporary).replace(path)
             temporary = None
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -123,25 +122,8 @@ def _number(name: str, stem: str) -> int:
     return int(tail) if head == stem and tail.isdecimal() else 0
 
 
-def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it: one thread at a time."""
-    with _umask_lock:
-        mask = os.umask(0o077)
-        os.umask(mask)
-    return mask
-
-
 def write_all(descriptor: int, data: bytes) -> None:
     """Write all bytes; one system call may write fewer."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,15 +27,17 @@ class Pip:
 
     Args:
         offline: folder of wheels to use instead of the package index; None uses the index.
+        stored: another folder of wheels, used as well; None uses none.
     """
 
     offline: Path | None = None
+    stored: Path | None = None
 
     def run(self, command: str, options: Sequence[str], packages: Sequence[str] = (), *, what: str) -> str:
         """Run `pip COMMAND OPTIONS -- PACKAGES` and return its output.
 
         Args:
-            command: `install`, `download`, `wheel` or `uninstall`.
+            command: `install`, `download`, `wheel`, `uninstall` or `config`.
             options: options of that command; none of them comes from outside this package.
             packages: requirements, paths or URLs; they follow `--`, so that pip never reads them as options.
             what: name of what is installed or removed, for messages.
@@ -44,7 +46,7 @@ class Pip:
             PluginError: if pip fails, with the reason in one line and without passwords.
         """
         common = ["--no-input", "--disable-pip-version-check", "--no-color"]
-        sources = [] if command == "uninstall" else self._sources()
+        sources = [] if command in ("uninstall", "config") else self._sources()
         arguments = [sys.executable, "-P", "-m", "pip", command, *common, *sources, *options]
         done = subprocess.run(
             [*arguments, *(["--", *packages] if packages else [])],
@@ -59,10 +61,18 @@ class Pip:
             raise PluginError(f"{what}: {explain(said, self.offline)}")
         return said
 
+    def index(self) -> str:
+        """Return the address of the package index, as pip is configured."""
+        lines = self.run("config", ["list"], what="pip").splitlines()
+        found = dict(line.partition("=")[::2] for line in lines)
+        names = (f"{place}.index-url" for place in (":env:", "install", "global"))
+        return next((found[name].strip("'") for name in names if name in found), "https://pypi.org/simple")
+
     def _sources(self) -> list[str]:
+        stored = ["--find-links", str(self.stored)] if self.stored and self.stored.is_dir() else []
         if self.offline is None:
-            return ["--retries", "1"]
-        return ["--isolated", "--no-index", "--find-links", str(self.offline)]
+            return ["--retries", "1", *stored]
+        return ["--isolated", "--no-index", "--find-links", str(self.offline), *stored]
 
 
 def check_environment() -> None:
@@ -72,7 +82,7 @@ def check_environment() -> None:
         ConfigError: if pip is missing, or this Python belongs to the system's package manager.
     """
     if importlib.util.find_spec("pip") is None:
-        raise ConfigError("This Python has no pip; get it with: python -m ensurepip --upgrade")
+        raise ConfigError("This environment has no pip, which genzoo requires; get it with: pip install pip")
     marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
     if sys.prefix == sys.base_prefix and marker.exists():
         raise ConfigError(

@@ -7,10 +7,11 @@ import importlib.metadata
 import json
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -18,6 +19,7 @@ from packaging.utils import canonicalize_name
 from zoo.errors import ConfigError, PluginError
 from zoo.files.addresses import redacted
 from zoo.installation.pip import Pip
+from zoo.installation.publication import publication
 from zoo.installation.request import Request
 from zoo.plugins.plugin import CORE
 
@@ -31,6 +33,7 @@ class InstallStep:
         sha256: hash of the wheel.
         replaces: the installed version, with its folder if it is editable; "" if it is not installed.
         requested: whether the user requested it; otherwise it is a dependency.
+        published, publisher: when and by whom, as the index says; see `publication.Publication`.
     """
 
     name: str
@@ -39,6 +42,8 @@ class InstallStep:
     sha256: str
     replaces: str
     requested: bool
+    published: str = ""
+    publisher: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Return the step as plain values, without passwords in its URL."""
@@ -49,6 +54,8 @@ class InstallStep:
             "sha256": self.sha256,
             "replaces": self.replaces,
             "requested": self.requested,
+            "published": self.published,
+            "publisher": self.publisher,
         }
 
 
@@ -88,7 +95,33 @@ def make_plan(request: Request, pip: Pip, refused: set[str], pins: dict[str, str
         if "is a yanked version" in said:
             raise PluginError(f"{_shown(request)} was yanked by its authors; choose another version.")
         unowned = refused if pip.offline is None else set()
-        return read_plan(json.loads(report.read_text(encoding="utf-8")), request, held, unowned)
+        return _with_publications(
+            read_plan(json.loads(report.read_text(encoding="utf-8")), request, held, unowned), pip
+        )
+
+
+def locate(versions: dict[str, str], pip: Pip) -> tuple[InstallStep, ...]:
+    """Return the wheels of installed versions on the index or in the folder of wheels; none if one is missing there."""
+    if not versions:
+        return ()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        options = ["--dry-run", "--report", str(report), "--only-binary", ":all:", "--no-deps", "--ignore-installed"]
+        try:
+            pip.run("install", options, [f"{name}=={version}" for name, version in versions.items()], what="the lock")
+        except PluginError:
+            return ()
+        steps = map(_step, json.loads(report.read_text(encoding="utf-8"))["install"])
+        return tuple(step for step in steps if re.fullmatch("[0-9a-f]{64}", step.sha256))
+
+
+def _with_publications(plan: InstallPlan, pip: Pip) -> InstallPlan:
+    """Return the plan with what the index says of each wheel that comes from it."""
+    if pip.offline is not None or not any(step.url.startswith("http") for step in plan.steps):
+        return plan
+    index = pip.index()
+    found = [publication(step.name, step.sha256, index) for step in plan.steps]
+    return InstallPlan(tuple(replace(step, **asdict(each)) for step, each in zip(plan.steps, found, strict=True)))
 
 
 def read_plan(report: dict[str, Any], request: Request, held: dict[str, str], refused: set[str]) -> InstallPlan:
@@ -208,7 +241,7 @@ def editable_folder(distribution: importlib.metadata.Distribution) -> Path | Non
     """Return the folder from which a distribution is installed editable; None if it is not."""
     try:
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-        return Path(unquote(urlsplit(origin["url"]).path)) if origin.get("dir_info", {}).get("editable") else None
+        return Path(url2pathname(urlsplit(origin["url"]).path)) if origin.get("dir_info", {}).get("editable") else None
     except (ValueError, KeyError):
         return None
 
@@ -229,4 +262,4 @@ def _step(item: dict[str, Any]) -> InstallStep:
 
 def _shown(request: Request) -> str:
     """Return a request as shown in messages: the name of a file, or the text as typed."""
-    return Path(request.argument).name if request.argument.startswith("/") else request.argument
+    return Path(request.argument).name if Path(request.argument).is_absolute() else request.argument

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from zoo.contract.hookspecs import GROUPS
 from zoo.errors import ConfigError, PluginError, did_you_mean
-from zoo.installation.lock import read_lock
+from zoo.installation.lock import locked_plugins
 from zoo.installation.plan import core_versions, installed_version, required_by
 from zoo.plugins.plugin import CORE, Candidate
 from zoo.plugins.registry import PluginRegistry
@@ -46,7 +46,7 @@ def removed_with(distribution: str) -> list[str]:
     """
     if needing := _needing(distribution, {distribution}):
         raise PluginError(f"{needing} needs {distribution}; uninstall {needing} first.")
-    locked = read_lock()
+    locked = locked_plugins()
     brought = set(locked[distribution].brought) if distribution in locked else set()
     removed = {distribution}
     kept = set(core_versions()) | (set(locked) - {distribution})

@@ -6,7 +6,6 @@ Tensors: `model.*` (the module's state dict), `density.*` (that of a latent dens
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from zoo.contract.data_spec import DataSpec
 from zoo.contract.hookspecs import MODELS
 from zoo.data.table import Table
 from zoo.errors import CheckpointError, ConfigError, ZooError, clause
+from zoo.files.names import is_state
 from zoo.files.tensor_file import part, read
 from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.facts import check_model_facts
@@ -27,8 +27,6 @@ from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import find_device
 from zoo.runtime.randomness import generator, scoped_randomness
-
-_STATE = re.compile(r"state(-\d+)?\.safetensors")  # a training checkpoint, not a model
 
 
 def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Model:
@@ -95,7 +93,7 @@ def model_file(path: Path) -> Path:
 
 
 def _models_in(path: Path, folders: str = "") -> list[Path]:
-    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not _STATE.fullmatch(file.name))
+    return sorted(file for file in path.glob(f"{folders}*.safetensors") if not is_state(file))
 
 
 def _group(origin: dict[str, str], registry: PluginRegistry) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 from zoo.data.dataset import Data
 from zoo.errors import DivergedError, Unsupported
 from zoo.models.model import Model
+from zoo.models.plane import Plane, flattened, principal_axes
 from zoo.runtime.randomness import bernoulli, generator
 from zoo.runtime.seeds import BITS_SEED
 
@@ -32,7 +33,7 @@ _SIDE = 15  # images of a map's side
 def model_arrays(model: Model, data: Data, seed: int) -> dict[str, NDArray[Any]]:
     """Return the pictures of a trained model on the test split: everything but samples."""
     found: dict[str, NDArray[Any]] = {}
-    for part in (_reconstructions, _codes, _interpolations, _traversals):
+    for part in (_reconstructions, _codes, _map, _interpolations, _traversals):
         found |= made(part, model, data, seed)
     return found
 
@@ -83,50 +84,56 @@ def _interpolations(model: Model, data: Data, seed: int) -> dict[str, Any]:
 
 
 def _traversals(model: Model, data: Data, seed: int) -> dict[str, Any]:
-    """One test image's code, moved along the leading principal axes of the codes of the test split, 2.5 sd either way.
-
-    For codes of two dimensions also the map: decoded points of a grid over 2.5 standard deviations around their mean.
-    """
+    """One test image's code, moved along the leading principal axes of the test split's codes, 2.5 sd either way."""
     if model.plugin.card.latent != "real":
         raise Unsupported("only real-valued codes can be moved along an axis")
     y = _test_y(model, data, _CODES)
     z, of = model.encode(data.test[:_CODES], y), None if y is None else y[0]
-    flat = _flat(z)
-    axes, deviations = _principal_axes(flat)
+    flat = flattened(z)
+    axes, deviations = principal_axes(flat)
     steps = torch.linspace(-_SPAN, _SPAN, _POINTS, dtype=torch.float64)
     paths = []
     for axis, deviation in list(zip(axes.T, deviations, strict=True))[:_PATHS]:
         middle = flat[0] - axis * (axis @ (flat[0] - flat.mean(0)))  # its own value on the other axes
         paths.append(middle + torch.outer(steps * deviation, axis))  # (points, D)
     points = torch.stack(paths, dim=1).float()  # (points, paths, D)
-    found = {"traversal": _decoded(model, [each.reshape(-1, *z.shape[1:]) for each in points], of)}
-    if flat.shape[1] == 2:
-        across, up = (flat[:, k].mean() + _SPAN * flat[:, k].std() * torch.linspace(-1, 1, _SIDE) for k in (0, 1))
-        rows = [torch.stack([across, y.expand(_SIDE)], dim=1).float() for y in up.flip(0)]
-        found["map"] = _decoded(model, [row.reshape(-1, *z.shape[1:]) for row in rows], of).transpose(0, 1)
-    return found
+    return {"traversal": _decoded(model, [each.reshape(-1, *z.shape[1:]) for each in points], of)}
 
 
 def _codes(model: Model, data: Data, seed: int) -> dict[str, Any]:
     """Draws of the codes of test images and the codes that the sampler draws, on the first two axes of the former."""
     if model.plugin.card.latent not in ("real", "bits"):
         raise Unsupported("only vectors can be drawn on a map")
-    real = _flat(model.encode(_test_as_trained(model, data)[:_CODES], _test_y(model, data, _CODES), seed=seed))
-    if min(real.shape) < 2:
-        raise Unsupported("a plane needs codes of two dimensions or more")
-    plain = real.shape[1] == 2
-    axes = torch.eye(2, dtype=torch.float64) if plain else _principal_axes(real)[0][:, :2]
-    centre = torch.zeros(()) if plain else real.mean(0)
-    found: dict[str, Any] = {
-        "codes": (real - centre) @ axes,
-        "codes_axes": "code value" if plain else "principal component of the codes",
-    }
+    real = _drawn_codes_of_data(model, data, seed)
+    plane = Plane.through(real)
+    found: dict[str, Any] = {"codes": plane.of(real), "codes_axes": plane.title}
     if data.test_labels is not None:
         found["code_labels"] = data.test_labels[:_CODES]
     with contextlib.suppress(Unsupported):
-        drawn = _flat(model.sample_codes(len(real), seed=seed))
-        found["drawn_codes"] = (drawn - centre) @ axes
+        found["drawn_codes"] = plane.of(model.sample_codes(len(real), seed=seed))
     return found
+
+
+def _map(model: Model, data: Data, seed: int) -> dict[str, Any]:
+    """Decoded points of a grid in the plane of the codes, 2.5 standard deviations around their mean, from the top down.
+
+    A conditional model decodes them as examples of the first image's class. `map_axes` are the grid's coordinates,
+    across and up.
+    """
+    if model.plugin.card.latent != "real":
+        raise Unsupported("only real-valued codes have others between them")
+    real = _drawn_codes_of_data(model, data, seed)
+    plane, y = Plane.through(real), _test_y(model, data, 1)
+    p = plane.of(real)
+    across, up = (p.mean(0) + _SPAN * p.std(0) * torch.linspace(-1, 1, _SIDE, dtype=p.dtype)[:, None]).T
+    rows = [plane.at(torch.stack([across, height.expand(_SIDE)], dim=1)).float() for height in up.flip(0)]
+    images = _decoded(model, [row.reshape(-1, *real.shape[1:]) for row in rows], None if y is None else y[0])
+    return {"map": images.transpose(0, 1), "map_axes": torch.stack([across, up])}
+
+
+def _drawn_codes_of_data(model: Model, data: Data, seed: int) -> Tensor:
+    """Draws of the codes of test images."""
+    return model.encode(_test_as_trained(model, data)[:_CODES], _test_y(model, data, _CODES), seed=seed)
 
 
 def _test_y(model: Model, data: Data, n: int) -> Tensor | None:
@@ -137,17 +144,6 @@ def _test_y(model: Model, data: Data, n: int) -> Tensor | None:
 def _test_as_trained(model: Model, data: Data) -> Tensor:
     """Return the test split in the form the model was trained on: the bits on which likelihoods are measured, or it."""
     return bernoulli(data.test, generator(BITS_SEED, "bits of the test")) if model.trains_on_bits else data.test
-
-
-def _flat(z: Tensor) -> Tensor:
-    """Codes of any shape (B, *latent) as vectors (B, D), float64; D is 1 for codes that are single numbers."""
-    return z.reshape(len(z), -1).double()
-
-
-def _principal_axes(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit vectors of decreasing variance as columns (D, K), and the standard deviations along them (K,)."""
-    _, S, Vh = torch.linalg.svd(z - z.mean(0), full_matrices=False)
-    return Vh.T, S / max(1, len(z) - 1) ** 0.5
 
 
 def _decoded(model: Model, codes: list[Tensor], y: Tensor | None) -> Tensor:

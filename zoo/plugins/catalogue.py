@@ -10,11 +10,27 @@ import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from zoo.contract.names import PLUGIN_NAME
 from zoo.errors import ConfigError, did_you_mean
 
 SCHEMA = 1
 SHIPPED = Path(__file__).parents[1] / "registry.toml"
+LARGEST = 10**6  # bytes
+
+# Texts that reach pip or name a plugin: none of them is empty, reads as an option, or has markup.
+_TEXTS: dict[str, tuple[re.Pattern[str], str]] = {
+    "name": (PLUGIN_NAME, "lower-case letters, digits and single hyphens, starting with a letter"),
+    "package": (PLUGIN_NAME, "lower-case letters, digits and single hyphens, starting with a letter"),
+    "superseded_by": (re.compile(f"({PLUGIN_NAME.pattern})?"), "the name of a plugin"),
+    "group": (re.compile(r"zoo\.[a-z]+"), "a group of entry points, such as zoo.models"),
+    "entry_point": (re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*", re.ASCII), "MODULE:NAME"),
+    "version": (re.compile(r"\d[\w.!+-]*", re.ASCII), "a version, such as 1.0"),
+    "requires_core": (re.compile(r"[\w<>=!~.,* ]*", re.ASCII), "versions, such as >=0.1,<0.2"),
+    "requires_python": (re.compile(r"[\w<>=!~.,* ]*", re.ASCII), "versions, such as >=3.11"),
+}
+_FOLDER = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -108,7 +124,11 @@ def read_catalogue(path: Path = SHIPPED) -> Catalogue:
         ConfigError: naming the file, and the entry and key that are invalid.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ConfigError(f"The catalogue {path} must have at most {LARGEST:,} bytes; remove old releases.")
+        document = tomllib.loads(content.decode())
     except OSError as error:
         raise ConfigError(f"Cannot read the catalogue {path}: {error.strerror or error}.") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, numbers of too many digits, or too deep
@@ -164,12 +184,13 @@ def _fault(release: Release, entry: Entry) -> str:
     if release.source == "index":
         return "" if entry.published else "has the source 'index', which requires published = true"
     if release.source.startswith("https://"):
+        if ".." in PurePosixPath(unquote(urlsplit(release.source).path)).parts:
+            return f"has the source {release.source!r}; an address must not contain '..'"
         return "" if release.sha256 else "has an address as source, which requires the wheel's sha256"
     if ":" in release.source:
         return f"has the source {release.source!r}; it must be 'index', an https address, or a folder"
-    folder = PurePosixPath(release.source)
-    if folder.is_absolute() or ".." in folder.parts or "\\" in release.source or not folder.parts:
-        return f"has the source {release.source!r}; a folder must be relative and inside the catalogue's folder"
+    if not _FOLDER.fullmatch(release.source) or ".." in PurePosixPath(release.source).parts:
+        return f"has the source {release.source!r}; a folder must be relative, inside the catalogue's folder and ASCII"
     return ""
 
 
@@ -187,6 +208,9 @@ def _checked(cls: type[Any], table: Any, where: str) -> Any:
         for text in value if isinstance(value, list) else [value] if isinstance(value, str) else []:
             if not isinstance(text, str) or not text.isprintable():
                 raise ConfigError(f"{key} in {where} must be printable text, got {text!r}.")
+        if key in _TEXTS and not _TEXTS[key][0].fullmatch(str(value)):
+            rule = _TEXTS[key][1]
+            raise ConfigError(f"{key} in {where} must be {rule}; got {value!r}.")
     try:
         return cls(**table)
     except TypeError as error:

@@ -73,7 +73,13 @@ def _load(path: Path, shape: tuple[int, ...]) -> Arrays:
         raise CheckpointError(str(error)) from None
     count = len(arrays["codes"]) if "codes" in arrays and arrays["codes"].ndim else 0
     classes = len(arrays["class_names"]) if "class_names" in arrays and arrays["class_names"].ndim else 0
-    plane = {"codes": (None, 2), "drawn_codes": (None, 2), "code_labels": (count,), "codes_axes": ()}
+    plane = {
+        "codes": (None, 2),
+        "drawn_codes": (None, 2),
+        "code_labels": (count,),
+        "codes_axes": (),
+        "map_axes": (2, None),
+    }
     plane |= {"class_names": (None,), "class_shares": (classes,), "confusion": (classes, classes)}
     for name, array in arrays.items():
         rows = (None, None) if name in _ROWS else (None,)

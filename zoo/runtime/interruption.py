@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from zoo.system import STOP_SIGNALS
+
 _SHOW_CURSOR = b"\x1b[?25h"  # progress bars hide it, and a second signal kills before they restore it
 
 
@@ -47,7 +48,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if self._command is not None and threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in STOP_SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._receive)
         return self

@@ -56,7 +56,7 @@ class Log:
     def settle(self) -> int:
         """Sync the log to disk and return its length in bytes."""
         if self._path is not None and self._path.exists():
-            with writing(self._path), self._path.open("rb") as file:
+            with writing(self._path), self._path.open("r+b") as file:  # Windows syncs what is open for writing
                 os.fsync(file.fileno())
         return self.length
 

@@ -63,7 +63,8 @@ class Cost:
 class Meter:
     """The meter of a training: counts steps, logs losses, measures how much of the budget is used.
 
-    Used by the core's loop and by a plugin's `fit`: call `step` after every update, until it is `exhausted`.
+    Used by the core's loop and by a plugin's `fit`: call `step` after every update on a batch, or
+    `whole_pass` after one on all examples, until it is `exhausted`.
 
     Attributes:
         amount: the training budget.
@@ -155,6 +156,16 @@ class Meter:
             self.flush()
         elif self._progress and time.monotonic() - self._shown > _LIVE:
             self._show(self._report())
+
+    def whole_pass(self, model: nn.Module, **losses: Tensor | float) -> None:
+        """Count an update that has looked at every example, such as a pass of EM: the steps to the end of the epoch.
+
+        Raises as `step`.
+        """
+        for number in range(self.per_epoch - self.index % self.per_epoch):
+            if number and self.index == self.steps:
+                break
+            self.step(model, **losses)
 
     def step_ms(self) -> dict[str, float]:
         """Return the mean time of a step in milliseconds under the key `all`, and that of each of several players."""

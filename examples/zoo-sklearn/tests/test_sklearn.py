@@ -23,6 +23,7 @@ from zoo_sklearn.kde import SklearnKDEConfig, SklearnKDEPlugin
 from zoo_sklearn.rbm import SklearnRBMConfig, SklearnRBMOptions, SklearnRBMPlugin
 
 import zoo
+from zoo.training.budget import TrainingBudget
 
 RBM, GMM, FA, KDE = SklearnRBMPlugin(), SklearnGMMPlugin(), SklearnFAPlugin(), SklearnKDEPlugin()
 N = 120
@@ -35,8 +36,9 @@ def seeded(number: int = 0) -> Generator:
 class Budget:
     """A budget of steps, which counts."""
 
-    def __init__(self, steps: int | None, batch_size: int = 16, per_epoch: int = 1):
-        self.per_epoch = per_epoch
+    per_epoch = 1
+
+    def __init__(self, steps: int | None, batch_size: int = 16):
         self.steps, self.batch_size, self.index, self.losses = steps, batch_size, 0, []
 
     @property
@@ -47,6 +49,8 @@ class Budget:
         assert self.index != self.steps, "a step beyond the budget"
         self.index += 1
         self.losses += losses.values()
+
+    whole_pass = step
 
 
 def real(n=N) -> torch.Tensor:
@@ -203,10 +207,12 @@ def test_the_mixture_is_that_of_scikit_learn(form):
 @pytest.mark.parametrize(("steps", "passes"), [(11, 3), (12, 4), (2, 1)])
 def test_a_pass_of_em_uses_the_steps_of_an_epoch(plugin, config, steps, passes):
     x = torch.rand(60, 2, 2, generator=seeded())
-    budget = Budget(steps, per_epoch=3)
+    reports = []
+    budget = zoo.Meter(TrainingBudget(steps, "steps"), len(x), 20, progress=reports.append)
     plugin.fit(build(plugin, config), x, seeded(), budget)
+    budget.flush()
     assert budget.index == min(3 * passes, steps)
-    assert len(set(budget.losses)) == passes
+    assert len({report.losses["loss"] for report in reports}) == passes
 
 
 def test_a_budget_below_max_iter_ends_em_where_scikit_learn_ends_it():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -54,11 +53,3 @@ def examples(x: Array, like: Tensor, shape: tuple[int, ...], real: bool) -> Tens
 def passes(budget: zoo.Meter, most: int) -> int:
     """The passes of EM that a budget allows, at most `most`: a pass looks at every example, as an epoch does."""
     return most if budget.steps is None else min(most, max(1, budget.steps // budget.per_epoch))
-
-
-def log_passes(model: nn.Module, budget: zoo.Meter, losses: Iterable[float]) -> None:
-    """Log the loss of each pass; each uses the steps of an epoch."""
-    for loss in losses:
-        for _ in range(budget.per_epoch):
-            if budget.index != budget.steps:
-                budget.step(model, loss=loss)

@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Generator, Tensor, nn
 
 import zoo
-from zoo_sklearn.arrays import examples, fixed, log_passes, passes, restore, rows, seed, store
+from zoo_sklearn.arrays import examples, fixed, passes, restore, rows, seed, store
 
 _FITTED = ("components_", "mean_", "noise_variance_")
 
@@ -92,7 +92,8 @@ class SklearnFAPlugin:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the budget may end EM early
             factors.fit(rows(train))
-        log_passes(model, budget, (-float(total) / len(train) for total in factors.loglike_))
+        for total in factors.loglike_:
+            budget.whole_pass(model, loss=-float(total) / len(train))
         store(model, factors, *_FITTED)
 
     @zoo.hookimpl

@@ -23,7 +23,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Generator, Tensor, nn
 
 import zoo
-from zoo_sklearn.arrays import examples, fixed, log_passes, passes, restore, rows, seed, store
+from zoo_sklearn.arrays import examples, fixed, passes, restore, rows, seed, store
 
 _FITTED = ("weights_", "means_", "covariances_", "precisions_cholesky_")
 
@@ -100,7 +100,8 @@ class SklearnGMMPlugin:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the budget may end EM early
             mixture.fit(rows(train))
-        log_passes(model, budget, (-float(bound) for bound in mixture.lower_bounds_))
+        for bound in mixture.lower_bounds_:
+            budget.whole_pass(model, loss=-float(bound))
         store(model, mixture, *_FITTED)
 
     @zoo.hookimpl

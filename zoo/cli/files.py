@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import ConfigError
-from zoo.files.storage import write_atomically
+from zoo.files.storage import replacing, write_all, write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,11 +90,80 @@ def write_table(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
         np.savez(buffer, **columns)  # type: ignore[arg-type]
         write_atomically(path, buffer.getvalue())
         return
+    rows: Iterable[Any] = zip(*(column.tolist() for column in columns.values()), strict=True)
+    write_atomically(path, _csv(chain([columns], rows)))
+
+
+@contextlib.contextmanager
+def table_output(path: Path) -> Iterator[Callable[[Mapping[str, NDArray[Any]]], None]]:
+    """Yield a function that adds rows, columns of equal length, to a `.csv`, or to the arrays of an `.npz`.
+
+    A `.csv` is written block by block; the arrays of an `.npz` are kept until the end.
+    """
+    import numpy as np
+
+    if path.suffix.lower() != ".csv":
+        blocks: list[Mapping[str, NDArray[Any]]] = []
+        yield blocks.append
+        write_table(path, {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
+        return
+    with replacing(path) as descriptor:
+        names: list[str] = []
+
+        def add(columns: Mapping[str, NDArray[Any]]) -> None:
+            rows: Iterable[Any] = zip(*(column.tolist() for column in columns.values()), strict=True)
+            write_all(descriptor, _csv(rows if names else chain([columns], rows)))
+            names.extend(columns)
+
+        yield add
+
+
+@contextlib.contextmanager
+def array_output(path: Path, name: str) -> Iterator[Callable[[Tensor], None]]:
+    """Yield a function that adds examples to a file: block by block to a `.csv` or `.npy`, at the end to another."""
+    import numpy as np
+    import torch
+
+    if (suffix := path.suffix.lower()) not in (".csv", ".npy"):
+        blocks: list[Tensor] = []
+        yield blocks.append
+        write_array(path, torch.cat(blocks), name)
+        return
+    with replacing(path) as descriptor:
+        count = 0
+        shape: tuple[int, ...] = ()
+        kind = ""
+
+        def add(x: Tensor) -> None:
+            nonlocal count, shape, kind
+            array = np.ascontiguousarray(x.detach().cpu().numpy())
+            flat = array.reshape(len(array), -1)
+            if not count:
+                shape, kind = array.shape[1:], array.dtype.str
+                head = [f"{name}_{number}" for number in range(1, flat.shape[1] + 1)]
+                write_all(descriptor, _csv([head]) if suffix == ".csv" else _npy_header(kind, (0, *shape)))
+            rows = ([repr(float(value)) for value in row] for row in flat)
+            write_all(descriptor, _csv(rows) if suffix == ".csv" else array.tobytes())
+            count += len(array)
+
+        yield add
+        if suffix == ".npy":
+            os.lseek(descriptor, 0, os.SEEK_SET)  # the header leaves room for any number of rows
+            write_all(descriptor, _npy_header(kind, (count, *shape)))
+
+
+def _npy_header(kind: str, shape: tuple[int, ...]) -> bytes:
+    import numpy as np
+
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+def _csv(rows: Iterable[Any]) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    write_atomically(path, text.getvalue().encode())
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
 
 
 def write_array(
@@ -132,11 +202,7 @@ def write_array(
         flat = array.reshape(len(array), -1)
         header = columns or (table.names if table else [f"{name}_{number}" for number in range(1, flat.shape[1] + 1)])
         rows = table.rows(x) if table else [[repr(float(value)) for value in row] for row in flat]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        write_atomically(path, text.getvalue().encode())
+        write_atomically(path, _csv(chain([header], rows)))
         return
     if path.suffix.lower() == ".npy":
         np.save(buffer, array)

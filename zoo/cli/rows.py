@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,8 @@ split_option = click.option(
 )
 
 
-def rows_for(model: Model, run: Path, data: str | None, split: str | None) -> Rows:
-    """Return the rows that a command is about, in the data's units, after checking that they fit the model.
+def rows_for(model: Model, run: Path, data: str | None, split: str | None) -> Iterator[Rows]:
+    """Yield blocks of the rows that a command is about, in the data's units, after checking that they fit the model.
 
     Raises:
         ConfigError, DataError: for data that are missing, of other columns or shape, or without the labels that a
@@ -34,7 +35,7 @@ def rows_for(model: Model, run: Path, data: str | None, split: str | None) -> Ro
 
     from zoo.api import default
     from zoo.comparison.run_data import data_of_run
-    from zoo.data.files import Rows, read_rows
+    from zoo.data.files import Rows, stream_rows
     from zoo.data.load import load_data
     from zoo.data.paths import looks_like_a_path
     from zoo.errors import DataError
@@ -42,7 +43,7 @@ def rows_for(model: Model, run: Path, data: str | None, split: str | None) -> Ro
     source = data_of_run(run, model, default, data)
     facts = model.protocol.get("data", {})
     if looks_like_a_path(source) and split is None:
-        return read_rows(
+        yield from stream_rows(
             data or source,
             model.spec,
             model.columns,
@@ -52,6 +53,7 @@ def rows_for(model: Model, run: Path, data: str | None, split: str | None) -> Ro
             fill=None if model.standardisation is None else model.standardisation[0],
             table=model.table,
         )
+        return
     loaded = load_data(source, default)
     other_columns = model.columns and loaded.columns not in ((), model.columns)
     if loaded.spec.shape != model.spec.shape or loaded.table != model.table or other_columns:
@@ -64,7 +66,7 @@ def rows_for(model: Model, run: Path, data: str | None, split: str | None) -> Ro
     x, labels = getattr(loaded, split), getattr(loaded, f"{split}_labels")
     if model.is_conditional and labels is None:
         raise DataError(f"{model.name} is conditional, and {source} has no labels; choose other data with --data.")
-    return Rows(x, labels if model.is_conditional else None, np.arange(1, len(x) + 1))
+    yield Rows(x, labels if model.is_conditional else None, np.arange(1, len(x) + 1))
 
 
 def say_notes(rows: Rows) -> None:

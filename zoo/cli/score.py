@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.files import check_table, write_table
+from zoo.cli.files import check_table, table_output
 from zoo.cli.names import RUN, device_option, options_option, parse_options
 from zoo.cli.output import as_json, print_json
 from zoo.cli.rows import data_option, rows_for, say_notes, split_option
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Generator
 
     from zoo.data.files import Rows
     from zoo.models.model import Model
@@ -55,7 +56,8 @@ def command(
 
     The output has the number of the row in the file, from 1, its log-likelihood in nats, and its squared reconstruction
     error; a model that lacks one of the two has the other column only. Real values are scored in standardised units,
-    and grayscale values as bits that are drawn once.
+    and grayscale values as bits that are drawn once. Text tables, Parquet and .npy files may be larger than the memory
+    if the output is a .csv; they are scored in blocks, with a new estimate in each where a likelihood is estimated.
 
     Example: zoo score runs/vae-digits-1 --data digits -o scores.csv
     """
@@ -64,30 +66,35 @@ def command(
     from zoo.api import default
 
     model = default.load(run, device=device)
-    rows = rows_for(model, run, data, split)
-    say_notes(rows)
-    columns, about = scores(model, rows, seed, options)
-    write_table(output, columns)
+    from zoo.runtime.randomness import generator
+    from zoo.runtime.seeds import BITS_SEED
+
+    count, about, draws = 0, dict[str, str](), generator(BITS_SEED, "bits of the scores")
+    with table_output(output) as add:
+        for rows in rows_for(model, run, data, split):
+            say_notes(rows)
+            columns, about = scores(model, rows, seed, options, draws)
+            add(columns)
+            count += len(rows.x)
     if as_json:
-        print_json({"output": str(output), "model": model.name, "rows": len(rows.x), "columns": about})
+        print_json({"output": str(output), "model": model.name, "rows": count, "columns": about})
         return
-    click.echo(f"Wrote the scores of {len(rows.x):,} rows to {output}.")
+    click.echo(f"Wrote the scores of {count:,} rows to {output}.")
     for name, text in about.items():
         click.echo(f"{name}: {text}")
 
 
 def scores(
-    model: Model, rows: Rows, seed: int, options: dict[str, Any]
+    model: Model, rows: Rows, seed: int, options: dict[str, Any], draws: Generator
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Return the columns of the output, and what each score is.
+    """Return the columns of the output, and what each score is; bits of grayscale values are taken from `draws`.
 
     Raises:
         Unsupported: if the model has neither a likelihood nor a reconstruction.
     """
     from zoo.data.dataset import standardised
     from zoo.errors import Unsupported
-    from zoo.runtime.randomness import bernoulli, generator
-    from zoo.runtime.seeds import BITS_SEED
+    from zoo.runtime.randomness import bernoulli
 
     x, y = rows.x, rows.labels
     columns: dict[str, NDArray[Any]] = {"row": rows.numbers}
@@ -95,9 +102,9 @@ def scores(
         columns["label"] = y.numpy()
     about: dict[str, str] = {}
     reasons = []
-    grey = model.spec.support == "unit" and bool(((x != 0) & (x != 1)).any())
+    grey = model.spec.support == "unit"  # bits are drawn as they are
     try:
-        bits = bernoulli(x, generator(BITS_SEED, "bits of the scores")) if grey else x
+        bits = bernoulli(x, draws) if grey else x
         for answer in model.log_prob(bits, y, seed=seed, **options):
             columns[_COLUMN[answer.kind]] = answer.nats.cpu().double().numpy()
             given = "log p(x|y)" if y is not None else "log p(x)"

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from torch import Tensor
 from zoo.contract.data_spec import DataSpec, into_unit
 from zoo.data.contents import WHOLE, Array, Contents, Part
 from zoo.data.dataset import SPLITS, Data, as_numbers, split_indices
-from zoo.data.formats import Format, format_of, has_named_columns
+from zoo.data.formats import NPY, Format, format_of, has_named_columns
 from zoo.data.options import KEEP, NONE, FileOptions
 from zoo.data.paths import parse_options, split_path
 from zoo.data.pictures import channels_last
 from zoo.data.table import Table
 from zoo.errors import ConfigError, DataError, did_you_mean
+from zoo.files.npy import read_npy_blocks
 from zoo.files.paths import existing
 
+BLOCK = 2**21  # values of a file in a block of rows
 _LATER = ("valid", "test", "support", "epochs")  # options that further rows of the same kind are not read with
 
 
@@ -138,7 +141,12 @@ def _unseen(table: Table, x: Tensor) -> tuple[str, ...]:
     return (f"rows with a category that the training split lacks: {', '.join(found)}",) if found else ()
 
 
-def read_rows(
+def read_rows(text: str, spec: DataSpec, columns: tuple[str, ...] = (), **known: Any) -> Rows:
+    """Read all rows of a file in its order at once; arguments and errors are those of `stream_rows`."""
+    return next(stream_rows(text, spec, columns, values=None, **known))
+
+
+def stream_rows(
     text: str,
     spec: DataSpec,
     columns: tuple[str, ...] = (),
@@ -148,8 +156,11 @@ def read_rows(
     labelled: bool = False,
     fill: Tensor | None = None,
     table: Table | None = None,
-) -> Rows:
-    """Read all rows of a file in its order, as examples of a data set that is known.
+    values: int | None = BLOCK,
+) -> Iterator[Rows]:
+    """Read all rows of a file in its order, block by block, as examples of a data set that is known.
+
+    Text tables, Parquet and `.npy` files may be larger than the memory; files of other formats are one block.
 
     Args:
         text: `PATH` or `PATH:KEY=VALUE,…`.
@@ -160,42 +171,65 @@ def read_rows(
         labelled: whether the labels are needed.
         fill: values for missing ones under `missing=mean`, shape `spec.shape`.
         table: of the data set, if it is a mixed one.
+        values: about how many values of the file a block has; None reads it as a whole.
 
     Raises:
         ConfigError, DataError: as for `load_file`, and for a file without these columns or this shape.
     """
     name, source = split_path(text)
-    path, form_columns = existing(name), columns
+    path = existing(name)
     options = FileOptions.read(source, name)
     if not source and reading:
         options = FileOptions.read(",".join(f"{key}={value}" for key, value in reading.items()), name)
     if table:
         options = _updated(options, {"table": "mixed"})
-    by_name = bool(form_columns) and has_named_columns(path)
+    by_name = bool(columns) and has_named_columns(path)
     if by_name:
         wanted = {"columns": columns, "drop": (), "labels": options.labels if labelled else NONE}
         options = _updated(options, wanted)
     elif not labelled and not options.labels:
         options = _updated(options, {"labels": NONE})
+    form = format_of(path)
+    if values and form is NPY and spec.support != "real" and options.scale is None and _exceeds_one(path, values):
+        options = _updated(options, {"scale": 255.0})  # which a block of black pixels does not tell
     try:
-        contents = _read(path, options)[1]
+        found = _blocks(form, path, options, values)
+        first = next(found)
     except (ConfigError, DataError) as error:
         if by_name and "has no column" in str(error):
             raise DataError(f"{name} must have the columns {', '.join(columns)}, matched by name: {error}") from None
         if source or not ({"labels", "columns", "drop"} & options.model_fields_set) or labelled or by_name:
             raise
-        contents = _read(path, _updated(options, {"labels": "", "columns": (), "drop": ()}))[1]
-    read = list(contents.parts.values())
-    parts = read if table else [_shaped(part, options, path, spec.shape) for part in read]
-    x = np.concatenate([part.x for part in parts])
-    numbers = np.concatenate([np.arange(1, len(part.x) + 1) if part.rows is None else part.rows for part in parts])
-    if table:
-        values = torch.from_numpy(table.encode(x, path.name))
-        notes = (*contents.notes, *_unseen(table, values))
-    else:
-        values, notes = _in_units(_as(x, spec.shape, path), spec, options, path.name, fill), contents.notes
-    labels = _known_labels([part.labels for part in parts], class_names, path) if labelled else None
-    return Rows(values, labels, numbers, notes)
+        found = _blocks(form, path, _updated(options, {"labels": "", "columns": (), "drop": ()}), values)
+        first = next(found)
+    count = 0
+    for contents in chain([first], found):
+        read = list(contents.parts.values())
+        parts = read if table else [_shaped(part, options, path, spec.shape) for part in read]
+        x = np.concatenate([part.x for part in parts])
+        if len(x) == 0:
+            continue
+        numbers = np.concatenate([np.arange(1, len(part.x) + 1) if part.rows is None else part.rows for part in parts])
+        if table:
+            encoded = torch.from_numpy(table.encode(x, path.name))
+            notes = (*contents.notes, *_unseen(table, encoded))
+        else:
+            encoded, notes = _in_units(_as(x, spec.shape, path), spec, options, path.name, fill), contents.notes
+        labels = _known_labels([part.labels for part in parts], class_names, path) if labelled else None
+        count += len(x)
+        yield Rows(encoded, labels, numbers, notes)
+    if not count:
+        raise DataError(f"{path} has no row without a missing value.")
+
+
+def _blocks(form: Format, path: Path, options: FileOptions, values: int | None) -> Iterator[Contents]:
+    """Read a file in blocks, or as one."""
+    return iter([form.read(path, options)]) if values is None else form.blocks(path, options, values)
+
+
+def _exceeds_one(path: Path, values: int) -> bool:
+    """Whether an `.npy` file holds bytes of which any is above 1: grayscale values and not bits."""
+    return any(x.dtype == np.uint8 and x.size > 0 and x.max() > 1 for x in read_npy_blocks(path, values))
 
 
 def read_codes(name: str) -> Tensor:

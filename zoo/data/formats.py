@@ -1,7 +1,8 @@
 """The formats of user files: which one a file has, told by its content first and then by its extension.
 
-A format's reader is a module of `zoo.data.readers` with a function `read(path, options) -> Contents`; it is imported
-when it is needed. Imports neither torch nor NumPy.
+A format's reader is a module of `zoo.data.readers` with a function `read(path, options) -> Contents`. Where a file can
+be larger than the memory, it also has `blocks(path, options, values)`, an iterator of contents of about so many values
+each. It is imported when it is needed. Imports neither torch nor NumPy.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import importlib
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import IO, TYPE_CHECKING, Literal, cast
 
 from zoo.errors import DataError
@@ -50,9 +52,18 @@ class Format:
     def read(self, path: Path, options: FileOptions) -> Contents:
         """Read a file of this format."""
         options.check(self.takes, str(path), self.name)
-        read: Callable[[Path, FileOptions], Contents]
-        read = importlib.import_module(f"zoo.data.readers.{self.reader}").read
+        read: Callable[[Path, FileOptions], Contents] = self._reader().read
         return read(path, options)
+
+    def blocks(self, path: Path, options: FileOptions, values: int) -> Iterator[Contents]:
+        """Read a file of this format in blocks of about `values` values; as a whole if the format has no blocks."""
+        options.check(self.takes, str(path), self.name)
+        blocks: Callable[[Path, FileOptions, int], Iterator[Contents]] | None
+        blocks = getattr(self._reader(), "blocks", None)
+        return blocks(path, options, values) if blocks else iter([self.read(path, options)])
+
+    def _reader(self) -> ModuleType:
+        return importlib.import_module(f"zoo.data.readers.{self.reader}")
 
 
 NPY = Format("a NumPy array", "npy", (".npy",), (*_TABLE, "channels"), "file")

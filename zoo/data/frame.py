@@ -35,6 +35,7 @@ class Frame:
         values: shape (N, K); nan where a cell is not a number.
         words: texts of the cells that are not numbers, by column and row.
         lines: line of each row in a text file, for messages; () in other files, whose rows are numbered from 1.
+        first: number of rows of the file before this block of it.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Frame:
     values: Numbers
     words: Mapping[int, Mapping[int, str]]
     lines: Sequence[int] = ()
+    first: int = 0
 
     def column(self, key: str) -> int:
         """Return the place of a column, given its name or its number from 0 (from the end if below 0)."""
@@ -61,7 +63,7 @@ class Frame:
 
     def where(self, row: int, column: int) -> str:
         """Return the place of a cell, for messages."""
-        line = f"line {self.lines[row]}" if self.lines else f"row {row + 1}"
+        line = f"line {self.lines[row]}" if self.lines else f"row {self.first + row + 1}"
         return f"{self.path}, {line}, column {repr(self.names[column]) if self.names else column}"
 
 
@@ -95,12 +97,12 @@ def table_contents(frame: Frame, options: FileOptions) -> Contents:
         return frame.where(row, chosen[place])
 
     kept, x = fill(frame.values[:, chosen], options, where, [frame.name(column) for column in chosen])
-    rows = None if kept.all() else kept.nonzero()[0] + 1
-    notes = () if rows is None else (f"{len(kept) - len(rows):,} rows with missing values are left out",)
+    rows = None if kept.all() and not frame.first else kept.nonzero()[0] + 1 + frame.first
+    notes = () if kept.all() else (f"{(~kept).sum():,} rows with missing values are left out",)
     return Contents({WHOLE: Part(x, classes if classes is None else classes[kept], rows)}, names, notes)
 
 
-def array_contents(path: Path, x: Array, options: FileOptions, labels: Array | None = None) -> Contents:
+def array_contents(path: Path, x: Array, options: FileOptions, labels: Array | None = None, first: int = 0) -> Contents:
     """Return an array's examples: one with two axes is a table without names, whose columns have numbers.
 
     Args:
@@ -108,26 +110,29 @@ def array_contents(path: Path, x: Array, options: FileOptions, labels: Array | N
         x: shape (N, *shape).
         options: of the file; `labels` only counts here if `labels` below is None.
         labels: the classes, if they were read from elsewhere.
+        first: number of examples of the file before this block of it.
     """
     if x.ndim == 0 or len(x) == 0:
         raise DataError(f"{path} must hold examples along the first axis, got an array of shape {x.shape}.")
     by_column = bool(options.columns or options.drop) or (labels is None and options.labels not in ("", NONE))
     if x.ndim == 2 and x.dtype.kind in "biuf" and (by_column or _needs_filling(x, options)):
         inner = options if labels is None else options.model_copy(update={"labels": NONE})
-        found = table_contents(Frame(path, (), x.astype(np.float64), {}), inner)
+        found = table_contents(Frame(path, (), x.astype(np.float64), {}, first=first), inner)
         part = found.parts[WHOLE]
         if labels is not None:
-            part = Part(part.x, labels if part.rows is None else labels[part.rows - 1], part.rows)
+            part = Part(part.x, labels if part.rows is None else labels[part.rows - 1 - first], part.rows)
         return Contents({WHOLE: part}, (), found.notes)
     if by_column:
         raise DataError(f"{path} has the shape {x.shape} and no columns to choose; remove labels, columns and drop.")
     if x.ndim > 1 and len(x) and x.dtype.kind in "iuf" and _needs_filling(x, options):
         flat = x.reshape(len(x), -1).astype(np.float64)
-        complete, filled = fill(flat, options, lambda row, place: f"{path}, example {row + 1}, value {place}", [])
-        rows = None if complete.all() else complete.nonzero()[0] + 1
+        complete, filled = fill(
+            flat, options, lambda row, place: f"{path}, example {first + row + 1}, value {place}", []
+        )
+        rows = complete.nonzero()[0] + 1 + first
         kept = labels if labels is None else labels[complete]
         return Contents({WHOLE: Part(filled.reshape(-1, *x.shape[1:]), kept, rows)})
-    return Contents({WHOLE: Part(x, labels)})
+    return Contents({WHOLE: Part(x, labels, np.arange(first + 1, first + len(x) + 1) if first else None)})
 
 
 def fill(x: Numbers, options: FileOptions, where: Where, names: Sequence[str]) -> tuple[NDArray[np.bool_], Numbers]:
@@ -207,10 +212,8 @@ def _mixed(frame: Frame, chosen: Sequence[int], label: int | None, options: File
         for row, text in frame.words.get(column, {}).items():
             cells[row, place] = None if text.strip().lower() in absent else text.strip()
     classes = None if label is None else _classes(frame, label)
-    if options.missing != "drop":
-        return Part(cells, classes)
-    kept = np.array([None not in row for row in cells.tolist()])
-    return Part(cells[kept], None if classes is None else classes[kept], kept.nonzero()[0] + 1)
+    kept = np.array([options.missing != "drop" or None not in row for row in cells.tolist()])
+    return Part(cells[kept], None if classes is None else classes[kept], kept.nonzero()[0] + 1 + frame.first)
 
 
 def _check_words(frame: Frame, chosen: Sequence[int], options: FileOptions) -> None:

@@ -41,6 +41,24 @@ def read_npy(path: Path) -> NDArray[Any]:
     return array
 
 
+def read_npy_blocks(path: Path, values: int) -> Iterator[NDArray[Any]]:
+    """Yield the examples of an `.npy` file in blocks of about so many values, each mapped only while it is copied.
+
+    Raises:
+        DataError: as for `read_npy`.
+    """
+    whole = read_npy(path)
+    if whole.ndim == 0 or len(whole) == 0 or not whole.flags.c_contiguous:
+        yield whole
+        return
+    step = max(1, values // max(1, whole[0].size))
+    for start in range(0, len(whole), step):
+        count = min(step, len(whole) - start)
+        offset = whole.offset + start * whole.strides[0]  # type: ignore[attr-defined]  # of a memory map
+        mapped = np.memmap(path, whole.dtype, "r", offset, (count, *whole.shape[1:]))
+        yield np.array(mapped)
+
+
 def list_arrays(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     """Return the shape and dtype of each array of an `.npz`, by name, from the headers alone.
 

@@ -15,10 +15,21 @@ _PART = ".part"  # suffix of a file that is being written
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file atomically: after a kill or on a full disk it is either the complete old or the complete new file.
+    """Write a file atomically; see `replacing`.
 
-    Steps: write a temporary file in the same folder, with the permissions that `open` would give; fsync; rename;
-    fsync the folder.
+    Raises:
+        ZooError: if the file cannot be written; an existing file is unchanged.
+    """
+    with replacing(path) as descriptor:
+        write_all(descriptor, data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[int]:
+    """Yield the descriptor of a file that takes the place of `path` after the block; nothing does if the block raises.
+
+    After a kill or on a full disk, `path` is either the complete old or the complete new file. Steps: write a temporary
+    file in the same folder, with the permissions that `open` would give; fsync; rename; fsync the folder.
 
     Raises:
         ZooError: if the file cannot be written; an existing file is unchanged.
@@ -29,7 +40,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         with writing(path):
             descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
             try:
-                _write_all(descriptor, data)
+                yield descriptor
                 give_usual_permissions(descriptor)
                 os.fsync(descriptor)
             finally:
@@ -111,7 +122,7 @@ def _number(name: str, stem: str) -> int:
     return int(tail) if head == stem and tail.isdecimal() else 0
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
     """Write all bytes; one system call may write fewer."""
     rest = memoryview(data)
     while rest:

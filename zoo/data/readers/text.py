@@ -10,7 +10,9 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from zoo.errors import DataError
 _LARGEST = 2**30  # bytes; reading a table takes about ten times its size in memory
 _SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "bar": "|", "space": " "}
 _EXAMINED = 20  # lines that tell the separator
+_EXAMINED_TEXT = 2**20  # characters that hold them
 _FEWEST = 5  # lines that tell that the first one is unlike them
 _COMMENT = "#"
 
@@ -37,6 +40,23 @@ def read(path: Path, options: FileOptions) -> Contents:
     return table_contents(read_frame(path, options), options)
 
 
+def blocks(path: Path, options: FileOptions, values: int) -> Iterator[Contents]:
+    """Read the chosen columns of a table in blocks; the first one tells the header.
+
+    Raises:
+        DataError: as for `read`.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            head, comment, skipped = _head(stream, path)
+            for frame in _frames(stream, head, comment, skipped, path, options, None, values):
+                yield table_contents(frame, options)
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} must be UTF-8 text: {error.reason}.") from None
+
+
 def read_frame(path: Path, options: FileOptions, count: int | None = None) -> Frame:
     """Read a whole table.
 
@@ -49,28 +69,76 @@ def read_frame(path: Path, options: FileOptions, count: int | None = None) -> Fr
         DataError: as for `read`.
     """
     text, comment, skipped = _text(path)
-    separator = _separator(text, options, path)
-    lines = _lines(text, separator, skipped, path)
-    (first, top), *_ = head = [next(lines)]
+    return next(_frames(io.StringIO(text, newline=""), text, comment, skipped, path, options, count, None))
+
+
+def _frames(
+    stream: Iterator[str],
+    head: str,
+    comment: str,
+    skipped: int,
+    path: Path,
+    options: FileOptions,
+    count: int | None,
+    size: int | None,
+) -> Iterator[Frame]:
+    """Yield the rows of a table in blocks of about `size` values; None yields all rows at once.
+
+    Args:
+        stream: lines after the comments at the start.
+        head: the beginning of that text, which tells the separator.
+        comment, skipped: the last of these comments, and their number.
+        path, options, count: as for `read_frame`.
+        size: values of a block.
+    """
+    separator = _separator(head, options, path)
+    lines = _lines(stream, separator, skipped, path)
+    first, top = next(lines)
+    step = None if size is None else max(1, size // len(top))
+    rows = list(islice(lines, step))
     if comment and len(cells := _split(comment, separator)) == len(top) > 1 and not _numeric(cells):
-        names, rows = cells, [*head, *lines]
+        names, rows = cells, [(first, top), *rows]
+    elif options.header == "no" or (options.header == "found" and not _is_header(top, rows, path, first, count)):
+        names, rows = [], [(first, top), *rows]
     else:
-        names, rows = [], list(lines)
-        if options.header == "no" or (options.header == "found" and not _is_header(top, rows, path, first, count)):
-            rows = [*head, *rows]
-        else:
-            names = top
+        names = top
     header = _named(tuple(name.strip() for name in names), path)
     if not rows:
         raise DataError(f"{path} has a header but no values.")
-    values, words = np.empty((len(rows), len(top))), dict[int, dict[int, str]]()
+    done = 0
+    while rows:
+        yield _frame(path, header, rows, len(top), done)
+        done += len(rows)
+        rows = list(islice(lines, step))
+
+
+def _frame(path: Path, header: tuple[str, ...], rows: list[tuple[int, list[str]]], width: int, done: int) -> Frame:
+    """Return rows of cells as numbers and words, `done` rows after the start of the table."""
+    values, words = np.empty((len(rows), width)), dict[int, dict[int, str]]()
     for place, (line, row) in enumerate(rows):
-        if len(row) != len(top):
-            raise DataError(f"{path}, line {line}: {len(top)} columns expected, got {len(row)}.")
+        if len(row) != width:
+            raise DataError(f"{path}, line {line}: {width} columns expected, got {len(row)}.")
         values[place] = _numbers(row)
-        for column in np.isnan(values[place]).nonzero()[0].tolist():
-            words.setdefault(column, {})[place] = row[column]
-    return Frame(path, header, values, words, [line for line, _ in rows])
+    for place, column in np.argwhere(np.isnan(values)).tolist():
+        words.setdefault(column, {})[place] = rows[place][1][column]
+    return Frame(path, header, values, words, [line for line, _ in rows], done)
+
+
+def _head(stream: TextIO, path: Path) -> tuple[str, str, int]:
+    """Return the beginning of the text after comments at its start, the last of them, and the number of their lines."""
+    comment, skipped, place = "", 0, 0
+    while True:
+        place = stream.tell()
+        line = stream.readline()
+        if not line.startswith(_COMMENT):
+            break
+        comment, skipped = line.lstrip(_COMMENT).strip(), skipped + 1
+    stream.seek(place)
+    head = stream.read(_EXAMINED_TEXT)
+    if not head.strip():
+        raise DataError(f"{path} is empty.")
+    stream.seek(place)
+    return head, comment, skipped
 
 
 def _text(path: Path) -> tuple[str, str, int]:
@@ -100,7 +168,7 @@ def _separator(text: str, options: FileOptions, path: Path) -> str:
     """
     if options.separator != "found":
         return _SEPARATORS[options.separator]
-    lines = [line for line in text.lstrip()[: 2**20].split("\n")[:_EXAMINED] if line.strip()]
+    lines = [line for line in text.lstrip()[:_EXAMINED_TEXT].split("\n")[:_EXAMINED] if line.strip()]
     counts = {name: [len(_split(line, mark)) for line in lines] for name, mark in _SEPARATORS.items()}
     marks = [name for name in counts if name != "space" and counts[name][0] > 1]
     if len(marks) > 1:
@@ -125,14 +193,14 @@ def _split(line: str, separator: str) -> list[str]:
         return []
 
 
-def _lines(text: str, separator: str, skipped: int, path: Path) -> Lines:
+def _lines(stream: Iterator[str], separator: str, skipped: int, path: Path) -> Lines:
     """Yield each record with the number of its last line; blank lines may only be at the end."""
     blank = 0
     rows: Iterator[tuple[int, list[str]]]
     if separator == " ":
-        rows = enumerate((line.split() for line in text.splitlines()), 1)
+        rows = enumerate((line.split() for line in stream), 1)
     else:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+        reader = csv.reader(stream, strict=True, delimiter=separator)
         rows = ((reader.line_num, row) for row in reader)
     try:
         for number, row in rows:

@@ -43,7 +43,7 @@ def test_every_command_has_help_with_an_example(capsys):
 
 
 def test_every_command_that_prints_a_result_takes_json(capsys):
-    for name in COMMANDS:
+    for name in COMMANDS.keys() - {"explore"}:  # serves a page
         run([name, "--help"])
         assert "--json" in said(capsys)[0]
 

@@ -11,8 +11,7 @@ from torch import nn
 
 import zoo
 from zoo.api import Registry
-from zoo.comparison.sensitivity import _sets, _with_setting
-from zoo.contestant import parse_contestant
+from zoo.contestant import parse_contestant, sets_itself, with_setting
 from zoo.training.checkpoints import CheckpointPolicy, earlier_states
 from zoo.training.resume import RunRecord, plan_resumed
 from zoo.training.train import train
@@ -392,9 +391,9 @@ def test_info_shows_the_phases_and_the_settings_in_which_players_differ(data):
 
 def test_a_sensitivity_may_vary_a_setting_of_one_player():
     contestant = parse_contestant("game:train.clip=1")
-    varied = _with_setting(contestant, "train.critic.clip", 0.5)
+    varied = with_setting(contestant, "train.critic.clip", 0.5)
     assert varied.training == {"clip": 1, "critic": {"clip": 0.5}}
     assert parse_contestant(varied.text).training == varied.training
-    assert not _sets(contestant, "train.critic.clip")
-    assert _sets(varied, "train.critic.clip")
-    assert _sets(contestant, "train.clip")
+    assert not sets_itself(contestant, "train.critic.clip")
+    assert sets_itself(varied, "train.critic.clip")
+    assert sets_itself(contestant, "train.clip")

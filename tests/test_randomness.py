@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import zoo
-from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
+from zoo.runtime.randomness import generator, scoped_randomness
+from zoo.runtime.seeds import derive_seed
 
 
 def _draws():

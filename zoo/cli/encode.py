@@ -68,6 +68,6 @@ def command(
 
 def _block_seed(seed: int | None, number: int) -> int | None:
     """Return the seed of a block of rows: that of the command for the first one, another for each of the others."""
-    from zoo.runtime.randomness import derive_seed
+    from zoo.runtime.seeds import derive_seed
 
     return derive_seed(seed, f"block {number}") if seed is not None and number else seed

@@ -26,8 +26,7 @@ from zoo.errors import ConfigError
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.schema import BudgetFacts, TunedContestant, Tuning
 from zoo.runtime.extras import optional
-from zoo.runtime.randomness import derive_seed
-from zoo.runtime.seeds import TUNING_SEED
+from zoo.runtime.seeds import TUNING_SEED, derive_seed
 from zoo.training.budget import TrainingBudget
 
 METRIC = "kernel"  # lower is better, on every kind of model

@@ -27,7 +27,8 @@ from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import CPU
-from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_randomness
+from zoo.runtime.randomness import bernoulli, generator, scoped_randomness
+from zoo.runtime.seeds import derive_seed
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
 from zoo.training.job import TrainingJob

@@ -12,8 +12,8 @@ from zoo.data.paths import looks_like_a_path
 from zoo.data.source import check_name
 from zoo.errors import DataError
 from zoo.plugins.registry import PluginRegistry
-from zoo.runtime.randomness import derive_seed, scoped_randomness
-from zoo.runtime.seeds import SPLIT_SEED
+from zoo.runtime.randomness import scoped_randomness
+from zoo.runtime.seeds import SPLIT_SEED, derive_seed
 
 
 def load_data(data: Any, registry: PluginRegistry) -> Data:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from zoo.errors import PluginError, Unsupported
 from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.plugins.registry import PluginRegistry
-from zoo.runtime.randomness import derive_seed, scoped_randomness
-from zoo.runtime.seeds import FEATURE_SEED
+from zoo.runtime.randomness import scoped_randomness
+from zoo.runtime.seeds import FEATURE_SEED, derive_seed
 
 if TYPE_CHECKING:
     from zoo.data.dataset import Data

@@ -19,7 +19,8 @@ from torch import Tensor
 from zoo.errors import Unsupported
 from zoo.models.model import Model
 from zoo.models.plane import flattened
-from zoo.runtime.randomness import bernoulli, derive_seed, generator
+from zoo.runtime.randomness import bernoulli, generator
+from zoo.runtime.seeds import derive_seed
 
 _ROUNDING = 2.0**-24  # of a probability in single precision
 _SAME = 0.5  # nats by which rounding may separate the two choices of h

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, ZooError
 from zoo.files.storage import writing
 
 FILE = ".lock"
@@ -29,6 +29,7 @@ STALE = 30.0  # seconds without a heartbeat after which the owner counts as dead
 
 _TAKEOVER = ".takeover"  # suffix of the lock under which one process removes a dead owner's lock
 _PAUSE = 0.05  # seconds between two looks
+_released: set[str] = set()  # texts of locks that this process has given up, which a full disk may have kept
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,11 @@ def locked(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
     finally:
         over.set()
         heart.join()
-        found = _read(path)
+        _released.add(text)
+        found: str | None = text  # where it cannot be read, nothing says that another took it
+        with contextlib.suppress(ZooError):
+            look = _look(path)
+            found = look[0] if look else None
         if found == text:
             with contextlib.suppress(OSError):  # the folder may be gone
                 path.unlink()
@@ -125,7 +130,7 @@ def _acquire(path: Path, text: str, folder: Path, wait: float) -> None:
         if look is None:
             continue
         owner = Owner.parse(look[0])
-        lives = owner.lives if owner else None
+        lives = False if look[0] in _released else owner.lives if owner else None
         if lives is False or (lives is None and look == seen and now - since > STALE):
             _remove(path, look)
             continue
@@ -172,15 +177,13 @@ def _look(path: Path) -> tuple[str, int] | None:
 
     The file is opened, since network file systems check only then whether they know its present state.
     """
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(), os.fstat(file.fileno()).st_mtime_ns
-    except FileNotFoundError:
-        return None
+    with writing(path), contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
+        return file.read(), os.fstat(file.fileno()).st_mtime_ns
+    return None
 
 
 def _read(path: Path) -> str | None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(ZooError):
         if look := _look(path):
             return look[0]
     return None

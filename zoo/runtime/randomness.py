@@ -7,7 +7,6 @@ on the order of execution.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import random
 from collections.abc import Iterator
 
@@ -15,13 +14,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from zoo.runtime.seeds import derive_seed
 from zoo.runtime.threads import alone
-
-
-def derive_seed(seed: int, purpose: str) -> int:
-    """Return a 63-bit seed, a pure function of (seed, purpose)."""
-    digest = hashlib.sha256(f"zoo:{seed}:{purpose}".encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
 
 
 def generator(seed: int, purpose: str, device: torch.device | None = None) -> Generator:

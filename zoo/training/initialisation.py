@@ -8,7 +8,8 @@ from zoo.contract.training import Phase
 from zoo.data.dataset import Data
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import device_of
-from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
+from zoo.runtime.randomness import generator, scoped_randomness
+from zoo.runtime.seeds import derive_seed
 
 
 def initialise(plugin: Plugin, module: nn.Module, data: Data, seed: int, phase: Phase) -> None:

@@ -19,8 +19,8 @@ from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import describe_device, device_of
 from zoo.runtime.interruption import Interruption
-from zoo.runtime.randomness import derive_seed, generator, scoped_randomness
-from zoo.runtime.seeds import SPLIT_SEED
+from zoo.runtime.randomness import generator, scoped_randomness
+from zoo.runtime.seeds import SPLIT_SEED, derive_seed
 from zoo.training.checkpoints import States
 from zoo.training.divergence import check_weights
 from zoo.training.initialisation import initialise

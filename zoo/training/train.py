@@ -26,7 +26,8 @@ from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import find_device
 from zoo.runtime.interruption import Interruption
-from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_randomness
+from zoo.runtime.randomness import bernoulli, generator, scoped_randomness
+from zoo.runtime.seeds import derive_seed
 from zoo.runtime.threads import single_thread
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import FILE, CheckpointPolicy

@@ -8,7 +8,8 @@ import torch
 
 from zoo.data.dataset import Data
 from zoo.models.model import Model
-from zoo.runtime.randomness import bernoulli, derive_seed, generator, scoped_randomness
+from zoo.runtime.randomness import bernoulli, generator, scoped_randomness
+from zoo.runtime.seeds import derive_seed
 from zoo.training.meter import Step
 
 _BATCH = 500

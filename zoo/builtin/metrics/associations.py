@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.jackknife import standard_error, without_each_group
+from zoo.builtin.metrics.jackknife import both_shares
 from zoo.builtin.metrics.records import Place, matched_records, places
 
 _RANK = 1e-10  # eigenvalues below this share of the largest are 0
@@ -78,15 +78,13 @@ class Associations:
         if not found.isfinite().any():
             raise zoo.Unsupported("needs two columns that vary")
 
-        def figure(real: Tensor, fake: Tensor) -> float:
-            return float(differences(columns, real, fake).nanmean())
-
+        stderr, left_out = both_shares(lambda x, y: float(differences(columns, y, x).nanmean()), fake, real)
         i, j = torch.triu_indices(len(columns), len(columns), 1).tolist()
         order = found.nan_to_num(-1.0).argsort(descending=True)[:_SHOWN].tolist()
         worst = ", ".join(f"{columns[i[k]].name} with {columns[j[k]].name} {float(found[k]):.2f}" for k in order)
         return zoo.Measurement(
-            figure(real, fake),
-            stderr=standard_error(without_each_group(lambda x: figure(real, x), fake)),
-            left_out=without_each_group(lambda y: figure(y, fake), real),
+            float(found.nanmean()),
+            stderr=stderr,
+            left_out=left_out,
             note=f"largest: {worst}",
         )

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 import zoo
 from zoo.builtin.features.classifier import UNITS, feature_network
 from zoo.builtin.metrics.frechet import frechet_distance
-from zoo.builtin.metrics.jackknife import GROUPS, bias_corrected, standard_error, without_each_group
+from zoo.builtin.metrics.jackknife import GROUPS, bias_corrected, both_shares, without_each_group
 from zoo.builtin.metrics.sets import real_and_fake, refuse_enumerated
 
 _LEAST = 2 * GROUPS  # rows of a class, for the correction of the bias
@@ -85,11 +85,11 @@ class ClassFrechet:
             distances = (frechet_distance(fake[i][fake_y[i] == c], real[j][y[j] == c]) for c in classes)
             return sum(distances) / len(classes)
 
-        samples, tests = torch.arange(len(fake)), torch.arange(len(real))
+        stderr, without_each = both_shares(plain, torch.arange(len(fake)), torch.arange(len(real)))
         return zoo.Measurement(
             class_frechet(real, fake, y, fake_y, classes),
-            stderr=standard_error(without_each_group(lambda i: plain(i, tests), samples)),
-            left_out=without_each_group(lambda j: plain(samples, j), tests),
+            stderr=stderr,
+            left_out=without_each,
             note=f"without the classes {', '.join(map(str, left_out))}: fewer than {_LEAST} images" if left_out else "",
         )
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.jackknife import bias_corrected, standard_error, without_each_group
+from zoo.builtin.metrics.jackknife import bias_corrected, both_shares
 from zoo.builtin.metrics.sets import checked_sets, real_and_fake, refuse_enumerated, refuse_few
 
 
@@ -87,10 +87,11 @@ class Frechet:
         """
         real, fake = real_and_fake(evaluation, least=2)
         corrected = bias_corrected(frechet_distance, fake, real)
+        stderr, left_out = both_shares(frechet_distance, fake, real)
         return zoo.Measurement(
             frechet_distance(fake, real) if corrected is None else corrected,
-            stderr=standard_error(without_each_group(lambda x: frechet_distance(x, real), fake)),
-            left_out=without_each_group(lambda y: frechet_distance(fake, y), real),
+            stderr=stderr,
+            left_out=left_out,
             note="too few samples or test images to correct the bias" if corrected is None else "",
         )
 

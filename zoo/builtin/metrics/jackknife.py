@@ -44,6 +44,14 @@ def without_each_group(figure: Callable[[Tensor], float], x: Tensor, count: int 
     return tuple(figure(x[of != g]) for g in range(count))
 
 
+def both_shares(
+    figure: Callable[[Tensor, Tensor], float], x: Tensor, y: Tensor
+) -> tuple[float | None, tuple[float, ...]]:
+    """Return SE of figure(x, y) over groups of the samples x, and its values without each group of the real y."""
+    sampling = standard_error(without_each_group(lambda kept: figure(kept, y), x))
+    return sampling, without_each_group(lambda kept: figure(x, kept), y)
+
+
 def bias_corrected(figure: Callable[[Tensor, Tensor], float], x: Tensor, y: Tensor) -> float | None:
     """Return θ_corrected of figure(x, y) for sets of N and M rows; None with fewer than two rows per group."""
     if min(len(x), len(y)) < 2 * GROUPS:

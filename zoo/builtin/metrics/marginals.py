@@ -11,13 +11,13 @@ Reference: Patki, Wedge and Veeramachaneni (2016), The Synthetic Data Vault, 10.
 
 from __future__ import annotations
 
-import math
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.jackknife import standard_error, without_each_group
+from zoo.builtin.metrics.jackknife import both_shares
 from zoo.builtin.metrics.records import Place, matched_records, places
 
 _SHOWN = 3  # columns in the note
@@ -67,14 +67,12 @@ class Marginals:
         columns = places(evaluation.data)
         real, fake = matched_records(evaluation)
 
-        def figure(real: Tensor, fake: Tensor) -> float:
-            return math.fsum(distances(columns, real, fake)) / len(columns)
-
-        found = sorted(zip(distances(columns, real, fake), columns, strict=True), key=lambda each: -each[0])
-        worst = ", ".join(f"{column.name} {distance:.2f}" for distance, column in found[:_SHOWN])
+        found = distances(columns, real, fake)
+        stderr, left_out = both_shares(lambda x, y: fmean(distances(columns, y, x)), fake, real)
+        worst = sorted(zip(found, columns, strict=True), key=lambda each: -each[0])[:_SHOWN]
         return zoo.Measurement(
-            figure(real, fake),
-            stderr=standard_error(without_each_group(lambda x: figure(real, x), fake)),
-            left_out=without_each_group(lambda y: figure(y, fake), real),
-            note=f"largest: {worst}",
+            fmean(found),
+            stderr=stderr,
+            left_out=left_out,
+            note="largest: " + ", ".join(f"{column.name} {distance:.2f}" for distance, column in worst),
         )

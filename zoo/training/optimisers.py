@@ -17,4 +17,5 @@ def without_compiler(kind: type[T]) -> type[T]:
     """
     methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad")}
     methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))
+    methods["step"].hooked = True  # torch wraps a step that is not
     return type(kind.__name__, (kind,), methods)

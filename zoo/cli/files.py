@@ -90,8 +90,7 @@ def write_table(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
         np.savez(buffer, **columns)  # type: ignore[arg-type]
         write_atomically(path, buffer.getvalue())
         return
-    rows: Iterable[Any] = zip(*(column.tolist() for column in columns.values()), strict=True)
-    write_atomically(path, _csv(chain([columns], rows)))
+    write_atomically(path, _csv(chain([columns], _lines(columns))))
 
 
 @contextlib.contextmanager
@@ -111,7 +110,7 @@ def table_output(path: Path) -> Iterator[Callable[[Mapping[str, NDArray[Any]]], 
         names: list[str] = []
 
         def add(columns: Mapping[str, NDArray[Any]]) -> None:
-            rows: Iterable[Any] = zip(*(column.tolist() for column in columns.values()), strict=True)
+            rows = _lines(columns)
             write_all(descriptor, _csv(rows if names else chain([columns], rows)))
             names.extend(columns)
 
@@ -140,10 +139,9 @@ def array_output(path: Path, name: str) -> Iterator[Callable[[Tensor], None]]:
             flat = array.reshape(len(array), -1)
             if not count:
                 shape, kind = array.shape[1:], array.dtype.str
-                head = [f"{name}_{number}" for number in range(1, flat.shape[1] + 1)]
-                write_all(descriptor, _csv([head]) if suffix == ".csv" else _npy_header(kind, (0, *shape)))
-            rows = ([repr(float(value)) for value in row] for row in flat)
-            write_all(descriptor, _csv(rows) if suffix == ".csv" else array.tobytes())
+                head = _csv([_header(name, flat)]) if suffix == ".csv" else _npy_header(kind, (0, *shape))
+                write_all(descriptor, head)
+            write_all(descriptor, _csv(_cells(flat)) if suffix == ".csv" else array.tobytes())
             count += len(array)
 
         yield add
@@ -158,6 +156,21 @@ def _npy_header(kind: str, shape: tuple[int, ...]) -> bytes:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
     return header.getvalue()
+
+
+def _header(name: str, flat: NDArray[Any]) -> list[str]:
+    """Return names of the columns of flattened examples, shape (N, D)."""
+    return [f"{name}_{number}" for number in range(1, flat.shape[1] + 1)]
+
+
+def _cells(flat: NDArray[Any]) -> Iterator[list[str]]:
+    """Yield the rows of flattened examples with all digits."""
+    return ([repr(float(value)) for value in row] for row in flat)
+
+
+def _lines(columns: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of columns of equal length."""
+    return zip(*(column.tolist() for column in columns.values()), strict=True)
 
 
 def _csv(rows: Iterable[Any]) -> bytes:
@@ -200,8 +213,8 @@ def write_array(
         return
     if path.suffix.lower() == ".csv":
         flat = array.reshape(len(array), -1)
-        header = columns or (table.names if table else [f"{name}_{number}" for number in range(1, flat.shape[1] + 1)])
-        rows = table.rows(x) if table else [[repr(float(value)) for value in row] for row in flat]
+        header = columns or (table.names if table else _header(name, flat))
+        rows = table.rows(x) if table else _cells(flat)
         write_atomically(path, _csv(chain([header], rows)))
         return
     if path.suffix.lower() == ".npy":

@@ -44,7 +44,7 @@ class Script(TaskExecutor):
     def __init__(self, slots, ends=None):
         self.slots, self.ends, self.running, self.launched = slots, ends or {}, [], []
 
-    def launch(self, fn, args=(), kwargs=None, *, log=None, on_event=None, timeout=None):
+    def launch(self, fn, args=(), kwargs=None, *, log=None, on_event=None, timeout=None, needs=None):
         text = from_json(args[0]).contestant.text
         self.launched.append(text)
         future = Future()
@@ -112,7 +112,7 @@ def test_as_many_jobs_run_at_once_as_there_are_slots(slots, expected):
 
         most = 0
 
-        def launch(self, fn, args=(), kwargs=None, *, log=None, on_event=None, timeout=None):
+        def launch(self, fn, args=(), kwargs=None, *, log=None, on_event=None, timeout=None, needs=None):
             future = Future()
             self.running.append(future)
             self.most = max(self.most, sum(not each.done() for each in self.running))

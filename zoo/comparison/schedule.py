@@ -15,7 +15,6 @@ from zoo.engine.executor import (
     ExecutorEnded,
     InlineExecutor,
     Needs,
-    RemoteExecutor,
     TaskExecutor,
     TaskFailed,
     WorkerDied,
@@ -162,14 +161,13 @@ class Scheduler:
         assert job.job
         text = to_json(job.job)
         if isinstance(self._executor, TaskExecutor):
-            more: dict[str, Any] = {"needs": job.needs} if isinstance(self._executor, RemoteExecutor) else {}
             future = self._executor.launch(
                 perform,
                 (text,),
                 log=job.log,
                 on_event=lambda event: messages.put((place, event)),
                 timeout=self._timeout,
-                **more,
+                needs=job.needs,
             )
         else:
             try:

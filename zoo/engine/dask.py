@@ -120,7 +120,7 @@ class DaskExecutor(RemoteExecutor):
         timeout: float | None = None,
         needs: Needs | None = None,
     ) -> Future[T]:
-        """Submit a task; see `RemoteExecutor.launch`. Its time limit counts from its start on a worker.
+        """Submit a task; see `TaskExecutor.launch`. Its time limit counts from its start on a worker.
 
         Raises:
             ExecutorEnded: if the connection to the scheduler is lost.
@@ -352,9 +352,7 @@ class DaskExecutor(RemoteExecutor):
             with attempt.log.open("ab") as file:
                 file.write(answer["log"])
         if folder and (answer["files"] or answer["removed"]):
-            with locked(
-                folder, wait=_WAIT
-            ):  # an attempt on a worker that is lost, but shares the folder, may still run
+            with locked(folder, wait=_WAIT):  # an attempt on a worker that is lost may still run, and share the folder
                 for name, content in answer["files"].items():
                     path = path_inside(folder, name)
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -420,10 +418,7 @@ def _client(address: str) -> Iterator[Any]:
         ) from None
     from distributed import Client
 
-    for name in (
-        "distributed",
-        "distributed.client",
-    ):  # their tracebacks are not for users of the zoo
+    for name in ("distributed", "distributed.client"):  # their tracebacks are not for users of the zoo
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _local_scheduler(int(local["workers"])) if local else contextlib.nullcontext() as place:
         try:

@@ -55,6 +55,23 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a task needs on another machine.
+
+    Attributes:
+        reads: for each path in its arguments that it reads, the files: by their path in that folder, or "" for a file.
+        folder: the path in its arguments in which it continues, and which it writes.
+        cached: files of the cache folder, by their path in it.
+        requires: what has to be installed.
+    """
+
+    reads: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    folder: Path | None = None
+    cached: Mapping[str, Path] = field(default_factory=dict)
+    requires: Mapping[str, Fingerprint] = field(default_factory=dict)
+
+
 class TaskExecutor(Executor):
     """An executor whose tasks have a log, events and a time limit.
 
@@ -77,6 +94,7 @@ class TaskExecutor(Executor):
         log: Path | None = None,
         on_event: OnEvent | None = None,
         timeout: float | None = None,
+        needs: Needs | None = None,
     ) -> Future[T]:
         """Start a task now.
 
@@ -86,6 +104,8 @@ class TaskExecutor(Executor):
             log: file that takes what the task prints.
             on_event: called, in another thread, with each event that the task emits (`zoo.engine.events.emit`).
             timeout: seconds after which its process is killed; None waits.
+            needs: what the task needs on another machine. A task that is sent to one also takes `places`: where each
+                path is there.
 
         Returns:
             A future that raises `TaskFailed`, `WorkerDied` or `TimedOut` where there is no answer.
@@ -93,44 +113,8 @@ class TaskExecutor(Executor):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Needs:
-    """What a task needs on another machine.
-
-    Attributes:
-        reads: for each path in its arguments that it reads, the files: by their path in that folder, or "" for a file.
-        folder: the path in its arguments in which it continues, and which it writes.
-        cached: files of the cache folder, by their path in it.
-        requires: what has to be installed.
-    """
-
-    reads: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
-    folder: Path | None = None
-    cached: Mapping[str, Path] = field(default_factory=dict)
-    requires: Mapping[str, Fingerprint] = field(default_factory=dict)
-
-
 class RemoteExecutor(TaskExecutor):
     """An executor whose tasks may run on other machines."""
-
-    def launch(
-        self,
-        fn: Callable[..., T],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        *,
-        log: Path | None = None,
-        on_event: OnEvent | None = None,
-        timeout: float | None = None,
-        needs: Needs | None = None,
-    ) -> Future[T]:
-        """Start a task; see `TaskExecutor.launch`.
-
-        Args:
-            fn, args, kwargs, log, on_event, timeout: as there.
-            needs: what the task needs where it runs. Such a task also takes `places`: where each path is there.
-        """
-        raise NotImplementedError
 
 
 class InlineExecutor(TaskExecutor):
@@ -145,6 +129,7 @@ class InlineExecutor(TaskExecutor):
         log: Path | None = None,
         on_event: OnEvent | None = None,
         timeout: float | None = None,
+        needs: Needs | None = None,
     ) -> Future[T]:
         """Run a task to its end; its log and time limit are those of this process."""
         future: Future[T] = Future()

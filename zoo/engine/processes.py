@@ -19,6 +19,7 @@ from typing import IO, Any, Literal, TypeVar
 
 from zoo.engine.executor import (
     ExecutorEnded,
+    Needs,
     OnEvent,
     TaskExecutor,
     TimedOut,
@@ -70,6 +71,7 @@ class ProcessExecutor(TaskExecutor):
         log: Path | None = None,
         on_event: OnEvent | None = None,
         timeout: float | None = None,
+        needs: Needs | None = None,
     ) -> Future[T]:
         """Start a process for a task; see `TaskExecutor.launch`."""
         future: Future[T] = Future()

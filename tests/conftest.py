@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +104,16 @@ def ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def tasks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The module `HERE`, whose source is `TASKS` of the test's file, importable in other processes, too."""
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / f"{request.module.HERE}.py").write_text(request.module.TASKS)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module(request.module.HERE)
+    sys.path.remove(str(folder))
 
 
 Compare = Callable[..., "Comparison"]

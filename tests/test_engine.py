@@ -60,15 +60,6 @@ def draw(seed):
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tasks")
-    (folder / f"{HERE}.py").write_text(TASKS)
-    sys.path.insert(0, str(folder))
-    yield __import__(HERE)
-    sys.path.remove(str(folder))
-
-
-@pytest.fixture(scope="module")
 def forked(tasks, executor):
     """The server that the tests share, which has imported what a comparison's has."""
     return executor

@@ -6,12 +6,15 @@ import json
 import os
 import signal
 from dataclasses import replace
+from typing import Annotated, Literal
 
 import pytest
 import torch
+from pydantic import Field
 
 import zoo
 from tests.report_folder import results, typed
+from zoo.cli.main import run
 from zoo.comparison.candidates import DescribeSpace, TrainCandidate
 from zoo.comparison.tuning import METRIC, STUDY
 from zoo.contestant import Contestant, parse_contestant
@@ -124,6 +127,48 @@ def test_a_space_is_that_of_the_card_without_what_the_contestant_sets():
     assert noise == {}  # it is not trained by the core
 
 
+class Bounded(zoo.Config):
+    """Fields of every kind, with what tuning draws their values from, or None."""
+
+    size: Annotated[int, Field(gt=0)] = 6  # 2 to 24, log
+    few: Annotated[int, Field(ge=4, lt=9)] = 6  # 4 to 8, log
+    weight: Annotated[float, Field(ge=0)] = 0.5  # 0.05 to 5.0, log
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.5  # 0.0 to the number below 1
+    off: Annotated[float, Field(ge=0, le=2)] = 0.0  # 0.0 to 2.0
+    open: Annotated[float, Field(ge=0)] = 0.0  # None
+    fixed: Annotated[int, Field(ge=1, le=1)] = 1  # None
+    flag: bool = False
+    kind: Literal["a", "b"] = "a"
+    one: Literal["a"] = "a"  # None
+    lengths: tuple[int, ...] = (1,)  # None
+    perhaps: int | None = None  # None
+    name: str = ""  # None
+
+
+def test_without_a_search_the_fields_of_the_config_say_what_is_tuned():
+    card = zoo.Card(name="m", summary="m", config=Bounded, trains_on="grey", latent=None, samples="means")
+    assert dict(card.space) == {
+        "size": zoo.Range(2, 24, log=True),
+        "few": zoo.Range(4, 8, log=True),
+        "weight": zoo.Range(0.05, 5.0, log=True),
+        "share": zoo.Range(0.0, 1 - 2**-53),
+        "off": zoo.Range(0.0, 2.0),
+        "flag": (False, True),
+        "kind": ("a", "b"),
+        "train.learning_rate": zoo.Range(1e-4, 1e-2, log=True),
+    }
+    zoo.Card(
+        **{name: getattr(card, name) for name in ("name", "summary", "config", "trains_on", "latent", "samples")},
+        search=card.space,
+    )  # every end is a valid value
+
+
+def test_info_says_what_would_be_tuned(capsys):
+    assert zoo.info("ae")["search"]["latent_dim"] == "4 to 64, log"
+    assert run(["info", "vae"]) == 0
+    assert "tuned         latent_dim (4 to 64, log); beta (0.25 to 4, log);" in capsys.readouterr().out
+
+
 def test_what_cannot_be_tuned_is_said_before_anything_is_trained(tmp_path):
     with pytest.raises(ConfigError, match="has no settings to tune: its card declares none, or all are given"):
         zoo.compare(
@@ -157,7 +202,7 @@ def test_a_wrong_search_is_refused_with_the_card(search, error, why):
     facts = {"name": "m", "summary": "m", "config": Settings, "trains_on": "grey", "latent": None, "samples": "means"}
     good = zoo.Card(**facts, search={"units": zoo.Range(1, 9), "kind": ("relu", "tanh")})
     assert list(good.space) == ["units", "kind"]
-    assert zoo.Card(**facts).space == {"train.learning_rate": zoo.Range(1e-4, 1e-2, log=True)}
+    assert zoo.Card(**facts, search={}).space == {}
     with pytest.raises(error, match=why):
         zoo.Card(**facts, search=search)
 

@@ -53,15 +53,16 @@ class DescribeSpace:
 
     def run(self, registry: PluginRegistry) -> Mapping[str, Dimension]:
         """Run the job; see the class."""
+        from zoo.plugins.describe import tunable
         from zoo.training.resolved import resolve
 
         resolved = resolve(registry, self.contestant)
         plugin, players = resolved.plugin, resolved.phases[0].players
         defaults = {"": resolved.config, "train": players[0].settings, "sample": resolved.options}
         found = {}
-        for key, values in plugin.card.space.items():
+        for key, values in tunable(plugin).items():
             prefix, _, name = key.rpartition(".")
-            if sets_itself(self.contestant, key) or (prefix == "train" and plugin.implements("fit")):
+            if sets_itself(self.contestant, key):
                 continue
             default = getattr(defaults[prefix], name)
             found[key] = (

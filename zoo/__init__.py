@@ -40,8 +40,10 @@ if TYPE_CHECKING:
         register,
         resume,
         train,
+        tune,
     )
     from zoo.comparison.result import Comparison
+    from zoo.comparison.tune import TuningResult
     from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, FeaturesCard, MetricCard, TrackerCard
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
@@ -91,6 +93,7 @@ _HOME = {
     "TrackedRun": "zoo.contract.tracked_run",
     "TrackerCard": "zoo.contract.card",
     "Training": "zoo.contract.training",
+    "TuningResult": "zoo.comparison.tune",
     "bernoulli": "zoo.runtime.randomness",
     "cache_folder": "zoo.files.storage",
     "compare": "zoo.api",
@@ -112,6 +115,7 @@ _HOME = {
     "resume": "zoo.api",
     "show": "zoo.report.show",
     "train": "zoo.api",
+    "tune": "zoo.api",
     "without_compiler": "zoo.training.optimisers",
     "write_atomically": "zoo.files.storage",
 }
@@ -151,6 +155,7 @@ __all__ = [
     "TrackedRun",
     "TrackerCard",
     "Training",
+    "TuningResult",
     "Unsupported",
     "ZooError",
     "__version__",
@@ -176,6 +181,7 @@ __all__ = [
     "resume",
     "show",
     "train",
+    "tune",
     "without_compiler",
     "write_atomically",
 ]

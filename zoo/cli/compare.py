@@ -12,6 +12,9 @@ from zoo.cli.names import (
     DATA,
     EPOCHS,
     FINITE,
+    MEASURE_HELP,
+    MEASURES,
+    NAMES,
     budget_options,
     device_option,
     features_option,
@@ -40,6 +43,14 @@ from zoo.errors import ConfigError
     type=click.IntRange(min=1),
     metavar="N",
     help="Tune each contestant with N trials on the validation split.",
+)
+@click.option("--measure", type=click.Choice(MEASURES), default="kernel", help=f"With --tune: {MEASURE_HELP}")
+@click.option(
+    "--metrics",
+    type=NAMES,
+    default=(),
+    metavar="NAME,NAME,...",
+    help="Measure these metrics only.  [default: all that need no --full]",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the comparison's new folder.  [default: runs]")
 @click.option("--jobs", type=click.IntRange(min=1), show_default="one per core", help="Number of parallel processes.")
@@ -76,6 +87,8 @@ def command(
     seconds: float | None,
     over_epochs: tuple[int, ...] | None,
     tune: int | None,
+    measure: str,
+    metrics: tuple[str, ...],
     out: Path | None,
     jobs: int | None,
     executor: str | None,
@@ -118,6 +131,8 @@ def command(
         features=features,
         over_epochs=over_epochs,
         tune=tune or 0,
+        measure=measure,
+        metrics=metrics,
         out=out or Path("runs"),
         jobs=jobs,
         executor=executor,

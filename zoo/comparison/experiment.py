@@ -89,8 +89,10 @@ class Experiment(Config):
     full: bool = False
     controls: bool = False
     tune: Annotated[int, Field(ge=0)] = 0
+    measure: Literal["kernel", "likelihood"] = "kernel"
     n: Annotated[int, Field(ge=2)] | None = None
     features: str = ""
+    metrics: tuple[str, ...] = ()
     device: Annotated[str, AfterValidator(_device)] = "cpu"
     jobs: Annotated[int, Field(ge=1)] | None = None
     method: Literal["fork", "spawn"] | None = None
@@ -121,21 +123,22 @@ class Experiment(Config):
             executor: `jobs`, `method` and `timeout`.
         """
         from_files = any(row.kind in ("run", "samples") for row in plan.rows)
-        length: dict[str, Any] = {} if plan.over_epochs or budget is None else {budget.unit: _number(budget)}
+        more: dict[str, Any] = {} if plan.over_epochs or budget is None else {budget.unit: _number(budget)}
+        more |= {"measure": plan.measure, **executor}
         return cls(
             directory=plan.directory if from_files else None,
             contestants=plan.contestants,
             data=plan.source,
             seeds=plan.seeds,
-            **length,
             over_epochs=plan.over_epochs or None,
             full=plan.full,
             controls=bool(plan.controls) and not plan.full,
             tune=plan.tune,
             n=plan.n,
             features=plan.features,
+            metrics=plan.metrics,
             device=plan.device,
-            **executor,
+            **more,
         )
 
     def write(self, path: Path) -> None:

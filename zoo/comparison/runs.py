@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.comparison.plan import FILE as PLAN
+from zoo.comparison.plan import TUNED
 from zoo.errors import CheckpointError, ZooError, did_you_mean
 from zoo.plugins.registry import PluginRegistry
 from zoo.report.table_view import ranking_metric
@@ -58,7 +59,8 @@ def describe(path: Path) -> Listed | None:
             names, seeds = " ".join(plan["contestants"]), ", ".join(map(str, plan["seeds"]))
             budget = f"{plan['amount']['value']:g} {plan['amount']['unit']}" if plan["amount"] else ""
             data = Path(plan["source"] or "array").name
-            return Listed(path, "comparison", names, data, budget, seeds, "unfinished", None)
+            result = "tuned" if (path / TUNED).is_file() else "unfinished"
+            return Listed(path, "comparison", names, data, budget, seeds, result, None)
         if (path / RECORD).is_file():
             return _run(path)
     return None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.api import (
         Registry,
         compare,
+        compare_each,
         create,
         evaluate,
         export,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         tune,
     )
     from zoo.comparison.result import Comparison
+    from zoo.comparison.several import Comparisons
     from zoo.comparison.tune import TuningResult
     from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, FeaturesCard, MetricCard, TrackerCard
     from zoo.contract.config import Config
@@ -69,6 +71,7 @@ _HOME = {
     "Budget": "zoo.training.meter",
     "Card": "zoo.contract.card",
     "Comparison": "zoo.comparison.result",
+    "Comparisons": "zoo.comparison.several",
     "Config": "zoo.contract.config",
     "Data": "zoo.data.dataset",
     "DataFile": "zoo.data.fetch",
@@ -97,6 +100,7 @@ _HOME = {
     "bernoulli": "zoo.runtime.randomness",
     "cache_folder": "zoo.files.storage",
     "compare": "zoo.api",
+    "compare_each": "zoo.api",
     "create": "zoo.api",
     "evaluate": "zoo.api",
     "export": "zoo.api",
@@ -127,6 +131,7 @@ __all__ = [
     "Card",
     "CheckpointError",
     "Comparison",
+    "Comparisons",
     "Config",
     "ConfigError",
     "Data",
@@ -162,6 +167,7 @@ __all__ = [
     "bernoulli",
     "cache_folder",
     "compare",
+    "compare_each",
     "create",
     "evaluate",
     "export",

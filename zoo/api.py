@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from zoo.comparison.result import Comparison
     from zoo.comparison.schedule import OnEvent
+    from zoo.comparison.several import Comparisons
     from zoo.comparison.tune import TuningResult
     from zoo.data.dataset import Data
     from zoo.exchange.export import Export
@@ -432,6 +433,63 @@ class Registry(PluginRegistry):
                 on_event=listening,
             )
 
+    def compare_each(
+        self,
+        experiment: str | Path | Mapping[str, Any] | None = None,
+        *,
+        out: str | Path = "runs",
+        executor: Executor | Client | str | None = None,
+        save_every: float = 30.0,
+        resume: str | Path | None = None,
+        allow_changes: bool = False,
+        track: str | Iterable[str] = (),
+        progress: bool | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Comparisons:
+        """Compare the same contestants on several data sets, and rank them over all of these.
+
+        Args:
+            experiment: a TOML file, or its keys as a mapping:
+                `{"contestants": ["rbm", "vae"], "data": ["digits", "rings"], "seeds": 3}`. The keys are arguments of
+                `compare`, and `data` is a list of names and paths.
+            resume: folder of such a comparison to resume, instead of an experiment.
+            out, executor, save_every, allow_changes, track, progress, on_event: as for `compare`.
+
+        Returns:
+            A comparison for each data set, and mean ranks and wins over them, with Nemenyi's critical difference from
+            five data sets on. A data set that fails is named in `errors`, and does not end the others.
+
+        Raises:
+            ConfigError: for invalid keys, or if there is only one data set.
+            ZooError: if every data set fails.
+            KeyboardInterrupt: as for `compare`.
+        """
+        from zoo.comparison.experiment import Experiment
+        from zoo.comparison.several import compare_each
+        from zoo.report.progress import comparison_progress
+        from zoo.tracking.comparison import tracked_comparison
+        from zoo.tracking.trackers import find_trackers
+
+        if (experiment is None) == (resume is None):
+            raise ConfigError("Give either an experiment or the folder of one to resume.")
+        asked = None
+        if isinstance(experiment, Mapping):
+            asked = Experiment.parse(experiment, "the experiment")
+        elif experiment is not None:
+            asked = Experiment.read(Path(experiment))
+        trackers = find_trackers(self, track)
+        with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
+            return compare_each(
+                self,
+                asked,
+                out=Path(out),
+                resume=None if resume is None else Path(resume),
+                allow_changes=allow_changes,
+                executor=executor,
+                save_every=save_every,
+                on_event=listening,
+            )
+
     def tune(
         self,
         contestants: str | Iterable[str] = (),
@@ -656,6 +714,7 @@ export = default.export
 push = default.push
 merge = default.merge
 compare = default.compare
+compare_each = default.compare_each
 tune = default.tune
 evaluate = default.evaluate
 plot = default.plot

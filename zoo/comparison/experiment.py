@@ -53,6 +53,16 @@ def _device(name: str) -> str:
     return name
 
 
+def _data(data: Any) -> Any:
+    """Check a name or path, or several of them."""
+    if data is None:
+        return None
+    several = isinstance(data, tuple) and all(isinstance(each, str) for each in data)
+    if not (isinstance(data, str) or (several and len(set(data)) == len(data) > 0)):
+        raise ValueError("must be a name or path, or a list of different ones")
+    return data[0] if several and len(data) == 1 else data
+
+
 def _numbered(seeds: Any) -> Any:
     """Return the seeds 0, 1, … for their number."""
     return tuple(range(seeds)) if type(seeds) is int and seeds > 0 else seeds
@@ -72,7 +82,7 @@ class Experiment(Config):
 
     directory: str | None = None
     contestants: tuple[Annotated[str, AfterValidator(_contestant)], ...] = ()
-    data: str | None = None
+    data: Annotated[Any, AfterValidator(_data)] = None  # str, or a tuple of them
     seeds: (
         Annotated[
             tuple[Annotated[int, Field(ge=0)], ...],

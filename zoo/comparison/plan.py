@@ -17,6 +17,7 @@ from zoo.plugins.fingerprint import Fingerprint
 from zoo.training.budget import TrainingBudget
 
 FILE = "plan.json"
+SUMMARY = "summary.json"  # of comparisons on several data sets, above their folders
 TUNED = "tuning.json"  # beside it, after zoo tune
 
 

@@ -97,10 +97,12 @@ def compare(
     save: str | Path | None = None,
     on_event: OnEvent | None = None,
     directory: str | None = None,
+    place: Path | None = None,
 ) -> Comparison:
     """Train every contestant with every seed and measure how each one generates; see `zoo.compare`.
 
     Args:
+        place: the comparison's new folder; None makes one in `out`.
         directory: the folder that relative paths of contestants start from; None takes the current one.
     """
     given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
@@ -115,6 +117,7 @@ def compare(
                 "but out, jobs, method, executor, timeout, save_every, save and track."
             )
         arguments = Experiment.read(Path(experiment)).arguments
+        _check_data(arguments["data"])
         own = {"jobs": jobs, "timeout": timeout, "method": method}
         arguments |= {name: value for name, value in own.items() if value is not None}
         if executor is not None:
@@ -128,6 +131,7 @@ def compare(
             save=save,
             on_event=on_event,
         )
+    _check_data(data)
     chosen = tuple(each for text in given for each in expand(text))
     base = Path(directory or "")
     runs = [row.source for row in (parse_row(text, base) for text in chosen) if row.kind == "run" and row.source]
@@ -172,7 +176,8 @@ def compare(
         registry,
         plan,
         data,
-        folder=None if resume is None else Path(resume),
+        folder=place if resume is None else Path(resume),
+        resumed=resume is not None,
         out=Path(out),
         jobs=jobs,
         method=method,
@@ -249,6 +254,7 @@ def begun(
     data: Any,
     *,
     folder: Path | None,
+    resumed: bool,
     out: Path,
     jobs: int | None,
     method: Method | None,
@@ -264,14 +270,14 @@ def begun(
     Args:
         plan: what is compared.
         data: None takes those that the plan names.
-        folder: of the comparison that is resumed; None makes a new one in `out`.
+        folder: of the comparison, which is made if it is not resumed; None makes one in `out`.
         verb: command that resumes it, and start of the folder's name; "" for those of a comparison.
         out, jobs, method, executor, timeout, allow_changes, save, on_event: see `zoo.compare`.
 
     Raises:
         ZooError: for everything that is wrong, before any training.
     """
-    jobs, timeout, resumed = plain(jobs), plain(timeout), folder is not None
+    jobs, timeout = plain(jobs), plain(timeout)
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     if save is not None and plan.source is None:
@@ -287,8 +293,9 @@ def begun(
         source = source_of(source) or source  # absolute: its processes may work in another folder
     contestants_trained = trained(rows)
     check_names(registry, contestants_trained, source)
-    stem = f"{verb or ('compare' if contestants_trained else 'evaluate')}-{slug(_data_name(source))}"
+    stem = f"{verb or ('compare' if contestants_trained else 'evaluate')}-{slug(data_name(source))}"
     folder = folder or new_folder(out, stem)
+    folder.mkdir(exist_ok=True)
     command = f"zoo {verb or 'compare'} --resume {shlex.quote(str(folder))}"
     command += f" --executor {shlex.quote(executor)}" if isinstance(executor, str) else ""
     with locked(folder), Interruption(command), contextlib.ExitStack() as stack:
@@ -513,12 +520,18 @@ def _continued(plan: Plan, depends_on: dict[str, Any], folder: Path, *, allow_ch
     return replace(plan, depends_on=depends_on, changes=(*plan.changes, *found))
 
 
-def _data_name(source: Any) -> str:
+def data_name(source: Any) -> str:
     """Return the name of data before they are loaded; an array has no name."""
     if isinstance(source, str):
         return Path(split_path(source)[0]).stem if looks_like_a_path(source) else source
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "array"
+
+
+def _check_data(data: Any) -> None:
+    """Refuse several data sets: each has a comparison of its own."""
+    if isinstance(data, list | tuple) and len(data) and all(isinstance(each, str) for each in data):
+        raise ConfigError(f"zoo.compare takes one data set, got {', '.join(data)}; use zoo.compare_each for several.")
 
 
 def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:

@@ -122,6 +122,7 @@ def tune(
         plan,
         data,
         folder=resume,
+        resumed=resume is not None,
         out=out,
         jobs=jobs,
         method=method,

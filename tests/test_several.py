@@ -17,8 +17,8 @@ from zoo.engine.executor import InlineExecutor
 from zoo.errors import ConfigError
 from zoo.runtime.interruption import Interrupted
 
-ROWS = ["ae@normal:hidden=[8],latent_dim=1", "rbm:hidden=2"]
-ASKED = {"contestants": ROWS, "steps": 3, "seeds": [0, 1], "metrics": ["likelihood", "reconstruction"]}
+ROWS = ["ae@normal:hidden=[8],latent_dim=1|2"]
+ASKED = {"contestants": ROWS, "steps": 3, "seeds": [0], "metrics": ["reconstruction"]}
 
 
 def ended(names):
@@ -47,7 +47,7 @@ def test_a_data_set_that_fails_costs_no_other_one_and_is_compared_on_resuming(tm
     counted = []
     second = zoo.compare_each(resume=first.path, executor=executor, on_event=ended(counted))
     assert second.errors == {}
-    assert len(counted) in (2, 4)  # the trainings on late.csv alone
+    assert len(counted) == 2  # the trainings on late.csv alone
     assert list(second.each) == ["bars-and-stripes_2", "late", "bars-and-stripes_3"]
     for name in first.each:
         assert second.each[name].typed.rows == first.each[name].typed.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -139,6 +140,9 @@ def compare_each(
     errors: dict[str, ZooError] = {}
     for name, source in sources.items():
         tell(ScheduledJob(name, None), {"data": name})
+        if (finished := _finished(folder / name)) is not None:
+            found[name] = finished
+            continue
         arguments: dict[str, Any] = experiment.arguments | {"data": source, "place": folder / name}
         if (folder / name / PLAN).exists():
             arguments = {key: arguments[key] for key in ("jobs", "method", "timeout")}
@@ -170,6 +174,14 @@ def compare_each(
     comparisons = Comparisons(found, {name: clause(error) for name, error in errors.items()}, folder)
     comparisons.write()
     return comparisons
+
+
+def _finished(folder: Path) -> Comparison | None:
+    """Return the comparison on a data set if every cell has succeeded, so that nothing is left to resume."""
+    with contextlib.suppress(CheckpointError):
+        comparison = Comparison.open(folder)
+        return None if comparison.failed else comparison
+    return None
 
 
 def _name(source: str, before: tuple[str, ...]) -> str:

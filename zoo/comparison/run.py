@@ -375,6 +375,10 @@ def _plan(
     directory: str | None,
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
+    if device == "auto":
+        from zoo.runtime.devices import find_device
+
+        device = str(find_device(device))
     default = registry.catalogue.compare
     fewest = FULL_SEEDS if full else 1
     return Plan(

@@ -7,6 +7,7 @@ A value reaches to the next `,KEY=`, so that lists and names with spaces need no
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from zoo.errors import ConfigError
 
 _PATH = re.compile(r"(?P<path>.+?)(?::(?P<options>\w+=.*))?", re.DOTALL)
 _OPTION = re.compile(r"""(?P<key>\w+)=(?P<value>(?:"[^"]*"|'[^']*'|(?!,\s*\w+=).)+)(?:,\s*|$)""", re.DOTALL)
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _ITEM = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,])+""")
 
 
@@ -70,10 +72,14 @@ def with_options(text: str, options: Mapping[str, str], source: str = "") -> str
 def looks_like_a_path(text: str) -> bool:
     """Whether a value is a path: up to the first colon it has a slash, a leading dot, or an extension (`table.csv`).
 
+    So is a value that starts with a drive of Windows, `C:\\data`.
+
     `genzoo/digits`, the qualified name of an installed data set, is not a path.
     """
+    if _DRIVE.match(text):
+        return True
     head = text.partition(":")[0]
-    if "/" in head:
+    if "/" in head or os.sep in head:
         return head not in _qualified_names()
     return head.startswith(".") or bool(Path(head).suffix)
 

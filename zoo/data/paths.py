@@ -69,19 +69,28 @@ def with_options(text: str, options: Mapping[str, str], source: str = "") -> str
     return f"{path}:{chosen}" if chosen else path
 
 
+def before_colon(text: str) -> tuple[str, str]:
+    """Split a value at its first colon; that of a Windows drive, as in `C:/data`, is part of the path."""
+    drive = text[:2] if _DRIVE.match(text) else ""
+    head, _, rest = text[len(drive) :].partition(":")
+    return drive + head, rest
+
+
 def looks_like_a_path(text: str) -> bool:
     """Whether a value is a path: up to the first colon it has a slash, a leading dot, or an extension (`table.csv`).
 
-    So is a value that starts with a drive of Windows, `C:\\data`.
-
-    `genzoo/digits`, the qualified name of an installed data set, is not a path.
+    Values that start with a Windows drive are paths. `genzoo/digits`, the qualified name of an installed data set, is
+    not a path.
     """
-    if _DRIVE.match(text):
-        return True
-    head = text.partition(":")[0]
-    if "/" in head or os.sep in head:
+    head, _ = before_colon(text)
+    if has_slash(head):
         return head not in _qualified_names()
     return head.startswith(".") or bool(Path(head).suffix)
+
+
+def has_slash(path: str) -> bool:
+    """Whether a path has a separator of this system, or starts with a Windows drive."""
+    return "/" in path or os.sep in path or bool(_DRIVE.match(path))
 
 
 def _qualified_names() -> set[str]:

@@ -27,6 +27,7 @@ def read(path: Path, options: FileOptions) -> Contents:
             found: Mapping[str, Array] = io.loadmat(path, variable_names=list(names))
         except Exception as error:
             raise DataError(f"{path} is not a valid MATLAB file: {clause(error)}.") from None
-        return {name: found[name].T if found[name].shape[:1] == (1,) else found[name] for name in names}
+        dense = {name: found[name].toarray() if hasattr(found[name], "toarray") else found[name] for name in names}
+        return {name: x.T if x.shape[:1] == (1,) else x for name, x in dense.items()}
 
     return contents_of_arrays(path, listed, arrays, options, by_columns=True)

@@ -587,6 +587,15 @@ def test_what_samples_need_not_keep_is_said(tmp_path, capsys):
         assert text in shown
 
 
+def test_a_table_of_bits_that_is_one_hot_is_said_to_be(tmp_path):
+    for name, row in (("one.csv", [1, 0, 0]), ("two.csv", [1, 1, 0])):
+        lines = [",".join(map(str, np.roll(row, k))) for k in range(20)]
+        (tmp_path / name).write_text("\n".join(["a,b,c", *lines]))
+    (note,) = notes(load_file(str(tmp_path / "one.csv")))
+    assert note.startswith("exactly one column is 1 in each row")
+    assert notes(load_file(str(tmp_path / "two.csv"))) == []
+
+
 @pytest.mark.parametrize(
     ("low", "high", "way_out"),
     [

@@ -552,7 +552,7 @@ class Model:
             sides = ", ".join(map(str, self.spec.shape))
             raise ValueError(f"x must have shape (B, {sides}), got {tuple(examples.shape)}")
         low, high = examples.min().item(), examples.max().item()
-        if not (math.isfinite(low) and math.isfinite(high)):
+        if math.isnan(low) or (self.spec.support == "real" and math.isinf(low - high)):
             raise ValueError("x must hold finite numbers, got nan or infinity; fill or leave out those examples first")
         if self.spec.support != "real" and not (low >= 0 and high <= 1):
             raise ValueError(

@@ -47,7 +47,7 @@ def held(data: Any, name: str) -> Held:
             raise DataError(
                 f"{name} is a TensorDataset of {len(data.tensors)} tensors; give one, or examples and classes."
             )
-        return Held(*data.tensors)
+        return Held(data.tensors[0], data.tensors[1] if len(data.tensors) == 2 else None)
     if isinstance(data, tuple) and len(data) == 2 and all(hasattr(each, "__len__") for each in data):
         inner, y = held(data[0], name), np.asarray(data[1])
         if y.ndim <= 2 and len(inner.x) == len(y):

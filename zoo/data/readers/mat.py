@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from zoo.data.contents import Array, Contents
 from zoo.data.extras import library
@@ -24,7 +25,7 @@ def read(path: Path, options: FileOptions) -> Contents:
 
     def arrays(names: Collection[str]) -> Mapping[str, Array]:
         try:
-            found: Mapping[str, Array] = io.loadmat(path, variable_names=list(names))
+            found: Mapping[str, Any] = io.loadmat(path, variable_names=list(names))
         except Exception as error:
             raise DataError(f"{path} is not a valid MATLAB file: {clause(error)}.") from None
         dense = {name: found[name].toarray() if hasattr(found[name], "toarray") else found[name] for name in names}

@@ -60,7 +60,11 @@ WRONG = [
     ("train vae --frobnicate", 2, "Settings follow the model's name: vae:KEY=VALUE,…; 'zoo info vae' lists them."),
     ("train vae --dataset mnist", 2, "No such option '--dataset'; use --data mnist."),
     ("train vae --epoch 3", 2, "--epochs"),
-    ("train vae --device gpu", 2, "The device must be cpu, cuda or cuda:NUMBER, got 'gpu'; a GPU is cuda."),
+    (
+        "train vae --device gpu",
+        2,
+        "The device must be cpu, cuda, cuda:NUMBER, mps or auto, got 'gpu'; a GPU is cuda, or mps on a Mac.",
+    ),
     ("sample vae", 5, MODEL),
     ("evaluate vae@gmm", 5, "'vae@gmm' is a model, and this command needs a trained one: zoo train vae@gmm,"),
     ("sample runs", 5, "runs is a folder of runs; choose one of: runs/pca-digits-1, runs/vae-digits-1."),

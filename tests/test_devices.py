@@ -9,8 +9,9 @@ import torch
 import zoo
 from zoo.api import Registry
 from zoo.builtin.controls.mixture import MixturePlugin
-from zoo.conformance.emulation import PLACE, EmulatedDevice
-from zoo.runtime.devices import CPU, device_of, find_device
+from zoo.conformance.emulation import MPS, PLACE, EmulatedDevice
+from zoo.runtime.devices import CPU, describe_device, device_of, find_device, moved
+from zoo.runtime.randomness import bernoulli, generator
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -31,9 +32,9 @@ def test_a_device_is_found_by_its_name():
         assert find_device("cuda") == find_device("cuda:0") == PLACE
 
 
-@pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:-1", "mps", ""])
+@pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:-1", "mps:1", "Auto", ""])
 def test_another_name_is_refused(name):
-    with pytest.raises(zoo.ConfigError, match=r"The device must be cpu, cuda or cuda:NUMBER, got "):
+    with pytest.raises(zoo.ConfigError, match=r"The device must be cpu, cuda, cuda:NUMBER, mps or auto, got "):
         find_device(name)
 
 
@@ -272,3 +273,82 @@ def test_a_comparison_on_a_gpu_has_all_its_figures(tmp_path, compare):
     found = compare(zoo, ["vae", "ae@normal"], device="cuda", seeds=2, epochs=2, out=tmp_path)
     assert not found.failed
     assert found.results["protocol"]["device"].startswith("cuda, ")
+
+
+class TestMac:
+    """The GPU of a Mac, emulated: its tensors may not be float64. Nothing here was run on a Mac."""
+
+    def test_it_is_found_and_auto_is_the_first_that_is_there(self):
+        assert find_device("auto") == CPU
+        with EmulatedDevice(MPS):
+            assert find_device("mps") == find_device("auto") == MPS
+            assert describe_device(MPS) == "an emulation"
+        with EmulatedDevice():
+            assert find_device("auto") == PLACE
+
+    @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this is a Mac")
+    def test_it_is_refused_elsewhere(self):
+        with pytest.raises(zoo.ConfigError, match=r"'mps' is not available: torch .* sees no GPU of a Mac; use cpu"):
+            find_device("mps")
+
+    def test_the_emulation_refuses_float64(self):
+        with EmulatedDevice(MPS):
+            x = torch.zeros(3, dtype=torch.float64)
+            for wrong in (
+                lambda: x.to(MPS),
+                lambda: x.float().to(MPS).double(),
+                lambda: torch.zeros(3, device=MPS).to(x),
+            ):
+                with pytest.raises((TypeError, RuntimeError)):
+                    wrong()
+            assert moved(x, MPS).dtype == torch.float32
+
+    @pytest.mark.parametrize(
+        "contestant",
+        ["rbm:hidden=8", "ae@gmm:latent_dim=3", "vae@gmm:latent_dim=3,k=3", "vae:latent_dim=2,train.average=0.9"],
+    )
+    def test_a_model_trains_samples_and_scores_there(self, contestant, tmp_path, registry):
+        data = zoo.load_data("digits")
+        x = data.test[:20].round()
+        with EmulatedDevice(MPS):
+            there = registry.train(contestant, data, steps=10, device="auto", folder=tmp_path / "run")
+            assert there.device == MPS
+            here = registry.load(tmp_path / "run")
+            assert torch.equal(there.reconstruct(x), here.reconstruct(x))
+            assert torch.equal(there.sample(9, seed=0), there.sample(9, seed=0))
+            if there.plugin.implements("log_prob") and not contestant.startswith("ae"):
+                (found,), (wanted,) = there.log_prob(x), here.log_prob(x)
+                assert torch.equal(found.nats, wanted.nats)
+                assert there.log_prob(x.to(MPS))[0].nats.dtype == torch.float32
+            there.diagnose(x, x)
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["device"] == "mps:0"
+
+    def test_a_model_with_its_own_fit_stays_on_the_processor(self, tmp_path, registry):
+        """Such models compute in float64 wherever they like."""
+        with EmulatedDevice(MPS):
+            there = registry.train(FITTED, steps=10, device="mps", folder=tmp_path)
+            assert there.device == registry.load(tmp_path, device="mps").device == there.to("mps").device == CPU
+        assert json.loads((tmp_path / "run.json").read_text())["device"] == "cpu"
+
+    def test_data_of_float64_and_codes_of_classes_are_float32_there(self):
+        draws = torch.Generator().manual_seed(0)
+        x = torch.randn(200, 2, generator=draws, dtype=torch.float64) + 1.7e9
+        data = zoo.Data.from_arrays(x, torch.arange(200) % 2)
+        assert data.train.dtype == torch.float64
+        with EmulatedDevice(MPS):
+            there = zoo.train("vae@gmm:latent_dim=2,hidden=[8],density.per_class=true", data, steps=5, device="mps")
+            assert there.sample(7, seed=0).dtype == there.reconstruct(data.test[:3]).dtype == torch.float64
+            assert there.sample_codes(4, seed=0).device == CPU
+
+    def test_a_run_is_resumed_there(self, tmp_path):
+        with EmulatedDevice(MPS):
+            zoo.train("rbm:hidden=10", steps=10, folder=tmp_path, device="mps")
+            assert zoo.resume(tmp_path, steps=20, allow_changes=True).device == MPS
+
+    def test_bits_have_their_probabilities(self):
+        p = torch.tensor([0.0, 0.25, 1.0]).repeat(20_000, 1)
+        with EmulatedDevice(MPS):
+            b = bernoulli(p.to(MPS), generator(0, "bits", MPS)).cpu()
+        low, mean, high = b.mean(0).tolist()
+        assert (low, high) == (0, 1)
+        assert abs(mean - 0.25) < 4 * (0.25 * 0.75 / len(b)) ** 0.5

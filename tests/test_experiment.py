@@ -85,7 +85,7 @@ def test_everything_that_is_wrong_is_named_at_once_with_its_place(tmp_path):
     assert "seeds must be distinct, got (1, 1)" in message
     assert "no key 'epoch'. Did you mean 'epochs'?" in message
     assert "n must be greater than or equal to 2, got 1" in message
-    assert "device must be cpu, cuda or cuda:NUMBER, got 'gpu'" in message
+    assert "device must be cpu, cuda, cuda:NUMBER, mps or auto, got 'gpu'" in message
     assert "full must be a valid boolean, got 1" in message
     assert "contestants.0" not in message
 

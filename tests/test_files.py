@@ -8,7 +8,7 @@ from tests.wrong_data import ANY, NUMBERS, NUMPY, Wrong, idx, matches, npy
 from zoo.api import load_data
 from zoo.data.dataset import Data
 from zoo.data.files import read_codes
-from zoo.data.paths import looks_like_a_path, split_path
+from zoo.data.paths import before_colon, looks_like_a_path, split_path
 from zoo.errors import ConfigError, DataError
 from zoo.files.names import slug
 from zoo.files.npy import list_arrays, read_arrays, read_npy
@@ -35,6 +35,9 @@ BYTES = np.arange(0, 240, 5, dtype=np.uint8).reshape(12, 2, 2)
         ("/data/pictures", True),
         ("~/x.npy", True),
         (".", True),
+        (r"C:\data\x.csv:labels=y", True),
+        ("C:/data/pictures", True),
+        ("c:digits", False),
     ],
 )
 def test_a_path_has_a_slash_a_leading_dot_or_an_ending(text, path):
@@ -44,6 +47,20 @@ def test_a_path_has_a_slash_a_leading_dot_or_an_ending(text, path):
 def test_settings_follow_the_last_colon_that_a_key_follows():
     assert split_path("a/b.csv:labels=x,support=real") == ("a/b.csv", "labels=x,support=real")
     assert split_path("a/12:30.npy") == ("a/12:30.npy", "")
+
+
+@pytest.mark.parametrize("path", [r"C:\data\x.csv", "D:/runs/vae-digits-1", r"\\server\share\x.csv"])
+def test_the_colon_of_a_drive_is_part_of_the_path(path):
+    assert split_path(path) == (path, "")
+    assert split_path(f"{path}:labels=y,shape=2x2") == (path, "labels=y,shape=2x2")
+    assert before_colon(path) == (path, "")
+    assert before_colon(f"{path}:sample.k=5") == (path, "sample.k=5")
+
+
+def test_a_folder_on_windows_has_backslashes(monkeypatch):
+    assert not looks_like_a_path(r"runs\pictures")
+    monkeypatch.setattr("os.sep", "\\")
+    assert looks_like_a_path(r"runs\pictures")
 
 
 @pytest.mark.parametrize(

@@ -420,6 +420,23 @@ def test_channels_are_first_wherever_they_were(tmp_path):
     assert load_file(f"{tmp_path}/last.npy:channels=first").spec.shape == (5, 6, 3)
 
 
+def test_four_channels_are_moved_first_too(tmp_path):
+    np.save(tmp_path / "rgba.npy", RNG.integers(0, 256, (20, 5, 6, 4), dtype=np.uint8))
+    assert load_file(str(tmp_path / "rgba.npy")).spec.shape == (4, 5, 6)
+
+
+@pytest.mark.parametrize("shape", [(10, 10, 30), (16, 16, 3, 40)])
+def test_square_pictures_along_the_last_axis_are_refused_with_both_readings(tmp_path, shape):
+    x = RNG.integers(0, 256, shape, dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    given = "x".join(map(str, shape[1:]))
+    with pytest.raises(zoo.DataError, match=rf"{shape[0]} examples, or {shape[-1]} as its last .*shape={given}"):
+        load_file(str(tmp_path / "x.npy"))
+    assert len(load_file(f"{tmp_path}/x.npy:shape={given},channels=first").train) == shape[0] // 2
+    np.save(tmp_path / "moved.npy", np.moveaxis(x, -1, 0))
+    assert len(load_file(str(tmp_path / "moved.npy")).train) == shape[-1] // 2
+
+
 UPRIGHT = np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)
 STORED = {
     1: UPRIGHT,
@@ -570,6 +587,15 @@ def test_what_samples_need_not_keep_is_said(tmp_path, capsys):
         assert text in shown
 
 
+def test_a_table_of_bits_that_is_one_hot_is_said_to_be(tmp_path):
+    for name, row in (("one.csv", [1, 0, 0]), ("two.csv", [1, 1, 0])):
+        lines = [",".join(map(str, np.roll(row, k))) for k in range(20)]
+        (tmp_path / name).write_text("\n".join(["a,b,c", *lines]))
+    (note,) = notes(load_file(str(tmp_path / "one.csv")))
+    assert note.startswith("exactly one column is 1 in each row")
+    assert notes(load_file(str(tmp_path / "two.csv"))) == []
+
+
 @pytest.mark.parametrize(
     ("low", "high", "way_out"),
     [
@@ -585,3 +611,62 @@ def test_what_samples_need_not_keep_is_said(tmp_path, capsys):
 )
 def test_the_advice_is_by_what_was_seen(low, high, way_out):
     assert into_unit(low, high) == way_out
+
+
+X3 = np.round(np.random.default_rng(3).normal(size=(30, 3)), 3)
+LINES = [",".join(f"{value:.3f}" for value in row) for row in X3]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("\n".join(["a,b,c", *LINES]), ("a", "b", "c")),
+        ("\ufeff" + "\r\n".join(["a,b,c", *LINES, ""]), ("a", "b", "c")),
+        ("\r".join(["a,b,c", *LINES, ""]), ("a", "b", "c")),
+        ("\n".join(["a; b; c", *(line.replace(",", "; ") for line in LINES)]), ("a", "b", "c")),
+        ('"a\nx",b,c\n' + "\n".join(LINES), ("a\nx", "b", "c")),
+        ("\n".join(LINES), ()),
+    ],
+    ids=["lines", "BOM and CRLF", "CR", "semicolons", "a line end in a name", "no names"],
+)
+def test_every_form_of_a_text_table_is_the_same_table(tmp_path, text, columns):
+    (tmp_path / "x.csv").write_bytes(text.encode())
+    found = load_file(str(tmp_path / "x.csv"))
+    assert found.columns == columns
+    assert found.sha256 == zoo.Data.from_arrays(X3).sha256
+
+
+def _decimal_commas(separator, names=""):
+    return "\n".join([*filter(None, [names]), *(line.replace(",", separator).replace(".", ",") for line in LINES)])
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (_decimal_commas(";", "a;b;c"), "write decimal points instead of commas"),
+        (_decimal_commas(";"), r"separator=comma \(4 columns\) or separator=semicolon \(3 columns\)"),
+        (_decimal_commas("\t", "a\tb\tc"), "write decimal points instead of commas"),
+        ("a\n" + "\n".join(f"{value:.3f}".replace(".", ",") for value in X3[:, 0]), "1 columns expected, got 2"),
+        ("\n".join(f"{value:.3f}".replace(".", ",") for value in X3[:, 0]), r"decimal commas, .* \(separator=comma\)"),
+        ("\n".join(line + "," for line in LINES), "drop=3"),
+        ("a,b,c,\n" + "\n".join(line + "," for line in LINES), "drop=unnamed"),
+        ("a,b,c\n" + "\n".join(line + "," for line in LINES), "line 2: 3 columns expected, got 4"),
+        (
+            '"a" "b" "c"\n' + "\n".join(f'"{k}" {line.replace(",", " ")}' for k, line in enumerate(LINES)),
+            "one name less .*row.names=FALSE",
+        ),
+        ("a,b,c\n", "a header but no values"),
+        ("\n\n", "is empty"),
+        ("a,b,c\n1,2,3\n", "N at least 10"),
+    ],
+)
+def test_a_text_table_that_may_mean_something_else_is_refused(tmp_path, text, match):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(zoo.DataError, match=match):
+        load_file(str(tmp_path / "x.csv"))
+
+
+def test_a_sparse_matrix_of_matlab_is_read_densely(tmp_path):
+    io, sparse = pytest.importorskip("scipy.io"), pytest.importorskip("scipy.sparse")
+    io.savemat(tmp_path / "x.mat", {"x": sparse.csc_matrix(X3)})
+    assert load_file(str(tmp_path / "x.mat")).sha256 == zoo.Data.from_arrays(X3).sha256

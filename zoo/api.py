@@ -135,7 +135,8 @@ class Registry(PluginRegistry):
                 training may differ. Its optimiser's state is not used.
             save_every: seconds between two checkpoints, 0 or more; 0 saves after every step.
             keep: number of checkpoints to keep, 1 or more.
-            device: device on which the model is trained and stays: `cpu`, `cuda`, or `cuda:1` for the second GPU.
+            device: device on which the model is trained and stays: `cpu`, `cuda`, `cuda:1` for the second GPU, `mps`
+                for the GPU of a Mac, or `auto` for the first of cuda, mps and cpu.
             track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
                 fails costs a `TrackerWarning`.
             progress: None shows a progress bar on a terminal and in a notebook, True always shows progress (as lines
@@ -238,7 +239,8 @@ class Registry(PluginRegistry):
         Args:
             path: a run folder, a folder with one model file, or a model file; or what `push` returned:
                 `hub:USER/NAME@COMMIT`, or `PROTOCOL://PATH`.
-            device: device on which the model is put: `cpu`, `cuda`, or `cuda:1` for the second GPU.
+            device: device on which the model is put: `cpu`, `cuda`, `cuda:1` for the second GPU, `mps` for the GPU of
+                a Mac, or `auto` for the first of cuda, mps and cpu.
 
         Raises:
             CheckpointError: if the file is missing, damaged, cannot be downloaded, or does not fit the installed
@@ -349,7 +351,8 @@ class Registry(PluginRegistry):
             controls: add the catalogue's control rows.
             n: number of test examples that everybody is compared with, the first of the test split; None takes all. A
                 file of samples needs as many samples.
-            device: device on which models are trained and sampled: `cpu`, `cuda` or `cuda:1`; all processes share it.
+            device: device on which models are trained and sampled: `cpu`, `cuda`, `cuda:1`, `mps` or `auto`; all
+                processes share it.
                 Metrics are always computed on the CPU.
             features: name of the feature space in which samples are compared, a plugin of `zoo.features`; "" takes a
                 classifier of the labels, or principal components for data without labels.
@@ -688,9 +691,9 @@ def load_data(data: Any, *, registry: PluginRegistry | None = None) -> Data:
 
     Args:
         data: a registered name, `"digits"` or `"bars-and-stripes:3"`; a path, `"PATH"` or `"PATH:KEY=VALUE,…"`, of a
-            file of a common format or a folder of images (`zoo.data.options` documents the keys); an array or tensor of
-            shape (N, *shape), N at least 10, which is split by `zoo.Data.from_arrays`; or a `zoo.Data`, which is
-            returned unchanged.
+            file of a common format or a folder of images (`zoo.data.options` documents the keys); an array, tensor,
+            list or sparse matrix of shape (N, *shape), N at least 10, a DataFrame, a `TensorDataset` or a pair of x and
+            labels, which `zoo.Data.from_arrays` splits; or a `zoo.Data`, which is returned unchanged.
         registry: registry in which names are looked up; None takes the default one.
 
     Raises:

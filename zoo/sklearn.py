@@ -46,7 +46,7 @@ class GenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
         support: `real` for real values, which are standardized; `unit` for values in [0, 1]; `bits` for 0 and 1.
         shape: shape of an example for models of images, (8, 8) for X with 64 columns; None is (columns,).
         epochs, steps, seconds: the training budget, at most one of the three; by default 100 epochs.
-        device: `cpu`, `cuda`, or `cuda:1` for the second GPU.
+        device: `cpu`, `cuda`, `cuda:1` for the second GPU, `mps` for the GPU of a Mac, or `auto`.
         random_state: seed of the training and of the draws of a score.
 
     Attributes:

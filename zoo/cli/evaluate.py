@@ -54,10 +54,11 @@ def command(
     """
     from zoo.api import default
     from zoo.comparison.runs import check_path
+    from zoo.data.paths import before_colon
     from zoo.data.source import check_name
 
     if not source.startswith("samples:"):
-        check_path(Path(source.partition(":")[0] if "=" in source else source), default)
+        check_path(Path(before_colon(source)[0] if "=" in source else source), default)
     if data is not None:
         check_name(data, default)
     comparison = default.evaluate(

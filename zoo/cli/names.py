@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from zoo.files.addresses import is_remote
-from zoo.runtime.device_names import DEVICE_NAME
+from zoo.runtime.device_names import DEVICE_NAME, RULE
 
 
 class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
@@ -47,18 +47,18 @@ class Finite(click.FloatRange):
 
 
 class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
-    """`cpu`, `cuda` or `cuda:1`; its availability is checked later, once torch is imported."""
+    """`cpu`, `cuda`, `cuda:1`, `mps` or `auto`; its availability is checked later, once torch is imported."""
 
     name = "device"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not DEVICE_NAME.fullmatch(value):
-            gpu = "; a GPU is cuda" if value.lower().startswith("gpu") else ""
-            self.fail(f"The device must be cpu, cuda or cuda:NUMBER, got {value!r}{gpu}.", param, ctx)
+            gpu = "; a GPU is cuda, or mps on a Mac" if value.lower().startswith("gpu") else ""
+            self.fail(f"The device {RULE}, got {value!r}{gpu}.", param, ctx)
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in ("cpu", "cuda") if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in ("cpu", "cuda", "mps", "auto") if name.startswith(incomplete)]
 
 
 class RunPath(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
@@ -135,7 +135,7 @@ CONTESTANT = PluginName("zoo.models", contestant=True)
 DATA = PluginName("zoo.datasets")
 
 
-DEVICE_HELP = "Device: cpu, cuda, or cuda:1 for the second GPU."
+DEVICE_HELP = "Device: cpu, cuda, cuda:1 for the second GPU, mps on a Mac, or auto for the first of cuda, mps, cpu."
 device_option = click.option("--device", type=DEVICE, default="cpu", show_default=True, help=DEVICE_HELP)
 options_option = click.option(
     "--set",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.contestant import Contestant, check_text, parse_contestant, parse_settings
-from zoo.data.paths import split_path
+from zoo.data.paths import before_colon, has_slash, split_path
 from zoo.errors import ConfigError
 
 Role = Literal["contestant", "control", "real"]
@@ -66,10 +66,10 @@ def parse_row(text: str, base: Path = Path()) -> PlannedRow:
     if text.startswith(_SAMPLES):
         path, reading = split_path(text.removeprefix(_SAMPLES))
         return PlannedRow(text, "samples", source=_existing(base, path, text), reading=reading)
-    path, _, settings = text.partition(":") if "=" in text else (text, "", "")
+    path, settings = before_colon(text) if "=" in text else (text, "")
     if path.endswith(".safetensors"):
         return PlannedRow(text, "run", source=_existing(base, path, text), options=_options(settings, path))
-    if "/" in path and _is_folder(base / path):
+    if has_slash(path) and _is_folder(base / path):
         return PlannedRow(text, "run", source=base / path, options=_options(settings, path))
     return PlannedRow(text, "trained", contestant=parse_contestant(text))
 

@@ -25,7 +25,7 @@ from zoo.contestant import expand
 from zoo.contract.config import Config
 from zoo.errors import ConfigError
 from zoo.files.storage import write_atomically
-from zoo.runtime.device_names import DEVICE_NAME
+from zoo.runtime.device_names import DEVICE_NAME, RULE
 from zoo.training.budget import TrainingBudget
 
 FILE = "experiment.toml"
@@ -49,7 +49,7 @@ def _epochs(epochs: tuple[int, ...]) -> tuple[int, ...]:
 
 def _device(name: str) -> str:
     if not DEVICE_NAME.fullmatch(name):
-        raise ValueError("must be cpu, cuda or cuda:NUMBER")
+        raise ValueError(RULE)
     return name
 
 

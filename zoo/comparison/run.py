@@ -475,6 +475,10 @@ def plan_of(
         raise ConfigError(f"measure must be one of {', '.join(MEASURES)}, got {measure!r}.")
     for metric in metrics:
         registry.find(metric, "zoo.metrics")
+    if device == "auto":
+        from zoo.runtime.devices import find_device
+
+        device = str(find_device(device))
     default = registry.catalogue.compare
     fewest = FULL_SEEDS if full else 1
     return Plan(

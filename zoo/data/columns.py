@@ -25,6 +25,10 @@ def notes(data: Data) -> list[str]:
     A model of real values keeps neither whole numbers nor bounds, and zeros may stand for missing values.
     """
     found: list[str] = []
+    if data.spec.support == "bits" and len(data.columns) > 1 and bool((_values(data).sum(1) == 1).all()):
+        found.append(
+            "exactly one column is 1 in each row: samples are bits, which need not keep to that; table=mixed keeps it"
+        )
     if data.table or data.spec.support != "real" or len(data.spec.shape) > 1:
         return found
     x = _values(data)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.contract.data_spec import DataSpec, Support
+from zoo.data.in_memory import held
 from zoo.data.pictures import check_levels
 from zoo.data.table import Table
 from zoo.errors import ConfigError, DataError
@@ -120,7 +121,8 @@ class Data:
         `support`.
 
         Args:
-            x: real numbers, shape (N, *shape), N at least 10.
+            x: real numbers, shape (N, *shape), N at least 10: an array, tensor, list or sparse matrix, a DataFrame,
+                whose columns keep their names, or a `TensorDataset` or pair of x and labels.
             labels: whole numbers, shape (N,), or None.
             name: name in tables.
             support: the declared support; None infers it: `bits` if all values are 0 or 1, `unit` if all are in
@@ -133,8 +135,18 @@ class Data:
         Raises:
             DataError: for values that are not finite or outside the declared support, or labels that do not match.
         """
+        given = held(x, name)
+        labels, columns = given.labels if labels is None else labels, columns or given.columns
         return cls.of_parts(
-            x, labels, {}, name=name, support=support, scale=scale, seed=split_seed, epochs=epochs, columns=columns
+            given.x,
+            labels,
+            {},
+            name=name,
+            support=support,
+            scale=scale,
+            seed=split_seed,
+            epochs=epochs,
+            columns=columns,
         )
 
     @classmethod

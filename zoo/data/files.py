@@ -19,10 +19,10 @@ from torch import Tensor
 from zoo.contract.data_spec import DataSpec, into_unit
 from zoo.data.contents import WHOLE, Array, Contents, Part
 from zoo.data.dataset import SPLITS, Data, as_numbers, split_indices
-from zoo.data.formats import NPY, Format, format_of, has_named_columns
+from zoo.data.formats import NPY, NPZ, Format, format_of, has_named_columns
 from zoo.data.options import KEEP, NONE, FileOptions
 from zoo.data.paths import parse_options, split_path
-from zoo.data.pictures import channels_last
+from zoo.data.pictures import channels_last, check_examples_first
 from zoo.data.table import Table
 from zoo.errors import ConfigError, DataError, did_you_mean
 from zoo.files.npy import read_npy_blocks
@@ -77,6 +77,9 @@ def describe_file(text: str) -> Described:
     names = list(contents.parts) if WHOLE in contents.parts else [each for each in SPLITS if each in contents.parts]
     if options.is_mixed:
         return _mixed(form, contents, names, options, path, _reading(source, name, form))
+    if form in (NPY, NPZ) and not options.shape:
+        for each in names:
+            check_examples_first(contents.parts[each].x, str(path))
     parts = [_shaped(contents.parts[each], options, path) for each in names]
     if len({part.x.shape[1:] for part in parts}) > 1:
         shapes = ", ".join(f"{split} {part.x.shape[1:]}" for split, part in zip(names, parts, strict=True))

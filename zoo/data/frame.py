@@ -16,7 +16,7 @@ from zoo.data.pictures import picture_options
 from zoo.errors import DataError, did_you_mean
 
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "-", "."})  # in lower case
-_CLASSES = ("label", "labels", "class", "classes", "target", "y")  # names of columns of classes
+CLASSES = ("label", "labels", "class", "classes", "target", "y")  # names of columns of classes
 _MOST_CLASSES = 100  # distinct values of a column that looks like classes
 _SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0)
 UNNAMED = "unnamed"  # a column without a name in the header
@@ -246,7 +246,7 @@ def _check_classes(frame: Frame, chosen: Sequence[int], options: FileOptions) ->
     """Refuse a column that looks like classes but is not named as such, with both ways to read it."""
     rest = frame.values[:, chosen]
     for place, column in enumerate(chosen):
-        if frame.names and frame.name(column).strip().lower() in _CLASSES and _few_whole(rest[:, place]):
+        if frame.names and frame.name(column).strip().lower() in CLASSES and _few_whole(rest[:, place]):
             others = np.delete(rest, place, axis=1)
             pictures = picture_options(others) if options.support == "found" and options.scale is None else ""
             also = f",{pictures}" if pictures else ""

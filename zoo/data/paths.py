@@ -7,6 +7,7 @@ A value reaches to the next `,KEY=`, so that lists and names with spaces need no
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from zoo.errors import ConfigError
 
 _PATH = re.compile(r"(?P<path>.+?)(?::(?P<options>\w+=.*))?", re.DOTALL)
 _OPTION = re.compile(r"""(?P<key>\w+)=(?P<value>(?:"[^"]*"|'[^']*'|(?!,\s*\w+=).)+)(?:,\s*|$)""", re.DOTALL)
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _ITEM = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,])+""")
 
 
@@ -74,15 +76,28 @@ def with_options(text: str, options: Mapping[str, str], source: str = "") -> str
     return f"{path}:{chosen}" if chosen else path
 
 
+def before_colon(text: str) -> tuple[str, str]:
+    """Split a value at its first colon; that of a Windows drive, as in `C:/data`, is part of the path."""
+    drive = text[:2] if _DRIVE.match(text) else ""
+    head, _, rest = text[len(drive) :].partition(":")
+    return drive + head, rest
+
+
 def looks_like_a_path(text: str) -> bool:
     """Whether a value is a path: up to the first colon it has a slash, a leading dot, or an extension (`table.csv`).
 
-    `genzoo/digits`, the qualified name of an installed data set, is not a path.
+    Values that start with a Windows drive are paths. `genzoo/digits`, the qualified name of an installed data set, is
+    not a path.
     """
-    head = text.partition(":")[0]
-    if "/" in head:
+    head, _ = before_colon(text)
+    if has_slash(head):
         return head not in _qualified_names()
     return head.startswith(".") or bool(Path(head).suffix)
+
+
+def has_slash(path: str) -> bool:
+    """Whether a path has a separator of this system, or starts with a Windows drive."""
+    return "/" in path or os.sep in path or bool(_DRIVE.match(path))
 
 
 def _qualified_names() -> set[str]:

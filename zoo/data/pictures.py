@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zoo.errors import DataError
 
 _FEWEST = 64  # columns of a table that may be flattened pictures
+_CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
 _DARK = 64  # bytes below this value only are nearly black
 _LARGEST = (1, 15, 16, 31, 63, 127, 255, 1023, 4095, 65535)  # largest grayscale values of 1 to 16 bits, and of digits
 
@@ -71,5 +72,20 @@ def check_levels(x: NDArray[Any], name: str) -> None:
 
 
 def channels_last(x: NDArray[Any]) -> bool:
-    """Whether pictures have their channels last: (N, H, W, C) with C of 1 or 3, and H another number."""
-    return x.ndim == 4 and x.shape[3] in (1, 3) and x.shape[1] not in (1, 3) and x.shape[2] not in (1, 3)
+    """Whether pictures have their channels last: (N, H, W, C) with C of 1, 3 or 4, and H another number."""
+    return x.ndim == 4 and x.shape[3] in _CHANNELS and x.shape[1] not in _CHANNELS and x.shape[2] not in _CHANNELS
+
+
+def check_examples_first(x: NDArray[Any], name: str) -> None:
+    """Refuse square pictures whose last axis may count the examples: (H, H, N) or (H, H, C, N) with N above H.
+
+    Args:
+        x: shape (N, *shape), of any type.
+        name: for the message.
+    """
+    if x.ndim in (3, 4) and x.shape[0] == x.shape[1] < x.shape[-1]:
+        count, *rest = x.shape
+        raise DataError(
+            f"{name} has the shape {x.shape} and holds {count} examples, or {x.shape[-1]} as its last axis; save "
+            f"numpy.moveaxis(x, -1, 0) for the latter, or give shape={'x'.join(map(str, rest))}."
+        )

@@ -25,7 +25,7 @@ from zoo.models.facts import check_model_facts
 from zoo.models.model import FILE, Model
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
-from zoo.runtime.devices import find_device
+from zoo.runtime.devices import find_device, suited
 from zoo.runtime.randomness import generator, scoped_randomness
 
 
@@ -58,7 +58,7 @@ def load_model(path: Path, registry: PluginRegistry, device: str = "cpu") -> Mod
         density = _density(fitted, part(tensors, "density."), facts["density"], file)
     return Model(
         plugin=plugin,
-        module=module.eval().to(place),
+        module=module.eval().to(suited(place, float64=plugin.implements("fit"))),
         config=config,
         spec=spec,
         density=density,

@@ -15,6 +15,7 @@ from zoo.errors import ConfigError
 from zoo.models.labels import draw_labels
 from zoo.plugins.hook_checks import checked
 from zoo.plugins.plugin import Plugin
+from zoo.runtime.devices import moved
 from zoo.runtime.threads import alone
 
 
@@ -33,17 +34,17 @@ class FittedDensity(LatentDensity):
     latent: tuple[int, ...]
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        """Draw n flat codes, float64, shape (n, D), on the generator's device; the density computes on the CPU."""
+        """Draw n flat codes, shape (n, D), on the generator's device; the density computes on the CPU, in float64."""
         with alone():
             z = self.plugin.hooks.sample(state=self.state, n=n, generator=_on_cpu(generator))
-        return checked(z, self.plugin, "sample", (n, *self.codes)).to(generator.device)
+        return moved(checked(z, self.plugin, "sample", (n, *self.codes)), generator.device)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, shape (B,), for codes of shape (B, D) or (B, *latent)."""
-        flat = z.reshape(len(z), -1).double().cpu()
+        flat = z.reshape(len(z), -1).cpu().double()
         with alone():
             nats = self.plugin.hooks.log_prob(state=self.state, z=flat)
-        return checked(nats, self.plugin, "log_prob", (len(z),)).to(z.device)
+        return moved(checked(nats, self.plugin, "log_prob", (len(z),)), z.device)
 
     @property
     def codes(self) -> tuple[int]:
@@ -99,7 +100,7 @@ class DensityPerClass(LatentDensity):
     def sample(self, n: int, generator: Generator) -> Tensor:
         """Draw n flat codes of classes that are drawn, too, float64, shape (n, D)."""
         draws = _on_cpu(generator)
-        return self.sample_of(draw_labels(self.shares, n, draws), draws).to(generator.device)
+        return moved(self.sample_of(draw_labels(self.shares, n, draws), draws), generator.device)
 
     def sample_of(self, y: Tensor, generator: Generator) -> Tensor:
         """Draw a flat code z ~ p(z|y) for each class y of shape (n,), float64, shape (n, D), on the generator's device.
@@ -107,13 +108,13 @@ class DensityPerClass(LatentDensity):
         Raises:
             ConfigError: for a class without training examples.
         """
-        z = torch.empty(len(y), *self._any.codes, dtype=torch.float64, device=generator.device)
-        for c in y.unique().tolist():
+        z = torch.empty(len(y), *self._any.codes, dtype=torch.float64)
+        for c in (y := y.cpu()).unique().tolist():
             density, rows = self.classes[c], y == c
             if density is None:
                 raise ConfigError(f"Class {c} has no training examples, so it has no density of codes.")
-            z[rows] = density.sample(int(rows.sum()), generator)
-        return z
+            z[rows] = density.sample(int(rows.sum()), generator).cpu().double()
+        return moved(z, generator.device)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) = log Σ_y p(y) p(z|y) in nats, shape (B,), for codes of shape (B, D) or (B, *latent)."""

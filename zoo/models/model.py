@@ -6,6 +6,8 @@ Every value that a plugin returns is checked here, so that the error can name th
 
 from __future__ import annotations
 
+import copy
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +21,7 @@ from zoo.contract.config import Config
 from zoo.contract.data_spec import DataSpec, into_unit
 from zoo.contract.log_prob import LogProb
 from zoo.data.dataset import standardised
+from zoo.data.in_memory import columns_of, is_dataframe
 from zoo.data.table import Table
 from zoo.errors import ConfigError, PluginError, Unsupported
 from zoo.files.storage import writing
@@ -28,7 +31,7 @@ from zoo.models.density import DensityPerClass, FittedDensity
 from zoo.models.labels import Labels, as_labels, draw_labels
 from zoo.plugins.hook_checks import checked, guarded
 from zoo.plugins.plugin import Plugin
-from zoo.runtime.devices import CPU, device_of, find_device
+from zoo.runtime.devices import CPU, device_of, find_device, has_float64, moved, suited
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
 from zoo.scalars import plain
@@ -48,7 +51,8 @@ class Model:
     arrays). Samples are returned on the CPU. The model computes on the device of its module. Several threads may use
     one model; their calls run one after another.
 
-    Arrays of any real or boolean type are converted to float32; tensors are passed on as they are.
+    Tensors and arrays of any real or boolean type are converted to float32. A DataFrame of pandas or polars is accepted
+    in the place of an array; if the model knows the names of its columns, they are matched by name.
 
     A conditional model is one of p(x|y). The classes y are whole numbers from 0 on: one number for all examples, or a
     sequence, array or tensor with one for each.
@@ -257,6 +261,8 @@ class Model:
                 classes, as for `encode`.
             Unsupported: if the model has no likelihood; the message gives the reason.
         """
+        if not has_float64(self.device):
+            return self._on_the_cpu().log_prob(x, y, seed=seed, **options)
         if not self.plugin.implements("log_prob"):
             raise Unsupported(f"{self.plugin.card.name} has no likelihood: its plugin does not implement log_prob.")
         if self.density and not self.plugin.names("log_prob", "prior"):
@@ -289,7 +295,7 @@ class Model:
                 f"The hook 'log_prob' of {self.plugin.source} must return a tuple of zoo.LogProb, got {answer!r:.80}."
             )
         return tuple(
-            replace(bound, nats=checked(bound.nats, self.plugin, "log_prob", (len(seen),)).to(examples.device))
+            replace(bound, nats=moved(checked(bound.nats, self.plugin, "log_prob", (len(seen),)), examples.device))
             for bound in answer
         )
 
@@ -365,13 +371,15 @@ class Model:
         """
         if self.density is not None:
             return self.density.log_prob(as_tensor(z, "z", torch.float64))  # a density computes in float64
+        if not has_float64(self.device):
+            return self._on_the_cpu().log_prob_codes(z)
         if not self.plugin.implements("log_prob_codes"):
             raise Unsupported(f"{self.name} has no density of its codes: its plugin does not implement log_prob_codes.")
         codes = as_tensor(z, "z")
         seen = codes.to(self.device)
         with guarded(self.plugin, "log_prob_codes", seen):
             nats = self.plugin.hooks.log_prob_codes(model=self.module, z=seen)
-        return checked(nats, self.plugin, "log_prob_codes", (len(codes),)).to(codes.device)
+        return moved(checked(nats, self.plugin, "log_prob_codes", (len(codes),)), codes.device)
 
     def diagnose(
         self, train: Array, valid: Array, y: Labels | None = None, valid_y: Labels | None = None, *, seed: int = 0
@@ -386,6 +394,8 @@ class Model:
         """
         if not self.plugin.implements("diagnose"):
             return {}
+        if not has_float64(self.device):
+            return self._on_the_cpu().diagnose(train, valid, y, valid_y, seed=seed)
         seen = [self._standardise(as_tensor(x, name)) for name, x in (("train", train), ("valid", valid))]
         labels = [self._labels(each, len(x)) for each, x in zip((y, valid_y), seen, strict=True)]
         draws = generator(seed, "diagnose", self.device)
@@ -413,12 +423,14 @@ class Model:
         return replace(self, options=plain({**self.options, **changes}))
 
     def to(self, device: str) -> Model:
-        """Move the module to a device, `cpu`, `cuda` or `cuda:1`, and return this same model.
+        """Move the module to a device, `cpu`, `cuda`, `cuda:1`, `mps` or `auto`, and return this same model.
+
+        A model with its own `fit` stays on the CPU where the device has no float64.
 
         Raises:
             ConfigError: if the device does not exist.
         """
-        self.module.to(find_device(device))
+        self.module.to(suited(find_device(device), float64=self.plugin.implements("fit")))
         return self
 
     def with_density(self, density: FittedDensity | DensityPerClass) -> Model:
@@ -460,7 +472,7 @@ class Model:
 
     def _decode(self, z: Tensor, y: Tensor | None, draws: Generator | None, options: Config) -> Tensor:
         """Decode a block of codes to standardized examples."""
-        z = z.to(self.device, torch.float32)
+        z = z.float().to(self.device)
         with guarded(self.plugin, "decode", z):
             x = self.plugin.hooks.decode(model=self.module, z=z, generator=draws, y=y, options=options)
         return checked(x, self.plugin, "decode", (len(z), *self.spec.shape), self.spec.support, given=z)
@@ -533,11 +545,15 @@ class Model:
     def _examples(self, x: Array) -> Tensor:
         """Return examples as a tensor after checking their type, shape and range."""
         exact = self.standardisation is not None and self.standardisation[0].dtype == torch.float64
+        if is_dataframe(x):
+            x = columns_of(x, self.columns, "x")
         examples = as_tensor(x, "x", torch.float64 if exact else torch.float32)
         if examples.shape[1:] != self.spec.shape or len(examples) == 0:
             sides = ", ".join(map(str, self.spec.shape))
             raise ValueError(f"x must have shape (B, {sides}), got {tuple(examples.shape)}")
         low, high = examples.min().item(), examples.max().item()
+        if math.isnan(low) or (self.spec.support == "real" and math.isinf(low - high)):
+            raise ValueError("x must hold finite numbers, got nan or infinity; fill or leave out those examples first")
         if self.spec.support != "real" and not (low >= 0 and high <= 1):
             raise ValueError(
                 f"x must be in [0, 1], got values in [{low:g}, {high:g}]; {into_unit(low, high)}, or load it with "
@@ -555,7 +571,11 @@ class Model:
         """Return examples in the user's units, on a device."""
         if self.standardisation is not None:
             x = x.cpu() * self.standardisation[1] + self.standardisation[0]
-        return x.to(device)
+        return moved(x, device)
+
+    def _on_the_cpu(self) -> Model:
+        """Return a copy that computes on the CPU, for hooks that may compute in float64."""
+        return replace(self, module=copy.deepcopy(self.module).to(CPU))
 
 
 def _origin(plugin: Any) -> dict[str, str]:

@@ -29,8 +29,10 @@ def scoped_randomness(seed: int) -> Iterator[None]:
 
     The states belong to the process, so that blocks of several threads run one after another.
     """
-    gpus = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
-    with alone(), torch.random.fork_rng(gpus):
+    kind, gpus = "cuda", torch.cuda.device_count() if torch.cuda.is_initialized() else 0
+    if torch.backends.mps.is_available():
+        kind, gpus = "mps", 1
+    with alone(), torch.random.fork_rng(range(gpus), device_type=kind):
         states = np.random.get_state(), random.getstate()
         try:
             _seed_torch(seed)
@@ -62,6 +64,8 @@ def bernoulli(p: Tensor, generator: Generator | None = None) -> Tensor:
         generator: source of the draws; None uses torch's global state.
     """
     n = p.numel()
+    if p.device.type == "mps":  # draws no 64-bit numbers
+        return torch.rand(p.shape, generator=generator, device=p.device).lt_(p).to(p.dtype)
     draws = torch.empty(-(-n // 4), dtype=torch.int64, device=p.device).random_(-(2**63), None, generator=generator)
     low = torch.randint(2**23, 2**23 + 2**8, (), generator=generator, device=p.device)
     high = draws.view(torch.int16)[:n].view(p.shape).float()  # in [-2^15, 2^15): the 2^23 above makes u start at 0

@@ -17,7 +17,7 @@ from zoo.errors import ConfigError, DataError, PluginError
 from zoo.files.tensor_file import obstacle
 from zoo.models.model import Model
 from zoo.plugins.plugin import Plugin
-from zoo.runtime.devices import describe_device, device_of
+from zoo.runtime.devices import describe_device, device_of, suited
 from zoo.runtime.interruption import Interruption
 from zoo.runtime.randomness import generator, scoped_randomness
 from zoo.runtime.seeds import SPLIT_SEED, derive_seed
@@ -51,8 +51,9 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         DivergedError: if a loss or weight is not finite.
         Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
     """
-    resolved, data, seed, folder, device = job.resolved, job.data, job.seed, job.folder, job.device
+    resolved, data, seed, folder = job.resolved, job.data, job.seed, job.folder
     plugin, phases = resolved.plugin, resolved.phases
+    device = suited(job.device, float64=plugin.implements("fit"))
     bits = plugin.card.trains_on_bits(resolved.config, data.spec.support)
     spec = spec_for(plugin, resolved.config, data)
     interruption = interruption or Interruption()

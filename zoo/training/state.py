@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 
 from zoo.errors import CheckpointError
 from zoo.files.tensor_file import part
+from zoo.runtime.devices import random_state, set_random_state
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ class RandomState:
             "numpy": torch.from_numpy(np.asarray(words).astype(np.int64)),
             "python": torch.tensor(numbers, dtype=torch.int64),
         }
-        if self._draws.device.type == "cuda":
-            tensors["cuda"] = torch.cuda.get_rng_state(self._draws.device)
+        if (gpu := random_state(self._draws.device)) is not None:
+            tensors[self._draws.device.type] = gpu
         rest = [str(kind), int(position), int(has_gauss), float(gauss)]
         return State(tensors, {"numpy": rest, "python": [version, normal]})
 
@@ -155,8 +156,8 @@ class RandomState:
         """Restore all of them."""
         self._draws.set_state(state.tensors["draws"].clone())
         torch.set_rng_state(state.tensors["torch"].clone())
-        if "cuda" in state.tensors:
-            torch.cuda.set_rng_state(state.tensors["cuda"].clone(), self._draws.device)
+        if (gpu := state.tensors.get(self._draws.device.type)) is not None:
+            set_random_state(self._draws.device, gpu.clone())
         kind, *rest = state.facts["numpy"]
         np.random.set_state((kind, state.tensors["numpy"].numpy().astype(np.uint32), *rest))
         version, normal = state.facts["python"]

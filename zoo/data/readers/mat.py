@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from zoo.data.contents import Array, Contents
 from zoo.data.extras import library
@@ -24,9 +25,10 @@ def read(path: Path, options: FileOptions) -> Contents:
 
     def arrays(names: Collection[str]) -> Mapping[str, Array]:
         try:
-            found: Mapping[str, Array] = io.loadmat(path, variable_names=list(names))
+            found: Mapping[str, Any] = io.loadmat(path, variable_names=list(names))
         except Exception as error:
             raise DataError(f"{path} is not a valid MATLAB file: {clause(error)}.") from None
-        return {name: found[name].T if found[name].shape[:1] == (1,) else found[name] for name in names}
+        dense = {name: found[name].toarray() if hasattr(found[name], "toarray") else found[name] for name in names}
+        return {name: x.T if x.shape[:1] == (1,) else x for name, x in dense.items()}
 
     return contents_of_arrays(path, listed, arrays, options, by_columns=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -27,6 +28,8 @@ _EXAMINED = 20  # lines that tell the separator
 _EXAMINED_TEXT = 2**20  # characters that hold them
 _FEWEST = 5  # lines that tell that the first one is unlike them
 _COMMENT = "#"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 
 Lines = Iterator[tuple[int, list[str]]]
 
@@ -168,7 +171,7 @@ def _separator(text: str, options: FileOptions, path: Path) -> str:
     """
     if options.separator != "found":
         return _SEPARATORS[options.separator]
-    lines = [line for line in text.lstrip()[:_EXAMINED_TEXT].split("\n")[:_EXAMINED] if line.strip()]
+    lines = [line for line in _LINE_END.split(text.lstrip()[:_EXAMINED_TEXT], _EXAMINED)[:_EXAMINED] if line.strip()]
     counts = {name: [len(_split(line, mark)) for line in lines] for name, mark in _SEPARATORS.items()}
     marks = [name for name in counts if name != "space" and counts[name][0] > 1]
     if len(marks) > 1:
@@ -176,12 +179,27 @@ def _separator(text: str, options: FileOptions, path: Path) -> str:
     if len(marks) > 1:
         ways = " or ".join(f"separator={name} ({counts[name][0]} columns)" for name in marks)
         raise DataError(f"{path} can be read in two ways: {ways}; choose one, got {lines[0][:60]!r}.")
+    if marks == ["comma"] and _has_decimal_commas(lines):
+        raise DataError(
+            f"{path} can be read in two ways: one column of numbers with decimal commas, which must be points, or two "
+            f"columns (separator=comma), got {lines[0][:60]!r}."
+        )
     if marks:
         return _SEPARATORS[marks[0]]
+    if len(set(counts["space"][1:])) == 1 and counts["space"][0] == counts["space"][-1] - 1 > 0 and '"' in lines[0]:
+        raise DataError(
+            f"{path}, line 1 has one name less than line 2 has values, as write.table of R writes it; set "
+            "row.names=FALSE there."
+        )
     if "::" in lines[0]:
         raise DataError(f"{path} is separated by '::', which is not read; replace it by commas, got {lines[0][:60]!r}.")
     spaces = counts["space"]
     return " " if spaces[0] > 1 and len(set(spaces)) == 1 else ","
+
+
+def _has_decimal_commas(lines: Sequence[str]) -> bool:
+    """Whether lines such as `-0,132` may be numbers with a decimal comma: no whole number is written -0."""
+    return all(map(_DECIMAL_COMMA.fullmatch, lines)) and any(line.lstrip().startswith("-0,") for line in lines)
 
 
 def _split(line: str, separator: str) -> list[str]:

@@ -196,8 +196,8 @@ class DeclaredLikelihood:
     def _draw_laplace(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
         """n draws of r(h|x): h* + L⁻ᵀ ε with ε ~ N(0, I), L Lᵀ = A; shape (n, B, H)."""
         epsilon = torch.randn(n, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
-        draws: Tensor = h_star + torch.linalg.solve_triangular(L.mT, epsilon[..., None], upper=True)[..., 0]
-        return draws
+        steps = torch.linalg.solve_triangular(L.mT, epsilon.permute(1, 2, 0), upper=True)  # (B, H, n)
+        return (h_star + steps.permute(2, 0, 1)).contiguous()
 
     def _draw_prior(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
         """n draws of p(h) for each example, shape (n, B, H)."""
@@ -205,9 +205,9 @@ class DeclaredLikelihood:
 
     def _log_weights(self, x: Tensor, h: Tensor, h_star: Tensor, L: Tensor, s: float) -> Tensor:
         """log w of draws h (n, B, H) from the mixture with a share s of p(h): shape (n, B)."""
-        epsilon = ((h - h_star)[..., None, :] @ L)[..., 0, :]  # Lᵀ (h − h*)
-        log_determinant = L.diagonal(dim1=1, dim2=2).log().sum(1)  # of L, (B,)
-        log_r = log_determinant - (epsilon.square() / 2 + math.log(2 * math.pi) / 2).sum(-1)
+        epsilon = (h - h_star).transpose(0, 1) @ L  # Lᵀ (h − h*), (B, n, H)
+        log_determinant = L.diagonal(dim1=1, dim2=2).log().sum(1) - h.shape[-1] * math.log(2 * math.pi) / 2  # (B,)
+        log_r = log_determinant - epsilon.square().sum(-1).T / 2
         log_p = self.prior.log_prob(h.flatten(0, 1)).view_as(log_r)
         log_q = (math.log1p(-s) + log_r).logaddexp(math.log(s) + log_p) if s else log_r
         return self.log_likelihood(x, h) + log_p - log_q

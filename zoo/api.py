@@ -312,6 +312,7 @@ class Registry(PluginRegistry):
         steps: int | None = None,
         seconds: float | None = None,
         full: bool = False,
+        quick: bool = False,
         controls: bool = False,
         n: int | None = None,
         device: str = "cpu",
@@ -348,6 +349,7 @@ class Registry(PluginRegistry):
                 data set's number of epochs.
             full: add all metrics, the catalogue's control rows, and the sensitivity to the settings that each model's
                 card names; needs at least 5 seeds.
+            quick: one seed and 20 epochs where `seeds` and the budget are not given: a first look, not a result.
             controls: add the catalogue's control rows.
             n: number of test examples that everybody is compared with, the first of the test split; None takes all. A
                 file of samples needs as many samples.
@@ -389,8 +391,9 @@ class Registry(PluginRegistry):
                 standard error where bars cannot be drawn), False never.
             on_event: called as `on_event(job, event)` with each event of a job, with the number of cells
                 (`{"cells": total, "done": number}`), with the estimated time of a full comparison
-                (`{"estimate": seconds}`), and with a warning (`{"warning": text}`) if the report could not
-                be written; the results are complete all the same.
+                (`{"estimate": seconds}`), with the results of the first seed (`{"provisional": Results}`) once every
+                row has them, and with a warning (`{"warning": text}`) if the report could not be written; the results
+                are complete all the same.
 
         Returns:
             The comparison; its folder contains `results.json`, `report.html`, tables, and the trained models.
@@ -415,6 +418,7 @@ class Registry(PluginRegistry):
                 steps=steps,
                 seconds=seconds,
                 full=full,
+                quick=quick,
                 controls=controls,
                 n=n,
                 device=device,

@@ -39,6 +39,7 @@ _UNASKED: tuple[Any, ...] = (None, False, 0, "", (), "cpu", "kernel")
 )
 @click.option("--seeds", type=click.IntRange(1, 1000), show_default="5", help="Number of training seeds.")
 @click.option("--full", is_flag=True, help="Add all metrics, control rows and sensitivity; >= 5 seeds; takes longer.")
+@click.option("--quick", is_flag=True, help="A first look: one seed and 20 epochs, unless others are given.")
 @click.option("--controls", is_flag=True, help="Add control rows: models too simple to be good, and one that copies.")
 @n_option
 @budget_options
@@ -87,6 +88,7 @@ def command(
     data: tuple[str, ...],
     seeds: int | None,
     full: bool,
+    quick: bool,
     controls: bool,
     n: int | None,
     epochs: float | None,
@@ -132,6 +134,7 @@ def command(
         "steps": steps,
         "seconds": seconds,
         "full": full,
+        "quick": quick,
         "controls": controls,
         "n": n,
         "device": device,
@@ -192,8 +195,14 @@ def _several(
         if resume or experiment:
             raise ConfigError("What is resumed, or read from a file, keeps its data sets; remove --data.")
         from zoo.comparison.experiment import Experiment
+        from zoo.comparison.run import QUICK_EPOCHS, QUICK_SEEDS
 
         keys = {key: value for key, value in asked.items() if value not in _UNASKED}
+        if keys.pop("quick", False):
+            if "full" in keys:
+                raise ConfigError("A full comparison is not a quick one; leave out --full or --quick.")
+            lengths = {"epochs", "steps", "seconds", "over_epochs"} & set(keys)
+            keys = {"seeds": QUICK_SEEDS} | ({} if lengths else {"epochs": QUICK_EPOCHS}) | keys
         whole = Experiment.parse({"contestants": contestants, "data": tuple(data), **keys}, "the comparison")
         if save is not None:
             whole.write(save)

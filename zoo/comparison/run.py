@@ -19,6 +19,7 @@ from zoo.comparison.elsewhere import Elsewhere
 from zoo.comparison.estimate import estimated
 from zoo.comparison.experiment import FILE as EXPERIMENT
 from zoo.comparison.experiment import Experiment
+from zoo.comparison.first_seed import FirstSeed
 from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_registered, trained
 from zoo.comparison.journal import Journal
 from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
@@ -54,6 +55,7 @@ from zoo.training.names import check_names
 
 _SCRATCH = ".data-"  # prefix of a folder's name
 FULL_SEEDS = 5  # of `full`: an interval over fewer says little
+QUICK_SEEDS, QUICK_EPOCHS = 1, 20  # of `quick`, unless others are given
 
 # What the cells import: each would otherwise pay for it again.
 PRELOAD = (
@@ -77,6 +79,7 @@ def compare(
     steps: int | None = None,
     seconds: float | None = None,
     full: bool = False,
+    quick: bool = False,
     controls: bool = False,
     n: int | None = None,
     device: str = "cpu",
@@ -108,7 +111,7 @@ def compare(
     given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
     lengths = (epochs, steps, seconds, over_epochs)
     metrics = tuple(metrics)
-    asked = bool(given or full or controls or features or metrics or tune) or device != "cpu" or measure != "kernel"
+    asked = bool(given or full or quick or controls or features or metrics or tune) or device != "cpu" or measure != "kernel"
     asked = asked or any(each is not None for each in (seeds, n, *lengths))
     if experiment is not None:
         if asked or data is not None or resume is not None:
@@ -143,6 +146,11 @@ def compare(
     if type(tune) is not int or tune < 0:
         raise ConfigError(f"tune must be a number of trials >= 1, or 0 for none, got {tune!r}.")
     points = () if over_epochs is None else chosen_epochs(over_epochs)
+    if quick and full:
+        raise ConfigError("A full comparison is not a quick one; leave out full or quick.")
+    if quick:
+        seeds = QUICK_SEEDS if seeds is None else seeds
+        budget = budget or (None if points else TrainingBudget(float(QUICK_EPOCHS), "epochs"))
     if points and budget:
         raise ConfigError(f"The last of over_epochs, {points[-1]}, is the budget; leave {budget} out.")
     if points:
@@ -204,7 +212,7 @@ def compare(
             elsewhere=start.elsewhere,
         )
         try:
-            cells, variations = _run(grid, scheduler, start.journal, full=plan.full)
+            cells, variations = _run(grid, plan, scheduler, start.journal)
             planned = planned_epochs(grid)
             outcomes = _run_announced(grid, [each.job for each in planned], scheduler, start.journal)
             over = [at_epoch(each, outcome) for each, outcome in zip(planned, outcomes, strict=True)]
@@ -420,9 +428,13 @@ def _scratch(folder: Path | None) -> Iterator[str]:
 
 
 def _run(
-    grid: Grid, scheduler: Scheduler, journal: Journal, *, full: bool
+    grid: Grid, plan: Plan, scheduler: Scheduler, journal: Journal
 ) -> tuple[list[tuple[PlannedCell, Outcome]], list[Variation]]:
-    """Run every cell; a full comparison announces an estimate first, and varies the settings as well."""
+    """Run every cell; a full comparison announces an estimate first, and varies the settings as well.
+
+    Once every row has its first seed, an event has the results so far.
+    """
+    full = plan.full
 
     def run(jobs: list[ScheduledJob]) -> list[Outcome]:
         return _run_announced(grid, jobs, scheduler, journal)
@@ -434,12 +446,22 @@ def _run(
     else:
         cells = [*grid.cells(), grid.real_cell()]
     retrained = varied_trainings(grid) if full else []
-    outcomes = run([each.job for each in cells] + [each.job for each in retrained])
+    first_seed = FirstSeed(cells, journal, lambda found: _first_results(grid, plan, found, scheduler, journal))
+    with first_seed.announced(scheduler):
+        outcomes = run([each.job for each in cells] + [each.job for each in retrained])
     done += zip(cells, outcomes, strict=False)
     resampled = varied_samplings(grid) if full else []
     more = run([each.job for each in resampled])
     planned = zip([*retrained, *resampled], [*outcomes[len(cells) :], *more], strict=True)
     return done, [each for variation, outcome in planned for each in measured(variation, outcome)]
+
+
+def _first_results(
+    grid: Grid, plan: Plan, found: list[tuple[PlannedCell, Outcome]], scheduler: Scheduler, journal: Journal
+) -> Results:
+    """Return the results of the first seed alone."""
+    one = replace(plan, seeds=plan.seeds[:1])
+    return _results(grid, one, found, [], [], jobs=scheduler.slots, wall_seconds=journal.seconds)
 
 
 def _run_announced(grid: Grid, jobs: list[ScheduledJob], scheduler: Scheduler, journal: Journal) -> list[Outcome]:

@@ -95,6 +95,8 @@ class ShownProgress:
             self._say(f"Data set {event['data']}:")
         elif "estimate" in event:
             self._say(f"Estimated time: {_minutes(event['estimate'])}.")
+        elif "provisional" in event:
+            self._say(_provisional(event["provisional"]))
         elif "warning" in event:
             self._say(f"Warning: {event['warning']}")
         elif self._bars is None:
@@ -360,6 +362,13 @@ def _board(figures: Mapping[str, list[float]], title: str) -> Any:
     for name, values in figures.items():
         table.add_row(Text(name), f"{sum(values) / len(values):.3g}", str(len(values)))
     return table
+
+
+def _provisional(results: Any) -> str:
+    """Return the headline table of the first seed, said to be provisional."""
+    from zoo.report.table import headline
+
+    return f"Provisional, from the first seed alone; the others follow:\n{headline(results)}"
 
 
 def _losses(losses: Mapping[str, float]) -> str:

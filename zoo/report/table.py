@@ -64,6 +64,12 @@ def as_text(table: RenderableType, width: int = 120) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
+def headline(results: Results, width: int = 120) -> str:
+    """Return the headline table alone as plain text, without notes."""
+    parts = _parts(sheets(results)[0], width)
+    return "\n".join([_heading(results), *(as_text(_rich_table(part), width).rstrip("\n") for part in parts)])
+
+
 def to_csv(results: Results) -> str:
     """Return a CSV line per contestant and metric, with unknowns empty; `lower` and `upper` are a bracket's ends."""
     file = io.StringIO()

@@ -116,6 +116,7 @@ class Registry(PluginRegistry):
         save_every: float = 30.0,
         keep: int = 2,
         device: str = "cpu",
+        threads: int = 1,
         track: str | Iterable[str] = (),
         progress: bool | Progress | None = None,
         **config: Any,
@@ -137,6 +138,8 @@ class Registry(PluginRegistry):
             keep: number of checkpoints to keep, 1 or more.
             device: device on which the model is trained and stays: `cpu`, `cuda`, `cuda:1` for the second GPU, `mps`
                 for the GPU of a Mac, or `auto` for the first of cuda, mps and cpu.
+            threads: threads on which torch computes. Results depend on the number in their last digits. Where other
+                processes are busy, set OMP_WAIT_POLICY=PASSIVE before torch is imported.
             track: names of trackers, plugins of `zoo.trackers`, to log the run with ("tensorboard"). A tracker that
                 fails costs a `TrackerWarning`.
             progress: None shows a progress bar on a terminal and in a notebook, True always shows progress (as lines
@@ -177,6 +180,7 @@ class Registry(PluginRegistry):
             checkpoints=CheckpointPolicy(save_every, keep),
             device=device,
             weights=None if weights is None else Path(weights),
+            threads=threads,
         )
         with training_progress(progress) as report:
             return train_tracked(trackers, job, report)
@@ -194,6 +198,7 @@ class Registry(PluginRegistry):
         keep: int = 2,
         allow_changes: bool = False,
         device: str | None = None,
+        threads: int | None = None,
         track: str | Iterable[str] = (),
         progress: bool | Progress | None = None,
     ) -> Model:
@@ -204,8 +209,9 @@ class Registry(PluginRegistry):
 
         Args:
             run: the run folder, or one of its checkpoint files.
-            contestant, data, epochs, steps, seconds, device: replace what the run was started with; None keeps it.
-                The budget is the total, including what is already done. Data that were an array must be given again.
+            contestant, data, epochs, steps, seconds, device, threads: replace what the run was started with; None keeps
+                it. The budget is the total, including what is already done. Data that were an array must be given
+                again.
             save_every, keep, track, progress: as for `zoo.train`.
             allow_changes: resume even if data, settings, versions or number of threads differ from the checkpoint's.
 
@@ -229,6 +235,7 @@ class Registry(PluginRegistry):
             budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
             checkpoints=CheckpointPolicy(save_every, keep, allow_changes=allow_changes),
             device=device,
+            threads=threads,
         )
         with training_progress(progress) as report:
             return train_tracked(trackers, job, report)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option("--allow-changes", is_flag=True, help="Resume even if data, settings or versions have changed.")
 @click.option("--device", type=DEVICE, help=f"{DEVICE_HELP}  [default: cpu, or the run's]")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Number of threads to train with.  [default: 1, or the run's]"
+)
 @track_option
 @as_json
 def command(
@@ -52,6 +55,7 @@ def command(
     resume: Path | None,
     allow_changes: bool,
     device: str | None,
+    threads: int | None,
     track: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -68,7 +72,10 @@ def command(
     """
     from zoo.api import default
     from zoo.contestant import parse_contestant
+    from zoo.runtime.threads import wait_passively
     from zoo.training.names import check_names
+
+    wait_passively()
 
     parsed = None if contestant is None else parse_contestant(contestant)
     check_names(default, [parsed] if parsed else [], data)
@@ -101,6 +108,7 @@ def command(
             device=device or "cpu",
             source=source_of(data),
             weights=weights,
+            threads=threads or 1,
         )
     else:
         if seed is not None or out is not None:
@@ -110,7 +118,14 @@ def command(
         run = RunRecord.read(resume)
         contestant = contestant or run.contestant.text
         job = plan_resumed(
-            default, run, contestant=parsed, data=data, budget=budget, checkpoints=checkpoints, device=device
+            default,
+            run,
+            contestant=parsed,
+            data=data,
+            budget=budget,
+            checkpoints=checkpoints,
+            device=device,
+            threads=threads,
         )
         where = f"resumes from {run.state}" if run.state else "has no checkpoint and starts at its first step"
         click.echo(f"{run.folder} {'is finished' if job.finished else where}.", err=True)

@@ -111,7 +111,8 @@ def compare(
     given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
     lengths = (epochs, steps, seconds, over_epochs)
     metrics = tuple(metrics)
-    asked = bool(given or full or quick or controls or features or metrics or tune) or device != "cpu" or measure != "kernel"
+    asked = bool(given or full or quick or controls or features or metrics or tune)
+    asked = asked or device != "cpu" or measure != "kernel"
     asked = asked or any(each is not None for each in (seeds, n, *lengths))
     if experiment is not None:
         if asked or data is not None or resume is not None:
@@ -337,8 +338,8 @@ def begun(
         if len(prepared.data.conditions.data.shape) > 1:
             for_tables = registry.catalogue.compare.table_controls
             plan = replace(plan, controls=tuple(name for name in plan.controls if name not in for_tables))
-            rows, contestants_trained = plan.rows, trained(plan.rows)
-            prepared = prepared.only(rows)
+            contestants_trained = trained(plan.rows)
+            prepared = prepared.only(plan.rows)
         elsewhere = Elsewhere.of(registry, prepared, contestants_trained, plan.features) if is_remote else None
         plan = _continued(plan, prepared.depends_on, folder, allow_changes=allow_changes)
         plan = replace(plan, distributions=elsewhere.fingerprints if elsewhere else {})

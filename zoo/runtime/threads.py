@@ -1,7 +1,8 @@
 """Threads: one per process for torch, OpenBLAS and OpenMP, and a lock around what the caller's threads share.
 
-Two threads of torch lose most of their speed when another process is busy, and a different order of summation changes
-the last digits. Worker processes set the environment before any import; `single_thread` is for the caller's process.
+Two threads of torch lose most of their speed when another process is busy, unless they wait passively, and a different
+order of summation changes the last digits. Worker processes set the environment before any import; `single_thread` and
+`several_threads` are for the caller's process.
 """
 
 from __future__ import annotations
@@ -42,15 +43,28 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_renew)  # a thread that held it does not exist in a forked child
 
 
-@contextlib.contextmanager
-def single_thread() -> Iterator[None]:
+def wait_passively() -> None:
+    """Let OpenMP's threads sleep while they wait, unless the user set otherwise; to be called before torch is imported.
+
+    By default they spin, and slow each other down where another process is busy.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def single_thread() -> contextlib.AbstractContextManager[None]:
     """Compute on one thread, `alone`, inside the block, and restore the caller's thread counts afterwards."""
+    return several_threads(1)
+
+
+@contextlib.contextmanager
+def several_threads(number: int) -> Iterator[None]:
+    """Compute on so many threads inside the block, with none of the caller's other threads; see `single_thread`."""
     import torch
     from threadpoolctl import threadpool_limits
 
-    with alone(), threadpool_limits(1):
+    with alone(), threadpool_limits(number):
         before = torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(number)
         try:
             yield
         finally:

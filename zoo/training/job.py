@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from zoo.data.dataset import Data
+from zoo.errors import ConfigError
 from zoo.models.model import Model
 from zoo.runtime.devices import CPU
 from zoo.scalars import plain
@@ -36,6 +37,7 @@ class TrainingJob:
         weights: the weights of another run with which the first step starts; None starts with those of the plugin.
         snapshots: epochs after which the model is also saved, as `epoch-E/model.safetensors` in the folder; without a
             folder, or by a plugin with its own `fit`, none are.
+        threads: of torch and its libraries while it is trained; the last digits of a sum depend on them.
         finished: the model of a finished run that would only be trained again, because its plugin has its own `fit`.
     """
 
@@ -50,7 +52,11 @@ class TrainingJob:
     resuming: bool = False
     weights: InitialWeights | None = None
     snapshots: tuple[int, ...] = ()
+    threads: int = 1
     finished: Model | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", plain(self.seed))
+        object.__setattr__(self, "threads", plain(self.threads))
+        if type(self.threads) is not int or self.threads < 1:
+            raise ConfigError(f"threads must be a whole number >= 1, got {self.threads!r}.")

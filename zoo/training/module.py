@@ -35,7 +35,7 @@ from zoo.training.state import ModuleState
 
 
 def train_module(job: TrainingJob, progress: Progress | None = None, interruption: Interruption | None = None) -> Model:
-    """Train the model of a job, without a latent density, on one thread as `single_thread` sets it.
+    """Train the model of a job, without a latent density, on the threads that the caller has set.
 
     The caller's global random state is left as it was.
 
@@ -68,6 +68,8 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     }
     if job.weights:
         protocol["weights"] = asdict(job.weights)
+    if job.threads > 1:
+        protocol["threads"] = job.threads
     chosen = {"plugin": plugin.qualified, "config": resolved.config.model_dump(mode="json")}
     depends_on = {
         **chosen,

@@ -35,6 +35,7 @@ class _Record(BaseModel):
     amount: TrainingBudget
     seed: Annotated[int, Field(ge=0)]
     device: str = "cpu"  # runs from before devices could be chosen
+    threads: Annotated[int, Field(ge=1)] = 1
     weights: InitialWeights | None = None
 
 
@@ -47,6 +48,7 @@ class RunRecord:
         state: the checkpoint to continue from; None if none was saved, so that the run starts at its first step.
         contestant, source, budget, seed, device: what was trained; `source` is None for data that were an array.
         weights: the weights of another run with which it was started; None for those of the plugin.
+        threads: on which it was trained.
         trained: whether its training has ended.
     """
 
@@ -59,6 +61,7 @@ class RunRecord:
     device: str
     weights: InitialWeights | None = None
     trained: bool = False
+    threads: int = 1
 
     @classmethod
     def read(cls, run: Path) -> Self:
@@ -85,6 +88,7 @@ class RunRecord:
                 record.device,
                 record.weights,
                 facts.get("status") == "trained",
+                record.threads,
             )
         except OSError as error:
             raise CheckpointError(
@@ -105,6 +109,7 @@ def plan_resumed(
     budget: TrainingBudget | None = None,
     checkpoints: CheckpointPolicy | None = None,
     device: str | None = None,
+    threads: int | None = None,
 ) -> TrainingJob:
     """Return the job that continues a run; each argument takes the place of what the run was started with."""
     if data is None and run.source is None:
@@ -123,6 +128,7 @@ def plan_resumed(
         source=run.source if data is None else None,
         resuming=True,
         weights=run.weights,
+        threads=run.threads if threads is None else threads,
     )
     if job.resolved.plugin.implements("fit") and run.trained and (run.folder / MODEL).exists():
         return replace(job, finished=_finished(registry, job, run.folder / MODEL))

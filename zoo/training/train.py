@@ -28,7 +28,7 @@ from zoo.runtime.devices import find_device
 from zoo.runtime.interruption import Interruption
 from zoo.runtime.randomness import bernoulli, generator, scoped_randomness
 from zoo.runtime.seeds import derive_seed
-from zoo.runtime.threads import single_thread
+from zoo.runtime.threads import several_threads, single_thread
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import FILE, CheckpointPolicy
 from zoo.training.initial_weights import InitialWeights
@@ -69,12 +69,13 @@ def plan(
     source: str | None = None,
     resuming: bool = False,
     weights: Path | InitialWeights | None = None,
+    threads: int = 1,
 ) -> TrainingJob:
     """Load the plugins and the data of a training and check everything that can be checked before work starts.
 
     Args:
         registry: where names are looked up.
-        contestant, data, seed, device: see `zoo.train`.
+        contestant, data, seed, device, threads: see `zoo.train`.
         budget: None takes the data set's number of epochs.
         folder: the run folder; None for none.
         out: a folder in which a new run folder is made, last of all; it takes the place of `folder`.
@@ -108,6 +109,7 @@ def plan(
         about,
         resuming,
         weights,
+        threads=threads,
     )
 
 
@@ -124,7 +126,7 @@ def train(job: TrainingJob, progress: Progress | None = None) -> Model:
     if job.finished:
         return job.finished
     folder, density = job.folder, job.resolved.density
-    with single_thread():
+    with several_threads(job.threads):
         if folder:
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)

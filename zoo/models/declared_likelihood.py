@@ -196,7 +196,7 @@ class DeclaredLikelihood:
     def _draw_laplace(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
         """n draws of r(h|x): h* + L⁻ᵀ ε with ε ~ N(0, I), L Lᵀ = A; shape (n, B, H)."""
         epsilon = torch.randn(n, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
-        steps = torch.linalg.solve_triangular(L.mT, epsilon.permute(1, 2, 0), upper=True)  # (B, H, n)
+        steps: Tensor = torch.linalg.solve_triangular(L.mT, epsilon.permute(1, 2, 0), upper=True)  # (B, H, n)
         return (h_star + steps.permute(2, 0, 1)).contiguous()
 
     def _draw_prior(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:

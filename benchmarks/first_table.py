@@ -1,0 +1,82 @@
+"""Time to the first table, relative to an earlier build: `python benchmarks/first_table.py [--against COMMIT]`.
+
+Installs the projects of the earlier commit in a folder of their own, beside the packages of this environment, and runs
+`zoo compare` with both builds in turn, each in a fresh folder with an empty cache. Prints the medians of the wall time
+and of the CPU time (user and system, of all processes of the comparison), and the ratios to the earlier build. CPU time
+is less sensitive to other load on the machine than wall time; both grow with it.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).parents[1]
+PROJECTS = ("", "plugins/zoo-rbm", "plugins/zoo-ae", "plugins/zoo-vae")
+PROVISIONAL = b"Provisional, "  # what the new build prints once every row has its first seed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--against", default="667253c", metavar="COMMIT", help="the earlier build")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--old-seeds", type=int, help="seeds of the earlier build, if others")
+    asked = parser.parse_args()
+    old_seeds = asked.old_seeds or asked.seeds
+    with tempfile.TemporaryDirectory() as scratch:
+        old = build(asked.against, Path(scratch) / "old")
+        contenders = {
+            f"{asked.against}, {old_seeds} seeds": (old, ["--seeds", str(old_seeds)]),
+            f"now, {asked.seeds} seeds": ({}, ["--seeds", str(asked.seeds)]),
+            "now, --quick": ({}, ["--quick"]),
+        }
+        rounds = [{name: timed(*contender) for name, contender in contenders.items()} for _ in range(asked.rounds)]
+    first = next(iter(contenders))
+    print(f"{'':24} {'wall':>8} {'ratio':>6} {'CPU':>8} {'ratio':>6} {'first seed':>11} {'ratio':>6}")
+    for name in contenders:
+        wall, cpu, seen = (median(each[name][place] for each in rounds) for place in range(3))
+        ratios = [
+            median(each[name][place] / each[first][0 if place == 2 else place] for each in rounds) for place in range(3)
+        ]
+        provisional = f"{seen:9.1f} s {ratios[2]:6.2f}" if seen else ""
+        print(f"{name:24} {wall:6.1f} s {ratios[0]:6.2f} {cpu:6.1f} s {ratios[1]:6.2f} {provisional}")
+
+
+def build(commit: str, folder: Path) -> dict[str, str]:
+    """Install the projects of a commit in a folder; return the environment in which this interpreter prefers them."""
+    source = folder / "source"
+    source.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", commit], cwd=HERE, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", str(source)], input=archive, check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
+    subprocess.run([*pip, str(folder / "site"), *(str(source / project) for project in PROJECTS)], check=True)
+    return {"PYTHONPATH": str(folder / "site")}
+
+
+def timed(environment: dict[str, str], arguments: list[str]) -> tuple[float, float, float]:
+    """Return wall seconds, CPU seconds, and the seconds until the provisional table (0 if there was none)."""
+    scratch, seen = tempfile.mkdtemp(), 0.0
+    command = [sys.executable, "-P", "-m", "zoo", "compare", *arguments, "--out", f"{scratch}/runs"]
+    env = os.environ | environment | {"ZOO_CACHE": f"{scratch}/cache"}
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env=env, cwd=scratch, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith(PROVISIONAL):
+            seen = time.perf_counter() - began
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    shutil.rmtree(scratch)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return wall, used.ru_utime + used.ru_stime, seen
+
+
+if __name__ == "__main__":
+    main()

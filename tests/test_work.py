@@ -1,0 +1,55 @@
+"""The work of a comparison, counted: seconds depend on the machine, the number of passes and chains does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import zoo_rbm.chains
+from zoo_rbm.model import RBM
+from zoo_vae.model import VAE
+
+import zoo
+from zoo.engine.executor import InlineExecutor
+from zoo.models.declared_likelihood import DeclaredLikelihood
+
+SMALL = "hidden=[4],latent_dim=2,sample.k=2"
+
+
+class Counting(InlineExecutor):
+    """Counts the jobs, each of which is a process elsewhere."""
+
+    def __init__(self, counts):
+        self.counts = counts
+
+    def launch(self, *args, **more):
+        self.counts["jobs"] += 1
+        return super().launch(*args, **more)
+
+
+def test_a_comparison_does_each_piece_of_work_once(tmp_path, monkeypatch):
+    counts = Counter()
+
+    def count(owner, name, key):
+        real = getattr(owner, name)
+
+        def counted(*args, **more):
+            counts[key] += 1
+            return real(*args, **more)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(zoo_rbm.chains, "traces", "chains that are traced")
+    count(RBM, "sample_codes", "chains that sample")
+    count(VAE, "importance_weighted_bound", "passes of the VAE")
+    count(DeclaredLikelihood, "bound", "passes of the AE")
+    monkeypatch.setattr(zoo_rbm.chains, "MOST", 40)
+    contestants = ["rbm:hidden=3", f"ae@normal:{SMALL}", f"vae:{SMALL}", f"vae@gmm:{SMALL}"]
+    zoo.compare(contestants, "digits", n=50, seeds=1, steps=2, out=tmp_path, executor=Counting(counts))
+    described, trainings = len(contestants), 3
+    assert counts == {
+        "jobs": 1 + described + trainings + 1,  # the data, the settings, the cells, the real images
+        "chains that are traced": 2,  # the trial, which serves all samples, and the diagnosis
+        "chains that sample": 3,  # the start of the trial, the samples, and the codes on the map
+        "passes of the VAE": 2,  # one for each latent density
+        "passes of the AE": 1,
+    }

@@ -12,6 +12,7 @@ import torch
 from zoo.data.dataset import Data
 from zoo.models.model import Model
 from zoo.runtime.devices import CPU
+from zoo.runtime.ranks import ALONE, Ranks
 from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
@@ -36,6 +37,7 @@ class TrainingJob:
         weights: the weights of another run with which the first step starts; None starts with those of the plugin.
         snapshots: epochs after which the model is also saved, as `epoch-E/model.safetensors` in the folder; without a
             folder, or by a plugin with its own `fit`, none are.
+        ranks: the processes that train it together; those after the first have no folder.
         finished: the model of a finished run that would only be trained again, because its plugin has its own `fit`.
     """
 
@@ -50,6 +52,7 @@ class TrainingJob:
     resuming: bool = False
     weights: InitialWeights | None = None
     snapshots: tuple[int, ...] = ()
+    ranks: Ranks = ALONE
     finished: Model | None = None
 
     def __post_init__(self) -> None:

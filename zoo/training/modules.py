@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.contract.training import Phase, Player
 from zoo.errors import PluginError, did_you_mean
@@ -48,6 +48,22 @@ def set_mode(module: nn.Module, phase: Phase) -> None:
     for path, part in module.named_modules():
         if not any(_is_within(path, name) or _is_within(name, path) for name in names):
             part.eval()
+
+
+def synchronised(plugin: Plugin, module: nn.Module) -> list[Tensor]:
+    """Return the tensors that the card of a model names as `synchronised`, without parameters that a player trains.
+
+    Raises:
+        PluginError: if the model has no floating-point tensor of that name.
+    """
+    known = dict(module.named_buffers()) | dict(module.named_parameters())
+    for name in plugin.card.synchronised:
+        if name not in known or not known[name].is_floating_point():
+            raise PluginError(
+                f"The card of {plugin.source} synchronises {name!r}, which is not a floating-point buffer or parameter "
+                f"of its model.{did_you_mean(name, known)} The model has {_quoted(list(known))}."
+            )
+    return [known[name] for name in plugin.card.synchronised if not known[name].requires_grad]
 
 
 def _is_within(name: str, part: str) -> bool:

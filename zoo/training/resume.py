@@ -16,6 +16,7 @@ from zoo.models.checkpoint import load_model
 from zoo.models.model import FILE as MODEL
 from zoo.models.model import Model
 from zoo.plugins.registry import PluginRegistry
+from zoo.runtime.ranks import ALONE, Ranks
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy, newest_state
 from zoo.training.differences import differences
@@ -105,6 +106,7 @@ def plan_resumed(
     budget: TrainingBudget | None = None,
     checkpoints: CheckpointPolicy | None = None,
     device: str | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingJob:
     """Return the job that continues a run; each argument takes the place of what the run was started with."""
     if data is None and run.source is None:
@@ -123,6 +125,7 @@ def plan_resumed(
         source=run.source if data is None else None,
         resuming=True,
         weights=run.weights,
+        ranks=ranks,
     )
     if job.resolved.plugin.implements("fit") and run.trained and (run.folder / MODEL).exists():
         return replace(job, finished=_finished(registry, job, run.folder / MODEL))

@@ -85,14 +85,6 @@ def command(
 
     parsed = None if contestant is None else parse_contestant(contestant)
     check_names(default, [parsed] if parsed else [], data)
-    if processes > 1 and (started := _started_by_torchrun()) != processes:
-        if started:
-            raise ConfigError(f"torchrun has started {started} processes, got --processes {processes}; leave it out.")
-        from zoo.engine.torchrun import launch
-
-        assert ctx.parent
-        debug = ["--debug"] if ctx.parent.params["debug"] else []
-        return launch(processes, [*debug, "train", *ctx.meta[WORDS]])
     from zoo.data.columns import notes
     from zoo.data.source import source_of
     from zoo.report.progress import ShownProgress
@@ -109,6 +101,14 @@ def command(
     trackers = find_trackers(default, track)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     checkpoints = CheckpointPolicy(save_every, keep, allow_changes=allow_changes)
+    if processes > 1 and (started := _started_by_torchrun()) != processes:
+        if started:
+            raise ConfigError(f"torchrun has started {started} processes, got --processes {processes}; leave it out.")
+        from zoo.engine.torchrun import launch
+
+        assert ctx.parent
+        debug = ["--debug"] if ctx.parent.params["debug"] else []
+        return launch(processes, [*debug, "train", *ctx.meta[WORDS]])
 
     def planned(ranks: Ranks) -> TrainingJob:
         if resume is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,13 +26,13 @@ def launch(processes: int, words: list[str]) -> int:
         words: the command.
 
     Raises:
-        ZooError: if a process ends without the first one's saying why.
+        ZooError: if a process has failed, and the first one could not say why.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # it reports each signal and each exit
+    logging.disable(logging.CRITICAL)  # torch reports each signal and each exit
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         config = LaunchConfig(
             min_nodes=1,
@@ -46,10 +47,12 @@ def launch(processes: int, words: list[str]) -> int:
         )
         try:
             elastic_launch(config, sys.executable)("-m", "zoo", *words)
-        except SignalException as signal:
-            return 128 + signal.sigval
+        except SignalException as received:
+            return 128 + received.sigval
         except ChildFailedError as error:
             return _exit_code(error, processes, Path(folder))
+        finally:
+            logging.disable(logging.NOTSET)
     return 0
 
 
@@ -57,21 +60,19 @@ def _exit_code(error: ChildFailedError, processes: int, folder: Path) -> int:
     """Return the first process's exit code, or raise the error that it could not report.
 
     Args:
-        error: the processes that had ended when the launcher stopped the others.
+        error: the processes that failed; the launcher has ended all others with SIGTERM.
         processes: their number.
         folder: the logs of all processes but the first.
     """
-    ended = {rank: failure.exitcode for rank, failure in error.failures.items()}
-    if ended.get(0, 0) < 0:
-        raise ZooError(
-            f"Process 1 of {processes} was ended by {error.failures[0].signal_name()}, and with it the training; its "
-            "last checkpoint is kept: zoo train --resume RUN."
-        )
-    if ended.get(0, 1) == 1:  # lost a process, or is about to
-        for rank in sorted(ended.keys() - {0}):
-            lines = [
-                line for log in folder.rglob(f"{rank}/stderr.log") for line in log.read_text().splitlines() if line
-            ]
-            if lines and ended[rank] > 0:
-                raise ZooError(f"Process {rank + 1} of {processes} has ended: {lines[-1].removeprefix('Error: ')}")
-    return max(1, *ended.values())
+    codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+    stopped = (-signal.SIGTERM, 128 + signal.SIGTERM)
+    for rank, code in codes.items():
+        if code < 0 and code not in stopped:
+            raise ZooError(f"Process {rank + 1} of {processes} was ended by {signal.Signals(-code).name}.")
+    if codes.get(0, 1) in (1, *stopped):
+        for rank in sorted(codes.keys() - {0}):
+            logs = [log.read_text(encoding="utf-8", errors="replace") for log in folder.rglob(f"{rank}/stderr.log")]
+            lines = "".join(logs).split("\n")
+            if codes[rank] > 0 and (last := next(filter(str.strip, reversed(lines)), "")):
+                raise ZooError(f"Process {rank + 1} of {processes} has ended: {last.removeprefix('Error: ')}")
+    return next((code for code in codes.values() if code > 0), 1)

@@ -174,9 +174,6 @@ def _joint() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise LostRankError(
-            f"Another process of this training has ended, and with it the training ({_first_line(error)})."
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            "An exchange with another process of this training has failed: that process has ended, or --debug shows "
+            "the reason."
+        ) from error

@@ -144,7 +144,7 @@ def train(job: TrainingJob, progress: Progress | None = None) -> Model:
             try:
                 model = train_module(job, progress, interruption)
             except LostRankError as error:
-                raise LostRankError(f"{error}{_kept(folder, command)}") from None
+                raise LostRankError(f"{error}{_kept(folder, command)}") from error
             except DivergedError as error:
                 raise DivergedError(f"{error}{_way_out(folder)}") from None
             if density and job.ranks.is_first:

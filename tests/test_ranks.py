@@ -6,9 +6,11 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +25,7 @@ from zoo.contestant import parse_contestant
 from zoo.engine import torchrun
 from zoo.files.tensor_file import read
 from zoo.runtime.ranks import ALONE, Ranks
+from zoo.system import apart
 from zoo.training.modules import synchronised
 from zoo.training.train import plan
 
@@ -210,3 +213,52 @@ def test_the_launcher_reports_only_what_the_first_process_has_not(tmp_path, code
     else:
         with pytest.raises(zoo.ZooError, match=answer):
             torchrun._exit_code(error, 2, tmp_path)
+
+
+def started(tmp_path, number):
+    """Start a training that would take minutes, and wait for its first checkpoint."""
+    words = ["train", "rbm:hidden=8", "--data", "digits", "--seconds", "600", "--processes", "2", "--save-every", "0.2"]
+    command = [sys.executable, "-m", "zoo", *words, "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **apart())
+    run, end = tmp_path / f"rbm-digits-{number}", time.monotonic() + 300
+    while not (run / "state.safetensors").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return process, run
+
+
+def sentences(process):
+    return [line for line in process.communicate()[1].splitlines() if line and not line.startswith("epoch ")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+def test_ctrl_c_and_a_killed_process_end_a_training_in_sentences_and_it_is_resumed(tmp_path):
+    process, run = started(tmp_path, 1)
+    process.send_signal(signal.SIGINT)
+    command = f"zoo train --resume {run} --processes 2"
+    assert sentences(process) == [f"Interrupted. Resume with: {command}"]
+    assert process.returncode == 130
+
+    process, run = started(tmp_path, 2)
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split()
+    ranks = [int(pid) for pid, parent in zip(listed[::2], listed[1::2], strict=True) if int(parent) == process.pid]
+    os.kill(max(ranks), signal.SIGKILL)  # the last one to be started
+    said = sentences(process)
+    assert said[-1] == "Error: Process 2 of 2 was ended by SIGKILL."
+    assert len(said) == 2
+    assert f"zoo train --resume {run} --processes 2" in said[0]
+    assert process.returncode == 1
+
+    words = ["--resume", str(run), "--processes", "2", "--allow-changes", "--epochs", "10000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo", "train", *words], stderr=subprocess.PIPE, text=True, **apart()
+    )
+    before = read(run / "state.safetensors")[0]["step"]
+    while read(run / "state.safetensors")[0]["step"] <= before:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert sentences(process)[-1] == f"Interrupted. Resume with: zoo train --resume {run} --processes 2"
+    assert process.returncode == 143

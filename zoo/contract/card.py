@@ -65,9 +65,10 @@ class Card:
         training: default settings of the optimiser, the same for all players except for what a player gives itself.
         phases: the phases of the training, in order, each a `zoo.Phase`; or a function of the config that returns them.
             Empty for a model that is trained as a whole: one phase with one player.
-        synchronised: names of the buffers, and of the parameters without a gradient, that `loss` itself moves towards
-            means over the batch, in place. Where several processes train the model on parts of each batch, they are
-            averaged after each call of `loss`; all other buffers, such as chains, belong to a process.
+        synchronised: names of the buffers, and of the parameters without a gradient, that `loss` itself moves in place
+            towards means over the batch ("mu", which is also "layers.0.mu"). Where several processes train the model,
+            each on its part of every batch, these are averaged after each call of `loss`; all other buffers, such as
+            chains, belong to a process.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
         search: settings that `zoo compare --tune` chooses, each with a `zoo.Range` or a tuple of choices

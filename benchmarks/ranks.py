@@ -71,7 +71,7 @@ def quality(epochs: int, seeds: int) -> None:
         error = sum(deviation**2 / seeds for deviation in deviations) ** 0.5
         print(f"{contestant}, {name}, validation split, {seeds} seeds, {epochs} epochs:")
         for processes, mean, deviation in zip((1, 2), means, deviations, strict=True):
-            print(f"  {processes} processes: {mean:.3f}, standard deviation of the seeds {deviation:.3f}")
+            print(f"  processes {processes}: {mean:.3f}, standard deviation of the seeds {deviation:.3f}")
         print(f"  difference {means[1] - means[0]:+.3f}, standard error {error:.3f}", flush=True)
 
 
@@ -81,7 +81,7 @@ def throughput(steps: int, repeats: int) -> None:
     for _ in range(repeats):
         for processes, found in times.items():
             found.append(started(processes, CONV, "mnist", "steps", str(steps), "1")[0]["step_ms"])
-            print(f"{processes} processes: {found[-1]:.1f} ms a step", flush=True)
+            print(f"processes {processes}: {found[-1]:.1f} ms a step", flush=True)
     one, two = (statistics.median(found) for found in times.values())
     print(f"{CONV}: {one:.1f} ms in one process, {two:.1f} ms in two, {one / two:.2f} times as fast")
 

@@ -379,6 +379,14 @@ class DrawnCodesWithAnExtraSide(TinyVAEPlugin):
         return super().sample_codes(model, n, generator).unsqueeze(1)
 
 
+@caught_by("a-path-ends-in-the-samples")
+class APathToOtherSamples(TinyVAEPlugin):
+    @zoo.hookimpl
+    def sample_path(self, model, n, generator):
+        z = self.sample_codes(model, n, generator)
+        return torch.stack([model.mean(t * z) for t in (0.0, 0.5, 0.9)])
+
+
 @caught_by("decoded-codes-have-the-shape-of-the-data")
 class DecodedLogits(TinyVAEPlugin):
     @zoo.hookimpl

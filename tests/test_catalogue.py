@@ -166,7 +166,7 @@ def test_the_shipped_catalogue_names_known_groups_and_its_comparison_is_made_of_
     models = {entry.name for entry in catalogue.entries if entry.group == "zoo.models"}
     assert {parse_contestant(text).model for text in catalogue.compare.contestants} <= models
     controls = {entry.name for entry in catalogue.entries if entry.group == "zoo.controls"}
-    assert set(catalogue.compare.controls) == controls
+    assert {*catalogue.compare.controls, *catalogue.compare.table_controls} == controls
 
 
 @pytest.mark.parametrize("folder", SOURCES)

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import zoo
+from tests.mutants import CoinsPlugin
+from tests.stepwise import StepwisePlugin
 from zoo.exploration.chain import Chain, free_energies, run_chain
 from zoo.exploration.explorer import Explorer
 from zoo.exploration.neighbours import Neighbours
@@ -156,3 +158,34 @@ def test_models_of_other_codes_or_data_are_refused(vae, rbm):
         zoo.Unsupported, match=r"Only models of images can be explored, and examples of table have shape \(5,\)\."
     ):
         Explorer({"vae": vae}, table)
+
+
+# Paths from noise
+
+
+@pytest.fixture(scope="module")
+def stepwise():
+    registry = zoo.Registry()
+    registry.register(StepwisePlugin)
+    return registry.create("steps", DATA, seed=0)
+
+
+def test_a_model_without_codes_has_a_path_and_no_map(stepwise, vae):
+    explorer = Explorer({"steps": stepwise, "vae": vae}, DATA)
+    assert (list(explorer.models), list(explorer.samplers)) == (["vae"], ["steps"])
+    assert list(explorer.maps) == ["vae"]
+    torch.testing.assert_close(explorer.path("steps", 4), stepwise.sample_path(1, seed=4)[:, 0])
+    assert Explorer({"steps": stepwise}, DATA).maps == {}
+
+
+def test_a_long_path_is_shown_from_its_first_state_to_its_last(stepwise, monkeypatch):
+    monkeypatch.setattr("zoo.exploration.explorer.STATES", 3)
+    states = stepwise.sample_path(1, seed=0)[:, 0]
+    torch.testing.assert_close(Explorer({"steps": stepwise}, DATA).path("steps", 0), states[[0, 2, 3]])
+
+
+def test_a_model_with_neither_codes_nor_a_path_is_refused():
+    registry = zoo.Registry()
+    registry.register(CoinsPlugin)
+    with pytest.raises(zoo.Unsupported, match="pixels cannot be explored"):
+        Explorer({"pixels": registry.create("coins", DATA)}, DATA)

@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 
 import zoo
+from tests.stepwise import StepwisePlugin
 from zoo.cli.main import cli
 from zoo.exploration.explorer import Explorer
 from zoo.exploration.page import map_figure, page
@@ -26,6 +27,13 @@ def explorer():
         for name in ("ae@normal", "vae")
     }
     return Explorer(models, DATA)
+
+
+@pytest.fixture(scope="module")
+def stepwise():
+    registry = zoo.Registry()
+    registry.register(StepwisePlugin)
+    return Explorer({"steps": registry.create("steps", DATA, seed=0)}, DATA)
 
 
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch, tmp_path):
@@ -68,7 +76,7 @@ def open_page():
         pytest.skip("no Chromium is installed")
     servers, asked = [], []
 
-    def opened(explorer):
+    def opened(explorer, ready="#map .nsewdrag"):
         server = make_server(page(explorer), 0)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
@@ -76,7 +84,7 @@ def open_page():
         tab.on("request", lambda request: asked.append(request.url))
         tab.set_default_timeout(150_000)
         tab.goto(f"http://127.0.0.1:{server.port}")
-        tab.wait_for_selector("#map .nsewdrag")
+        tab.wait_for_selector(ready)
         return tab
 
     with playwright.sync_playwright() as driver:
@@ -100,6 +108,17 @@ def changed(tab, before):
         arg=",".join(before),
     )
     return pictures(tab)
+
+
+@pytest.mark.slow
+def test_a_model_without_codes_shows_paths_and_a_button_draws_another(stepwise, open_page):
+    tab = open_page(stepwise, "#paths img")
+    before = tab.get_attribute("#paths img", "src")
+    tab.get_by_role("button", name="Draw noise").focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_function("before => document.querySelector('#paths img').src !== before", arg=before)
+    assert tab.get_attribute("#paths img", "alt") == "4 states of a sample of steps"
+    assert tab.locator("#map").count() == 0
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_nothing_failed(comparison):
     assert roles.pop("real") == "real"
     assert [name for name, role in roles.items() if role == "contestant"] == [VAE, "chain"]
     assert sorted(name for name, role in roles.items() if role == "control") == [
-        "copula", "mean", "memoriser", "mixture", "noise", "pixels", "ppca",
+        "mean", "memoriser", "mixture", "noise", "pixels", "ppca",
     ]  # fmt: skip
 
 
@@ -163,15 +163,15 @@ def test_no_single_metric_suffices(comparison):
     assert not any({"frechet", "kernel", "coverage"} & set(fooled[name]) for name in EMPTY)
 
 
-def test_no_control_without_a_good_model_of_the_pixels_looks_real_in_a_headline_column(comparison):
-    """The memoriser does, and is flagged; the mixture of Gaussians is a good model of 64 pixels."""
+def test_no_control_but_the_memoriser_looks_real_in_a_headline_column(comparison):
+    """The memoriser does, and is flagged."""
     headline = {metric["name"] for metric in comparison.results["metrics"] if metric["level"] == "headline"}
     fooled = {name: headline & set(metrics) for name, metrics in comparison.results["fooled"].items()}
     assert fooled["memoriser"] == {"frechet", "kernel", "clipped-coverage", "c2st"}
     assert "near-copies" in next(
         row["summary"]["copies"]["warning"] for row in comparison.rows if row["contestant"] == "memoriser"
     )
-    assert not fooled["mean"] | fooled["pixels"] | fooled["noise"] | fooled["ppca"]
+    assert {name for name, columns in fooled.items() if columns} == {"memoriser"}
 
 
 def test_likelihoods_come_with_what_they_are(comparison):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import zoo
+from tests.stepwise import StepwisePlugin
 from zoo.api import Registry
 
 
@@ -418,3 +419,40 @@ def test_samples_are_a_function_of_the_seed_and_their_number(name, tmp_path):
     assert not torch.equal(wanted[20, 0], wanted[20, 1])
     if name.startswith("rbm"):
         assert (wanted[20, 0][:9] != wanted[9, 0]).flatten(1).any(1).sum() > 4  # so no prefix can be promised
+
+
+def test_a_path_halves_the_distance_to_the_mean_and_ends_in_the_samples(real):
+    registry = Registry()
+    registry.register(StepwisePlugin)
+    model = registry.train("steps", real)
+    path = model.sample_path(5, seed=2)
+    assert path.shape == (4, 5, *real.spec.shape)
+    mean = real.train.mean(0)
+    for t, state in enumerate(path):
+        torch.testing.assert_close(state - mean, (path[0] - mean) / 2**t)
+    torch.testing.assert_close(path[-1], model.sample(5, seed=2), rtol=0, atol=0)
+
+
+def test_what_has_no_path_says_why(registry, real):
+    with pytest.raises(zoo.Unsupported, match="its plugin has no sample_path"):
+        registry.train("affine", real).sample_path(2, seed=0)
+    with pytest.raises(zoo.Unsupported, match="it decodes draws from a density"):
+        registry.train("affine@normal", real).sample_path(2, seed=0)
+    other = Registry()
+    other.register(StepwisePlugin)
+    model = other.train("steps", real)
+    for n in (0, 1025):
+        with pytest.raises(zoo.ConfigError, match=rf"from 1 to 1,024 samples, got {n}\."):
+            model.sample_path(n, seed=0)
+
+
+def test_a_path_of_one_state_is_refused(real):
+    class OneState(StepwisePlugin):
+        @zoo.hookimpl
+        def sample_path(self, model, n, generator):
+            return super().sample_path(model, n, generator)[:1]
+
+    registry = Registry()
+    registry.register(OneState)
+    with pytest.raises(zoo.PluginError, match=r"must return two states or more, got shape \(1, 2"):
+        registry.train("steps", real).sample_path(2, seed=0)

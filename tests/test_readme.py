@@ -66,7 +66,7 @@ def test_the_table_of_the_readme_has_the_rows_of_the_default_comparison():
 
 def test_the_answer_of_the_readme_gives_figures_of_its_table():
     table = {row.split("|")[1].strip(): row.split("|")[3] for row in README.splitlines() if row.startswith("| ")}
-    answer = README.partition("**The answer")[2].partition("\n\n")[0]
+    answer = README.partition("**On these digits")[2].partition("\n\n")[0]
     plain, fitted = re.search(r"`ae@normal`\).* is (\S+), where .*`ae@gmm`\), it is (\S+),", answer, re.DOTALL).groups()
     assert f" {plain} ±" in table["ae@normal"]
     assert f"**{fitted} ±" in table["ae@gmm"]

@@ -210,7 +210,6 @@ def test_models_and_controls_of_one_name_stand_in_one_table(noise_command, monke
         "noise",
         "control:ppca",
         "mixture",
-        "copula",
     }
     assert [rows[name]["settings"]["model"] for name in ("ppca", "control:ppca", "mean", "control:mean")] == [
         "zoo-noise/ppca",

@@ -497,8 +497,8 @@ class Registry(PluginRegistry):
 
         Args:
             what: a `zoo.Model`, a `zoo.Comparison`, or the path of a run, model file or comparison.
-            kind: `curves` (losses by epoch; of a run or comparison), `samples`, `reconstructions`, `interpolation`, or
-                `codes` (of test images by class, and drawn ones over them).
+            kind: `curves` (losses by epoch; of a run or comparison), `samples`, `reconstructions`, `interpolation`,
+                `path` (samples on their way from noise), or `codes` (of test images by class, drawn ones over them).
             data: as for `zoo.load_data`, for a model; None takes the data set that a run was trained on.
             seed: seed of the samples and of the codes.
 

@@ -21,8 +21,9 @@ def command(runs: tuple[Path | str, ...], data: str | None, label: int, port: in
     """Explore the codes of each RUN, a run folder or a model file, on a page for this machine only.
 
     The page shows a map of the codes of test images, and what each model makes of the same code h: click on the map,
-    drag sliders, draw codes, or walk between two images. For codes of bits it runs a Gibbs chain step by step.
-    Several runs need codes of one shape. Needs genzoo[explore].
+    drag sliders, draw codes, or walk between two images. For codes of bits it runs a Gibbs chain step by step; for a
+    model that samples step by step, it shows the path from noise. Several runs need codes of one shape.
+    Needs genzoo[explore].
 
     Example: zoo explore runs/ae@gmm-digits-1 runs/vae-digits-1
     """

@@ -10,7 +10,7 @@ from zoo.cli.names import DATA, RUN
 from zoo.cli.output import as_json, print_json
 from zoo.errors import Unsupported
 
-KINDS = ("curves", "samples", "reconstructions", "interpolation", "codes")
+KINDS = ("curves", "samples", "reconstructions", "interpolation", "path", "codes")
 
 
 @click.command("plot")
@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Draw PATH, a run, model file or comparison: all KINDs that it has, or those that are named.
 
-    KIND is curves, samples, reconstructions, interpolation or codes.
+    KIND is curves, samples, reconstructions, interpolation, path (from noise) or codes.
 
     Example: zoo plot runs/vae-digits-1 curves samples
     """
@@ -34,6 +34,7 @@ def command(
     from zoo.comparison.plotting import available
     from zoo.comparison.runs import check_path
     from zoo.files.storage import writing
+    from zoo.report.plots import RARE
 
     check_path(path, default)
     folder = out or (path if path.is_dir() else path.parent) / "plots"
@@ -44,7 +45,8 @@ def command(
         except Unsupported as error:
             if kinds:
                 raise
-            missing.append(str(error))
+            if kind not in RARE:
+                missing.append(str(error))
             continue
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -55,6 +55,11 @@ class Prepared:
             | outside,
         }
 
+    def only(self, rows: list[PlannedRow]) -> Prepared:
+        """Return what is known of these rows."""
+        kept = {row.text for row in rows}
+        return replace(self, settings={text: each for text, each in self.settings.items() if text in kept})
+
     def settings_of(self, row: PlannedRow) -> dict[str, Any] | None:
         """Return the complete settings of a trained contestant or a finished run; None for bare samples."""
         if row.text in self.settings:

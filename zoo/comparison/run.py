@@ -209,6 +209,11 @@ def compare(
             if resume is None:
                 shutil.rmtree(folder)  # nothing was computed
             raise
+        if len(prepared.data.conditions.data.shape) > 1:
+            for_tables = registry.catalogue.compare.table_controls
+            plan = replace(plan, controls=tuple(name for name in plan.controls if name not in for_tables))
+            rows, contestants_trained = plan.rows, trained(plan.rows)
+            prepared = prepared.only(rows)
         elsewhere = Elsewhere.of(registry, prepared, contestants_trained, plan.features) if is_remote else None
         plan = _continued(plan, prepared.depends_on, folder, allow_changes=allow_changes)
         plan = replace(plan, distributions=elsewhere.fingerprints if elsewhere else {})
@@ -379,7 +384,7 @@ def _plan(
     fewest = FULL_SEEDS if full else 1
     return Plan(
         contestants=tuple(contestants or default.contestants),
-        controls=tuple(default.controls) if full or controls else (),
+        controls=(*default.controls, *default.table_controls) if full or controls else (),
         source=source_of(default.data if data is None else data),
         seeds=tuple(_seeds(max(default.seeds, fewest) if seeds is None else seeds, fewest)),
         amount=budget,

@@ -66,7 +66,7 @@ def the_same_seed_gives_the_same_weights(case: Case) -> None:
 
 @case_claim("loss")
 def another_seed_gives_other_weights(case: Case) -> None:
-    """With `loss`, trainings with different seeds end with different weights: the seed reaches everything drawn."""
+    """Two trainings with `loss` and different seeds end with different weights."""
     first, second = (_state(case.train(seed, FEW)) for seed in (0, 1))
     if all(torch.equal(value, second[name]) for name, value in first.items()):
         raise Failure(

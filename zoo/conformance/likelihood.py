@@ -56,7 +56,7 @@ def a_bound_is_on_its_side(case: Case) -> None:
 
 @case_claim("log_prob")
 def a_bound_under_a_latent_density_is_on_its_side(case: Case) -> None:
-    """With a latent density attached, bounds are on the right side of the likelihood of its decoded draws."""
+    """With a latent density attached, bounds hold for the distribution of decoded draws from it."""
     if not case.plugin.names("log_prob", "prior"):
         raise DoesNotApply("its log_prob does not take `prior`, so it has no likelihood under a latent density")
     for name in case.registry.names("zoo.densities"):
@@ -82,7 +82,7 @@ def a_bracket_is_in_order(case: Case) -> None:
 
 @case_claim("log_prob", supports=("bits", "unit"))
 def samples_occur_as_often_as_the_likelihood_says(case: Case) -> None:
-    """In bits drawn from samples, no pattern is rarer than its lower bound or more frequent than its upper bound.
+    """In bits drawn from samples, the frequency of each pattern is within the bounds on its probability.
 
     With f the frequencies in n draws, T = Σ_x max(0, p(x) − f(x)) has a mean of at most ½ Σ_x √(p(x)(1 − p(x))/n), and
     by McDiarmid's inequality exceeds it by √(10/n) with a probability below e^−20.

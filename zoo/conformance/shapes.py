@@ -44,7 +44,7 @@ def codes_have_one_shape(case: Case) -> None:
 
 @case_claim()
 def decoded_codes_have_the_shape_of_the_data(case: Case) -> None:
-    """`decode` returns shape (B, *data.shape) for mean and drawn codes; for real data also given a generator."""
+    """`decode` returns shape (B, *data.shape) for mean and drawn codes; for real-valued data also with a generator."""
     for n in BATCHES:
         for seed in (None, 0):
             z = case.trained.encode(case.data.train[:n], seed=seed)
@@ -84,6 +84,16 @@ def drawn_codes_have_the_shape_of_codes(case: Case) -> None:
         case.trained.decode(z)
 
 
+@case_claim("sample_path")
+def a_path_ends_in_the_samples(case: Case) -> None:
+    """`sample_path` returns (T, n, *data.shape) for n of 1 and more; the last state is what `sample` returns."""
+    for n in BATCHES:
+        found, wanted = case.trained.sample_path(n, seed=0)[-1], case.trained.sample(n, seed=0)
+        if not torch.allclose(found, wanted, atol=1e-5):
+            gap = (found - wanted).abs().max().item()
+            raise Failure(f"the last state must be the samples of the same generator, got a difference of {gap:.3g}")
+
+
 @case_claim("log_prob")
 def a_likelihood_is_one_value_per_example(case: Case) -> None:
     """`log_prob` returns `zoo.LogProb` values of shape (N,) for N of 1 and more."""
@@ -102,7 +112,7 @@ def a_diagnosis_is_plain_values(case: Case) -> None:
 
 @plugin_claim
 def other_shapes_work(subject: Subject) -> None:
-    """A model can be built for vectors, grayscale and color images, and its results have their shapes."""
+    """A model can be built for vectors, grayscale and colour images, and its results have their shapes."""
     refused, built = [], 0
     for support in sorted({case.data.spec.support for case in subject.cases}):
         for shape in SHAPES:

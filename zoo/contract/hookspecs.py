@@ -212,6 +212,17 @@ class ModelHooks(Hooks):
         raise NotImplementedError
 
     @_one
+    def sample_path(
+        self, model: nn.Module, n: int, generator: Generator, options: Config, y: Tensor | None = None
+    ) -> Tensor:
+        """Optional: return the states of n samples on their way from noise to data, shape (T, n, *data.shape), T ≥ 2.
+
+        The last state is what `sample` returns with the same generator, options and classes. Of [0, 1] data, the
+        states before it are clipped to [0, 1], so that they can be shown.
+        """
+        raise NotImplementedError
+
+    @_one
     def log_prob_codes(self, model: nn.Module, z: Tensor) -> Tensor:
         """Optional: return log p(z) in nats, shape (B,), of codes z of shape (B, *latent).
 

@@ -1,4 +1,7 @@
-"""`Explorer`: several models of one data set, seen through one code h. All that the page of `zoo explore` shows."""
+"""`Explorer`: several models of one data set, seen through one code h, and how they sample step by step.
+
+All that the page of `zoo explore` shows.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from zoo.report.pictures import is_image
 from zoo.runtime.randomness import generator
 
 SHOWN = 1000  # test images on a map
+STATES = 11  # of a path
 _DRAWN = 300  # draws of each kind on a map
 _CELLS = 61  # of the grid of the density, on each side
 _BEYOND = 1.15  # the grid's half-width, in those of the codes and draws
@@ -67,13 +71,15 @@ class CodeMap:
 
 
 class Explorer:
-    """Models with codes of one shape.
+    """Models with codes of one shape, and models that sample step by step.
 
     Args:
         models: by name; conditional ones have a `label`.
         data: whose test images are on the maps, and whose training images are the neighbours.
 
     Attributes:
+        models: those with codes, by name; there may be none, and then no `latent`.
+        samplers: those with a path from noise to samples, by name.
         latent: shape of one code.
         size: D, the number of its values.
         has_bits: whether they are bits.
@@ -81,29 +87,34 @@ class Explorer:
 
     Raises:
         ConfigError: for codes of different shapes or types, or data that no model is of.
-        Unsupported: if the data are not images, or codes not vectors of real numbers or of bits.
+        Unsupported: if the data are not images, or a model has neither a path nor codes of real numbers or bits.
     """
 
     def __init__(self, models: Mapping[str, Model], data: Data) -> None:
-        self.models, self.data = dict(models), data
+        self.data = data
+        self.samplers = {
+            name: its for name, its in models.items() if its.plugin.implements("sample_path") and its.density is None
+        }
+        self.models = {name: its for name, its in models.items() if its.plugin.card.latent in ("real", "bits")}
         if not is_image(data.spec.shape):
             raise Unsupported(
                 f"Only models of images can be explored, and examples of {data.name} have shape {data.spec.shape}."
             )
-        for name, model in self.models.items():
+        for name, model in models.items():
             if model.spec.shape != data.spec.shape or model.spec.support != data.spec.support:
                 raise ConfigError(
                     f"{name} is a model of examples of shape {model.spec.shape} ({model.spec.support}), got data of "
                     f"shape {data.spec.shape} ({data.spec.support}); choose its data with --data."
                 )
-            if model.plugin.card.latent not in ("real", "bits"):
+            if name not in self.models and name not in self.samplers:
                 raise Unsupported(f"{name} cannot be explored: its codes are not vectors of real numbers or of bits.")
         found = {name: (model.plugin.card.latent, *self._codes(name).shape[1:]) for name, model in self.models.items()}
         if len(set(found.values())) > 1:
             said = ", ".join(f"{name} {' × '.join(map(str, kind[1:]))} {kind[0]}" for name, kind in found.items())
             raise ConfigError(f"Models are explored together if their codes have one shape and type, got {said}.")
-        self.latent = next(iter(found.values()))[1:]
-        self.has_bits = next(iter(found.values()))[0] == "bits"
+        kind, *latent = next(iter(found.values()), ("real",))
+        self.latent = tuple(latent)
+        self.has_bits = kind == "bits"
         self.size = math.prod(self.latent)
         self.maps = {name: self._map(name) for name in self.models}
         self._neighbours = Neighbours(data.train)
@@ -137,6 +148,11 @@ class Explorer:
             nats = self._log_prob(name, h[None])
             found.append(Seen(name, image, None if nats is None else nats.item(), *self._neighbours.nearest(image)))
         return found
+
+    def path(self, name: str, seed: int) -> Tensor:
+        """Return the states of one sample from noise to data, at most `STATES` of them, shape (T, *shape)."""
+        states = self.samplers[name].sample_path(1, seed=seed)[:, 0]
+        return states[torch.linspace(0, len(states) - 1, min(len(states), STATES)).round().long()]
 
     def shaped(self, h: Tensor) -> Tensor:
         """A code of shape (D,) as a batch of one, as the hooks take it."""

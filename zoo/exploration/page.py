@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zoo.errors import Unsupported
 from zoo.exploration.chain import free_energies, run_chain
-from zoo.exploration.explorer import CodeMap, Explorer
+from zoo.exploration.explorer import STATES, CodeMap, Explorer
 from zoo.report import charts
 from zoo.report.grid import as_pixels, tile
 from zoo.report.pictures import data_uri
@@ -46,12 +46,22 @@ def page(explorer: Explorer) -> Any:
 
 
 def _layout(dash: Any, explorer: Explorer) -> Any:
-    """Return the parts of the page for the first test image."""
+    """Return the parts of the page."""
+    html = dash.html
+    parts = [html.Header([html.H1(f"zoo explore: {explorer.data.name}"), html.P(_LEAD if explorer.models else "")])]
+    if explorer.models:
+        parts += _code_sections(dash, explorer)
+    if explorer.samplers:
+        parts.append(_path_section(html, explorer))
+    return html.Main(parts)
+
+
+def _code_sections(dash: Any, explorer: Explorer) -> list[Any]:
+    """Return what shows and moves h, which is the code of the first test image."""
     html, dcc = dash.html, dash.dcc
     names = list(explorer.models)
     h = explorer.maps[names[0]].h[0]
     parts = [
-        html.Header([html.H1(f"zoo explore: {explorer.data.name}"), html.P(_LEAD)]),
         dcc.Store(id="h", data=h.tolist()),
         dcc.Store(id="ends", data=[None, None]),
         html.Div(
@@ -99,7 +109,18 @@ def _layout(dash: Any, explorer: Explorer) -> Any:
         parts.append(_chain_section(dash))
     else:
         parts.append(_slider_section(dash, explorer, h))
-    return html.Main(parts)
+    return parts
+
+
+def _path_section(html: Any, explorer: Explorer) -> Any:
+    return html.Section(
+        [
+            html.H2("From noise to a sample"),
+            html.P("Noise on the left, then states that the sampler passes through, and the sample on the right."),
+            html.Button("Draw noise", id="noise"),
+            html.Div(_paths(html, explorer, 0), id="paths"),
+        ]
+    )
 
 
 def _slider_section(dash: Any, explorer: Explorer, h: Tensor) -> Any:
@@ -153,6 +174,19 @@ def _chain_section(dash: Any) -> Any:
 
 def _respond(dash: Any, app: Any, explorer: Explorer) -> None:
     """Register what follows each event."""
+    if explorer.models:
+        _respond_with_codes(dash, app, explorer)
+    if not explorer.samplers:
+        return
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        dash.Output("paths", "children"), dash.Input("noise", "n_clicks"), prevent_initial_call=True
+    )
+    def draw(clicks: int) -> Any:
+        return _paths(dash.html, explorer, clicks)
+
+
+def _respond_with_codes(dash: Any, app: Any, explorer: Explorer) -> None:
     inputs, state, output, every = dash.Input, dash.State, dash.Output, dash.ALL
     sliders = 0 if explorer.has_bits else min(explorer.size, SLIDERS)
 
@@ -334,6 +368,16 @@ def _chain(dash: Any, explorer: Explorer, name: str, h: Tensor, steps: int, seed
         figure["layout"]["xaxis"] |= titled("step")
         figure["layout"]["yaxis"] |= titled("F(v) - F(first v), nats")
         parts.append(dash.dcc.Graph(figure=figure, config={"displayModeBar": False}))
+    return parts
+
+
+def _paths(html: Any, explorer: Explorer, seed: int) -> list[Any]:
+    """Return the path of one sample of each model."""
+    parts = []
+    for name in explorer.samplers:
+        states = explorer.path(name, seed)
+        picture = _picture(explorer, states, columns=STATES, side=90)
+        parts += [html.H3(name), html_image(html, picture, f"{len(states)} states of a sample of {name}")]
     return parts
 
 

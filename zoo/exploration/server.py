@@ -36,7 +36,7 @@ def _quiet() -> Any:
     """Return a request handler that logs nothing."""
     from werkzeug.serving import WSGIRequestHandler
 
-    class Quiet(WSGIRequestHandler):
+    class Quiet(WSGIRequestHandler):  # type: ignore[misc, unused-ignore]  # Any without werkzeug
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
 

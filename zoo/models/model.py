@@ -319,6 +319,40 @@ class Model:
             )
         return checked(z, self.plugin, "sample_codes", (n, ...)).cpu()
 
+    def sample_path(self, n: int, y: Labels | None = None, *, seed: int, **options: Any) -> Tensor:
+        """Return n samples on their way from noise to data, in the data's units, shape (T, n, *spec.shape).
+
+        The last state is `sample(n, y, seed=seed)`.
+
+        Args:
+            n: number of samples, from 1 to 1,024.
+            y, seed, **options: as for `sample`.
+
+        Raises:
+            ConfigError: if n is out of range, and as for `sample`.
+            Unsupported: if the model does not sample step by step, or draws from a latent density.
+        """
+        n = plain(n)
+        if not 1 <= n <= BLOCK:
+            raise ConfigError(f"A path has from 1 to {BLOCK:,} samples, got {n}.")
+        if self.density is not None or not self.plugin.implements("sample_path"):
+            why = "it decodes draws from a density" if self.density is not None else "its plugin has no sample_path"
+            raise Unsupported(f"{self.name} has no path from noise to samples: {why}.")
+        draws, labels = generator(seed, "sample", self.device), self._sampled(y, n, seed)
+        with guarded(self.plugin, "sample_path"):
+            states = self.plugin.hooks.sample_path(
+                model=self.module, n=n, generator=draws, options=self._options(options), y=labels
+            )
+        if checked(states, self.plugin, "sample_path", (...,)).ndim == 0 or len(states) < 2:
+            raise PluginError(
+                f"The hook 'sample_path' of {self.plugin.source} must return two states or more, got shape "
+                f"{tuple(states.shape)}."
+            )
+        shape = (n, *self.spec.shape)
+        states = [checked(each, self.plugin, "sample_path", shape, self.spec.support) for each in states]
+        path = torch.stack([self._restore(each, CPU) for each in states])
+        return path if self.table is None else torch.stack([self.table.nearest(each) for each in path])
+
     def log_prob_codes(self, z: Array) -> Tensor:
         """Return log p(z) in nats, shape (B,), under the distribution that `sample_codes` draws from.
 

@@ -33,7 +33,7 @@ _SIDE = 15  # images of a map's side
 def model_arrays(model: Model, data: Data, seed: int) -> dict[str, NDArray[Any]]:
     """Return the pictures of a trained model on the test split: everything but samples."""
     found: dict[str, NDArray[Any]] = {}
-    for part in (_reconstructions, _codes, _map, _interpolations, _traversals):
+    for part in (_reconstructions, _codes, _map, _interpolations, _traversals, _sample_paths):
         found |= made(part, model, data, seed)
     return found
 
@@ -98,6 +98,13 @@ def _traversals(model: Model, data: Data, seed: int) -> dict[str, Any]:
         paths.append(middle + torch.outer(steps * deviation, axis))  # (points, D)
     points = torch.stack(paths, dim=1).float()  # (points, paths, D)
     return {"traversal": _decoded(model, [each.reshape(-1, *z.shape[1:]) for each in points], of)}
+
+
+def _sample_paths(model: Model, data: Data, seed: int) -> dict[str, Any]:
+    """The first samples on their way from noise, shape (paths, points, *shape), both ends included."""
+    states = model.sample_path(_PATHS, seed=seed)
+    chosen = torch.linspace(0, len(states) - 1, min(len(states), _POINTS)).round().long()
+    return {"path": states[chosen].transpose(0, 1)}
 
 
 def _codes(model: Model, data: Data, seed: int) -> dict[str, Any]:

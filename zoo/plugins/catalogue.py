@@ -94,6 +94,7 @@ class DefaultComparison:
 
     Attributes:
         controls: the control rows that `--full` adds.
+        table_controls: those that it adds for tables only, because they are good models of small images.
         metrics: the order of the columns; metrics that are not listed follow.
     """
 
@@ -101,6 +102,7 @@ class DefaultComparison:
     data: str
     seeds: int
     controls: list[str] = field(default_factory=list)
+    table_controls: list[str] = field(default_factory=list)
     metrics: list[str] = field(default_factory=list)
 
 

@@ -37,6 +37,7 @@ def galleries(results: Results, pictures: dict[str, Arrays]) -> dict[str, list[P
             _rows(each, name, "interpolation") for name, each in shown.items() if "interpolation" in each
         ],
         "traversals": [_rows(each, name, "traversal") for name, each in shown.items() if "traversal" in each],
+        "sample_paths": [_rows(each, name, "path") for name, each in shown.items() if "path" in each],
         "maps": [_rows(each, name, "map") for name, each in shown.items() if "map" in each],
     }
     return {section: _once(each) for section, each in found.items()}

@@ -19,9 +19,9 @@ from zoo.results.schema import Results
 CELL = 28  # least number of pixels of an image's longer side
 Arrays = dict[str, NDArray[Any]]
 #: arrays of images in a `*.pictures.npz`; the other arrays are codes
-IMAGES = ("samples", "nearest", "originals", "reconstructions", "interpolation", "traversal", "map")
+IMAGES = ("samples", "nearest", "originals", "reconstructions", "interpolation", "traversal", "map", "path")
 _TEXTS = ("code_labels", "codes_axes")  # may contain texts
-_ROWS = ("interpolation", "traversal", "map")
+_ROWS = ("interpolation", "traversal", "map", "path")
 
 
 def load_pictures(folder: Path, results: Results) -> dict[str, Arrays]:

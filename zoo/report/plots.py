@@ -21,8 +21,11 @@ KINDS = {
     "samples": "samples of each contestant, real images first",
     "reconstructions": "test images above their reconstructions",
     "interpolation": "the decoder on the line between the codes of two test images",
+    "path": "samples on their way from noise",
     "codes": "the codes of test images by class, and drawn codes over them",
 }
+#: kinds that few models have: that one is missing is said only where it was asked for
+RARE = ("path",)
 _SHOWN = 16  # images in a row
 
 
@@ -34,7 +37,7 @@ def plot(kind: str, arrays: Mapping[str, Arrays]) -> Picture:
         Unsupported: if no contestant has them.
     """
     check_kind(kind)
-    having = {name: its for name, its in arrays.items() if _KEY[kind] in its}
+    having = {name: its for name, its in arrays.items() if kind in its}
     if not having:
         raise Unsupported(f"There is no plot of {kind} here: {KINDS[kind]} need {_NEEDS[kind]}.")
     if kind == "codes":
@@ -48,7 +51,7 @@ def plot(kind: str, arrays: Mapping[str, Arrays]) -> Picture:
         originals = next(iter(having.values()))["originals"]
         rows = {"test images": originals} | {name: its["reconstructions"] for name, its in having.items()}
         return show(rows, title="reconstructions")
-    return _interpolation(having)
+    return _rows(kind, having)
 
 
 def curves(logs: Mapping[str, Sequence[Sequence[Path]]]) -> Picture:
@@ -82,22 +85,22 @@ def as_images(arrays: Arrays, shape: tuple[int, ...], support: str) -> Arrays:
     return scaled({"": arrays})[""] if support == "real" else arrays
 
 
-_KEY = {"samples": "samples", "reconstructions": "reconstructions", "interpolation": "interpolation", "codes": "codes"}
 _NEEDS = {
     "samples": "images and a model that can sample",
     "reconstructions": "images and a model that encodes",
     "interpolation": "images and codes between which there is a line",
+    "path": "images and a model that samples step by step",
     "codes": "codes of two dimensions or more",
 }
 
 
-def _interpolation(having: Mapping[str, Arrays]) -> Picture:
-    """Stack the paths of each contestant."""
+def _rows(kind: str, having: Mapping[str, Arrays]) -> Picture:
+    """Stack the rows of images of each contestant."""
     sheets = []
     for name, its in having.items():
-        paths = its["interpolation"]
+        paths = its[kind]
         sheet = tile(as_pixels(paths.reshape(-1, *paths.shape[2:])), paths.shape[1])
         sheets.append((name, np.asarray(sheet)[None]))
     if len(sheets) == 1:
-        return Picture(Image.fromarray(sheets[0][1][0]), f"interpolation of {sheets[0][0]}")
-    return Picture(labelled(sheets), "interpolation")
+        return Picture(Image.fromarray(sheets[0][1][0]), f"{kind} of {sheets[0][0]}")
+    return Picture(labelled(sheets), kind)

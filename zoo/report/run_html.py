@@ -27,6 +27,7 @@ _TEXTS = {
     "reconstructions": "Test images, and decode(encode(x)) below them. Good reconstructions do not show that the model "
     "can generate.",
     "interpolation": "Each row decodes points on the straight line from the code of one test image to that of another.",
+    "path": "Each row is one sample: noise on the left, the sample on the right, states of the sampler between them.",
     "codes": "Dots are codes of test images, one colour per class; rings are codes as the model draws them. Where the "
     "rings lie among the dots, the decoder does what it was trained to do; elsewhere it extrapolates.",
 }

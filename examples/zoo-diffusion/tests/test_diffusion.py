@@ -269,6 +269,19 @@ def test_samples_of_bits_are_the_probabilities_of_the_last_step():
     within(model.sample(20_000, seeded(3), chain)[:, 0], p)
 
 
+@pytest.mark.parametrize("support", ["real", "bits", "unit"])
+def test_a_path_follows_the_chain_and_ends_in_the_samples(support):
+    model = build(support=support, scale=0.7, T=20)
+    chain = list(model.chain(5, 0.0, "posterior"))
+    path = model.path(7, seeded(3), chain)
+    torch.testing.assert_close(path[-1], model.sample(7, seeded(3), chain))
+    x = torch.randn(7, 3, generator=seeded(3), dtype=torch.float64)
+    for step, state in zip([*chain, None], path[:-1], strict=True):
+        torch.testing.assert_close(state, x if support == "real" else ((x + 1) / 2).clamp(0, 1))
+        if step:
+            x = step.a * model.predict(x, times(step.t, x)) + step.b * x
+
+
 def test_predictions_of_data_in_0_1_stay_in_their_range():
     model, x = build(support="unit", scale=2.0, T=20), 3 * examples(200)
     assert model.predict(x, times(20, x)).abs().max() == 1

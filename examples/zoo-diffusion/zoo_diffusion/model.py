@@ -35,6 +35,7 @@ Salimans & Ho (2022), arXiv:2202.00512 (there v).
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -171,20 +172,34 @@ class Diffusion(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, generator: Generator, chain: list[Step]) -> Tensor:
         """n draws of p(x_0) in the data's range: E[x_0|x_1] for data in [0, 1], with its noise for real data."""
-        return torch.cat([self._sample(min(_BLOCK, n - start), generator, chain) for start in range(0, n, _BLOCK)])
+        sizes = [min(_BLOCK, n - start) for start in range(0, n, _BLOCK)]
+        return torch.cat([deque(self._states(size, generator, chain), maxlen=1)[0] for size in sizes])
 
-    def _sample(self, n: int, generator: Generator, chain: list[Step]) -> Tensor:
+    @torch.no_grad()
+    def path(self, n: int, generator: Generator, chain: list[Step]) -> Tensor:
+        """x_T, …, x_1 and the sample of n draws, x_t in the data's range and clipped to it: (S + 1, n, *shape)."""
+        sizes = [min(_BLOCK, n - start) for start in range(0, n, _BLOCK)]
+        states = torch.cat([torch.stack(list(self._states(size, generator, chain))) for size in sizes], dim=1)
+        if not self.real:
+            states[:-1] = ((states[:-1] + 1) / 2).clamp(0, 1)
+        return states
+
+    def _states(self, n: int, generator: Generator, chain: list[Step]) -> Iterator[Tensor]:
+        """x_T, …, x_1 as they are, and the sample in the data's range."""
         signal = self.get_buffer("signal")
         x = torch.randn(n, *self.shape, generator=generator, dtype=signal.dtype, device=signal.device)
+        yield x
         for step in chain:
             x = step.a * self.predict(x, self._time(step.t, x)) + step.b * x
             if step.sigma_p:
                 x = x + step.sigma_p * _normal_like(x, generator)
+            yield x
         t = self._time(chain[-1].s if chain else self.config.T, x)
         x0, scale = self.predict(x, t), self._at("noise", t, x)
         if self.real:
-            return x0 + scale * _normal_like(x, generator)
-        return torch.special.ndtr(x0 / scale) if self.bits else (x0 + 1) / 2
+            yield x0 + scale * _normal_like(x, generator)
+        else:
+            yield torch.special.ndtr(x0 / scale) if self.bits else (x0 + 1) / 2
 
     @torch.no_grad()
     def elbo(self, x: Tensor, generator: Generator, chain: list[Step], terms: int = 0) -> Tensor:

@@ -87,6 +87,11 @@ class DiffusionPlugin:
         return model.sample(n, generator, _chain(model, options))
 
     @zoo.hookimpl
+    def sample_path(self, model: Diffusion, n: int, generator: Generator, options: DiffusionOptions) -> Tensor:
+        """Return x_T, …, x_1 and the sample of n draws, shape (steps + 1, n, *data.shape)."""
+        return model.path(n, generator, _chain(model, options))
+
+    @zoo.hookimpl
     def log_prob(
         self, model: Diffusion, x: Tensor, generator: Generator, options: DiffusionOptions
     ) -> tuple[zoo.LogProb, ...]:

@@ -426,3 +426,15 @@ def test_the_diagnosis_has_the_loss_of_both_splits_and_the_size_of_the_codes():
     assert found["loss per dimension (training)"] == pytest.approx(loss)
     z = (x[n:] - model.m) / math.sqrt(0.7**2 + SIGMA**2)
     assert found["mean square of the codes (validation)"] == pytest.approx(z.square().mean().item(), rel=0.02)
+
+
+@pytest.mark.parametrize("support", ["real", "unit"])
+def test_a_path_follows_the_equation_from_noise_to_the_samples(support):
+    model = randomised(build((3,), support))
+    options = FlowMatchingOptions(steps=5, solver="euler")
+    path = PLUGIN.sample_path(model, 600, seeded(2), options, None)  # more than a block
+    x = model.sample_codes(600, seeded(2))
+    for t, state in zip(torch.arange(6).double() / 5, path, strict=True):
+        torch.testing.assert_close(state, model.from_line(x))
+        x = x + model.v(t.view(1, 1), x, None).detach() / 5
+    torch.testing.assert_close(path[-1], PLUGIN.sample(model, 600, seeded(2), options, None))

@@ -37,7 +37,8 @@ size: Karras et al. (2022), arXiv:2206.00364, here for the paths above.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Literal
 
@@ -189,12 +190,18 @@ class FlowMatching(nn.Module):
 
 
 def integrate(f: VectorField, x: Tensor, start: float, end: float, solver: Solver, steps: int) -> Tensor:
-    """x(end) of dx/dt = f(t, x) with x(start) = x, in equal steps of an explicit Runge–Kutta rule: (B, …) -> (B, …)."""
+    """x(end) of dx/dt = f(t, x) with x(start) = x: (B, …) -> (B, …)."""
+    (end_state,) = deque(trajectory(f, x, start, end, solver, steps), maxlen=1)
+    return end_state
+
+
+def trajectory(f: VectorField, x: Tensor, start: float, end: float, solver: Solver, steps: int) -> Iterator[Tensor]:
+    """x(t) from t = start to end, in equal steps of an explicit Runge–Kutta rule: steps + 1 states (B, …)."""
     h = (end - start) / steps
+    yield x
     for i in range(steps):
-        t = start + i * h
-        x = x + h * _SLOPE[solver](f, t, x, h)
-    return x
+        x = x + h * _SLOPE[solver](f, start + i * h, x, h)
+        yield x
 
 
 def _euler(f: VectorField, t: float, x: Tensor, h: float) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -18,6 +19,7 @@ from zoo_flow_matching.model import (
     integrate,
     log_standard_normal,
     signs,
+    trajectory,
 )
 
 _BLOCK = 500  # examples in memory at a time
@@ -103,6 +105,17 @@ class FlowMatchingPlugin:
         return model.from_line(_solve(model, z, y, options, 0.0, 1.0))
 
     @zoo.hookimpl
+    def sample_path(
+        self, model: FlowMatching, n: int, generator: Generator, options: FlowMatchingOptions, y: Tensor | None
+    ) -> Tensor:
+        """Return x_t of n solutions after each step from t = 0 to 1, shape (steps + 1, n, *data.shape)."""
+        _check_guidance(model, options)
+        solve = partial(trajectory, start=0.0, end=1.0, solver=options.solver, steps=options.steps)
+        blocks = _blocks(model.sample_codes(n, generator), y)
+        states = torch.cat([torch.stack(list(solve(model.field(of, options.guidance), x))) for x, of in blocks], dim=1)
+        return model.from_line(states.flatten(0, 1)).unflatten(0, states.shape[:2])
+
+    @zoo.hookimpl
     def sample_codes(self, model: FlowMatching, n: int, generator: Generator) -> Tensor:
         """Return x_0 ~ N(0, I), shape (n, D)."""
         return model.sample_codes(n, generator)
@@ -179,11 +192,18 @@ def _solve(
     model: FlowMatching, x: Tensor, y: Tensor | None, options: FlowMatchingOptions, start: float, end: float
 ) -> Tensor:
     """Return the solution of the ODE at time `end` of that which is x at time `start`: (N, D) -> (N, D)."""
-    parts = []
-    for i in range(0, len(x), _BLOCK):
-        field = model.field(None if y is None else y[i : i + _BLOCK], options.guidance)
-        parts.append(integrate(field, x[i : i + _BLOCK], start, end, options.solver, options.steps))
-    return torch.cat(parts)
+    return torch.cat(
+        [
+            integrate(model.field(of, options.guidance), block, start, end, options.solver, options.steps)
+            for block, of in _blocks(x, y)
+        ]
+    )
+
+
+def _blocks(x: Tensor, y: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+    """Cut states (N, D) and their classes into blocks."""
+    starts = range(0, len(x), _BLOCK)
+    return [(x[i : i + _BLOCK], None if y is None else y[i : i + _BLOCK]) for i in starts]
 
 
 def _check_guidance(model: FlowMatching, options: FlowMatchingOptions) -> None:

@@ -71,7 +71,7 @@ class SklearnFAPlugin:
 
     card = zoo.Card(
         name="sklearn-fa",
-        summary="scikit-learn's FactorAnalysis: a linear Gaussian model with a noise of its own for each value",
+        summary="scikit-learn's FactorAnalysis: a linear Gaussian model with separate noise for each value",
         config=SklearnFAConfig,
         trains_on="grey",
         latent="real",

@@ -73,7 +73,7 @@ class SklearnGMMPlugin:
 
     card = zoo.Card(
         name="sklearn-gmm",
-        summary="scikit-learn's GaussianMixture over the values themselves, fitted by EM",
+        summary="scikit-learn's GaussianMixture, fitted by EM to the data, not to codes",
         config=SklearnGMMConfig,
         trains_on="grey",
         latent="bits",

@@ -208,9 +208,9 @@ class DaskExecutor(RemoteExecutor):
             workers=list(attempt.workers) or None,
             allow_other_workers=False,
         )
-        attempt.task.add_done_callback(partial(self._take, attempt))
+        attempt.task.add_done_callback(partial(self._settled, attempt))
 
-    def _take(self, attempt: _Attempt, task: Any) -> None:
+    def _settled(self, attempt: _Attempt, task: Any) -> None:
         """In a thread of the client: let another thread take what a task has left, unless the executor has ended."""
         with contextlib.suppress(RuntimeError):
             self._takers.submit(self._ended, attempt, task)

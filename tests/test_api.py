@@ -45,7 +45,9 @@ def calls(monkeypatch):
 # Signatures
 
 
-@pytest.mark.parametrize("name", ["create", "train", "resume", "load", "compare", "evaluate", "info", "load_data"])
+@pytest.mark.parametrize(
+    "name", ["create", "train", "resume", "load", "compare", "compare_each", "tune", "evaluate", "info", "load_data"]
+)
 def test_help_shows_each_argument_with_its_type_and_meaning(name):
     function = getattr(zoo, name)
     signature, text = inspect.signature(function), inspect.getdoc(function)

@@ -32,10 +32,12 @@ def figures(comparison):
 
 def test_the_file_in_the_folder_of_a_comparison_repeats_its_figures_to_the_digit(tmp_path):
     grid = "contestants = ['ae@normal:hidden=[8],latent_dim=1|2']\nsteps = 3\nseeds = [4]\n"
+    grid += "metrics = ['precision', 'likelihood']\n"
     path = written(tmp_path, f"{grid}data = 'bars-and-stripes:3'\n")
     executor = InlineExecutor()
     first = zoo.compare(experiment=path, out=tmp_path, executor=executor, save=tmp_path / "saved.toml")
     assert list(first) == ["ae@normal:hidden=[8],latent_dim=1", "ae@normal:hidden=[8],latent_dim=2", "real"]
+    assert [metric.name for metric in first.typed.metrics] == ["precision", "likelihood"]  # the former is of --full
     assert (tmp_path / "saved.toml").read_text() == (first.path / "experiment.toml").read_text()
     again = zoo.compare(experiment=first.path / "experiment.toml", out=tmp_path, executor=executor)
     assert figures(again) == figures(first)
@@ -64,6 +66,8 @@ def test_a_run_is_found_from_the_folder_in_which_the_experiment_was_started(tmp_
     Experiment.of(plan, None, {}).write(tmp_path / "e.toml")
     monkeypatch.chdir("/")
     assert Experiment.read(tmp_path / "e.toml").directory == str(tmp_path)
+    with pytest.raises(ConfigError, match="No metric named 'frechets'.* Did you mean 'frechet'"):
+        zoo.compare(AE, "digits", metrics=["frechets"], out=tmp_path)
     bare = written(tmp_path, "contestants = ['samples:mine.npy']")
     with pytest.raises(ConfigError, match=r"contestants\.0 'samples:mine\.npy' names a file that does not exist"):
         Experiment.read(bare)

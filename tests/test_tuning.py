@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from dataclasses import replace
+from typing import Annotated, Literal
 
 import pytest
 import torch
+from pydantic import Field
 
 import zoo
 from tests.report_folder import results, typed
+from zoo.cli.main import run
 from zoo.comparison.candidates import DescribeSpace, TrainCandidate
-from zoo.comparison.tuning import METRIC, STUDY
+from zoo.comparison.tuning import STUDY
 from zoo.contestant import Contestant, parse_contestant
 from zoo.engine.executor import InlineExecutor
 from zoo.errors import ConfigError
+from zoo.report.figures import figure
 from zoo.report.tuning import tuning_lines
 from zoo.results.schema import BudgetFacts, TunedContestant, Tuning
 from zoo.runtime.seeds import TUNING_SEED
@@ -26,6 +31,7 @@ optuna = pytest.importorskip("optuna")
 
 AE = "ae@gaussian:hidden=[8],latent_dim=2,train.batch_size=300"
 TRIALS = 7
+METRIC = "kernel"
 ASKED = {"contestants": [AE], "data": "digits", "epochs": 2, "seeds": [0], "n": 40, "tune": TRIALS}
 
 
@@ -124,6 +130,83 @@ def test_a_space_is_that_of_the_card_without_what_the_contestant_sets():
     assert noise == {}  # it is not trained by the core
 
 
+class Bounded(zoo.Config):
+    """Fields of every kind, with what tuning draws their values from, or None."""
+
+    size: Annotated[int, Field(gt=0)] = 6  # 2 to 24, log
+    few: Annotated[int, Field(ge=4, lt=9)] = 6  # 4 to 8, log
+    weight: Annotated[float, Field(ge=0)] = 0.5  # 0.05 to 5.0, log
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.5  # 0.0 to the number below 1
+    off: Annotated[float, Field(ge=0, le=2)] = 0.0  # 0.0 to 2.0
+    open: Annotated[float, Field(ge=0)] = 0.0  # None
+    fixed: Annotated[int, Field(ge=1, le=1)] = 1  # None
+    flag: bool = False
+    kind: Literal["a", "b"] = "a"
+    one: Literal["a"] = "a"  # None
+    lengths: tuple[int, ...] = (1,)  # None
+    perhaps: int | None = None  # None
+    name: str = ""  # None
+
+
+def test_without_a_search_the_fields_of_the_config_say_what_is_tuned():
+    card = zoo.Card(name="m", summary="m", config=Bounded, trains_on="grey", latent=None, samples="means")
+    assert dict(card.space) == {
+        "size": zoo.Range(2, 24, log=True),
+        "few": zoo.Range(4, 8, log=True),
+        "weight": zoo.Range(0.05, 5.0, log=True),
+        "share": zoo.Range(0.0, 1 - 2**-53),
+        "off": zoo.Range(0.0, 2.0),
+        "flag": (False, True),
+        "kind": ("a", "b"),
+        "train.learning_rate": zoo.Range(1e-4, 1e-2, log=True),
+    }
+    zoo.Card(
+        **{name: getattr(card, name) for name in ("name", "summary", "config", "trains_on", "latent", "samples")},
+        search=card.space,
+    )  # every end is a valid value
+
+
+def test_info_says_what_would_be_tuned(capsys):
+    assert zoo.info("ae")["search"]["latent_dim"] == "4 to 64, log"
+    assert run(["info", "vae"]) == 0
+    assert "tuned         latent_dim (4 to 64, log); beta (0.25 to 4, log);" in capsys.readouterr().out
+
+
+def test_a_tuning_alone_shows_its_trials_and_is_the_first_half_of_a_comparison(tmp_path, capsys):
+    vae = "vae:hidden=[8],latent_dim=2"
+    asked = {"trials": 3, "measure": "likelihood", "epochs": 1, "executor": InlineExecutor()}
+    found = zoo.tune(vae, "digits", **asked, out=tmp_path)
+    assert repr(found) == f"<zoo.TuningResult of {vae}, 3 trials: {tmp_path / 'tune-digits-1'}>"
+    assert zoo.TuningResult.open(found.path).typed == found.typed
+    (chosen,) = found.typed.contestants
+    assert [trial.state for trial in chosen.trials] == ["completed"] * 3
+    values = [trial.value for trial in chosen.trials]
+    assert (chosen.value, chosen.default_value) == (max(values), values[0])
+    assert found.best == {vae: chosen.trials[values.index(max(values))].contestant}
+    assert run(["runs", str(tmp_path)]) == 0
+    assert "tuned" in capsys.readouterr().out
+    assert run(["tune", "--resume", str(found.path), "--jobs", "1"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(str(found))
+    assert "chosen by the metric likelihood on the validation split (higher is better)" in text
+    assert f"zoo train {shlex.quote(chosen.tuned)} --data digits" in text
+    for trial in chosen.trials[1:]:
+        settings = trial.contestant.removeprefix(f"{vae},")
+        assert f"{trial.number}      {figure(trial.value):10}  {settings}\n" in text
+    assert f"zoo compare --resume {found.path}" in text
+
+
+def test_a_contestant_without_a_likelihood_is_not_chosen_by_one(tmp_path):
+    space = DescribeSpace(Contestant("memoriser", "memoriser", group="zoo.controls"), "likelihood")
+    with pytest.raises(ConfigError, match="memoriser has no likelihood to be chosen by, because memoriser does not"):
+        space.run(zoo.Registry())
+    asked = {"trials": 1, "measure": "likelihood", "epochs": 1, "out": tmp_path, "executor": InlineExecutor()}
+    with pytest.raises(ConfigError, match="Tuning chooses by the metric likelihood, but .*decoder_noise"):
+        zoo.tune([f"{AE},sample.decoder_noise=none", "vae:hidden=[8],latent_dim=2"], "digits", **asked)
+    with pytest.raises(ConfigError, match="measure must be one of kernel, likelihood, got 'frechet'"):
+        zoo.compare("ae", "digits", tune=1, measure="frechet", out=tmp_path)
+
+
 def test_what_cannot_be_tuned_is_said_before_anything_is_trained(tmp_path):
     with pytest.raises(ConfigError, match="has no settings to tune: its card declares none, or all are given"):
         zoo.compare(
@@ -157,7 +240,7 @@ def test_a_wrong_search_is_refused_with_the_card(search, error, why):
     facts = {"name": "m", "summary": "m", "config": Settings, "trains_on": "grey", "latent": None, "samples": "means"}
     good = zoo.Card(**facts, search={"units": zoo.Range(1, 9), "kind": ("relu", "tanh")})
     assert list(good.space) == ["units", "kind"]
-    assert zoo.Card(**facts).space == {"train.learning_rate": zoo.Range(1e-4, 1e-2, log=True)}
+    assert zoo.Card(**facts, search={}).space == {}
     with pytest.raises(error, match=why):
         zoo.Card(**facts, search=search)
 

@@ -1,4 +1,4 @@
-"""Trainings that `test_ranks.py` starts in two processes, by `python -m tests.two_ranks FOLDER`."""
+"""Trainings that `test_several_processes.py` starts in two processes, by `python -m tests.two_ranks FOLDER`."""
 
 from __future__ import annotations
 

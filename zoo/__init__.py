@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.api import (
         Registry,
         compare,
+        compare_each,
         create,
         evaluate,
         export,
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
         register,
         resume,
         train,
+        tune,
     )
     from zoo.comparison.result import Comparison
+    from zoo.comparison.several import Comparisons
+    from zoo.comparison.tune import TuningResult
     from zoo.contract.card import Card, DatasetCard, DensityCard, ExtensionCard, FeaturesCard, MetricCard, TrackerCard
     from zoo.contract.config import Config
     from zoo.contract.data_spec import DataSpec
@@ -67,6 +71,7 @@ _HOME = {
     "Budget": "zoo.training.meter",
     "Card": "zoo.contract.card",
     "Comparison": "zoo.comparison.result",
+    "Comparisons": "zoo.comparison.several",
     "Config": "zoo.contract.config",
     "Data": "zoo.data.dataset",
     "DataFile": "zoo.data.fetch",
@@ -91,9 +96,11 @@ _HOME = {
     "TrackedRun": "zoo.contract.tracked_run",
     "TrackerCard": "zoo.contract.card",
     "Training": "zoo.contract.training",
+    "TuningResult": "zoo.comparison.tune",
     "bernoulli": "zoo.runtime.randomness",
     "cache_folder": "zoo.files.storage",
     "compare": "zoo.api",
+    "compare_each": "zoo.api",
     "create": "zoo.api",
     "evaluate": "zoo.api",
     "export": "zoo.api",
@@ -112,6 +119,7 @@ _HOME = {
     "resume": "zoo.api",
     "show": "zoo.report.show",
     "train": "zoo.api",
+    "tune": "zoo.api",
     "without_compiler": "zoo.training.optimisers",
     "write_atomically": "zoo.files.storage",
 }
@@ -123,6 +131,7 @@ __all__ = [
     "Card",
     "CheckpointError",
     "Comparison",
+    "Comparisons",
     "Config",
     "ConfigError",
     "Data",
@@ -151,12 +160,14 @@ __all__ = [
     "TrackedRun",
     "TrackerCard",
     "Training",
+    "TuningResult",
     "Unsupported",
     "ZooError",
     "__version__",
     "bernoulli",
     "cache_folder",
     "compare",
+    "compare_each",
     "create",
     "evaluate",
     "export",
@@ -176,6 +187,7 @@ __all__ = [
     "resume",
     "show",
     "train",
+    "tune",
     "without_compiler",
     "write_atomically",
 ]

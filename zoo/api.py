@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from zoo.comparison.result import Comparison
     from zoo.comparison.schedule import OnEvent
+    from zoo.comparison.several import Comparisons
+    from zoo.comparison.tune import TuningResult
     from zoo.data.dataset import Data
     from zoo.exchange.export import Export
     from zoo.models.model import Model
@@ -312,8 +314,10 @@ class Registry(PluginRegistry):
         n: int | None = None,
         device: str = "cpu",
         features: str = "",
+        metrics: Iterable[str] = (),
         over_epochs: Iterable[int] | None = None,
         tune: int = 0,
+        measure: str = "kernel",
         out: str | Path = "runs",
         jobs: int | None = None,
         method: Literal["fork", "spawn"] | None = None,
@@ -349,13 +353,17 @@ class Registry(PluginRegistry):
                 Metrics are always computed on the CPU.
             features: name of the feature space in which samples are compared, a plugin of `zoo.features`; "" takes a
                 classifier of the labels, or principal components for data without labels.
+            metrics: names of the metrics, in the order of the columns; () takes those of every comparison, and with
+                `full` all that are installed.
             over_epochs: epochs after which each training is measured as well, such as (5, 20, 100), to show how well it
                 generates over training. The last is the budget, so no other is given. A model with its own `fit` is
                 measured at its end only.
             tune: number of trials with which the settings in the card's `search` are chosen for each contestant that is
-                trained, its defaults included; 0 for none. Each trial has the budget of a training, and is measured by
-                the kernel distance of its samples to the validation split. The table has both rows, the defaults and
-                the choice, and `results["protocol"]["tuning"]` what the choice was made from. Needs genzoo[tune].
+                trained, its defaults included; 0 for none. Each trial has the budget of a training, and is measured on
+                the validation split. The table has both rows, the defaults and the choice, and
+                `results["protocol"]["tuning"]` what the choice was made from. Needs genzoo[tune].
+            measure: what chooses in tuning: `kernel`, the kernel distance of samples to the validation images, or
+                `likelihood`, the log-likelihood of the validation split, for contestants that have one.
             out: folder in which a new folder is made for the comparison.
             jobs: number of jobs at a time; None takes the executor's number, or one per CPU core.
             method: how processes are started; None takes `fork` on Linux and `spawn` elsewhere.
@@ -408,8 +416,10 @@ class Registry(PluginRegistry):
                 n=n,
                 device=device,
                 features=features,
+                metrics=metrics,
                 over_epochs=over_epochs,
                 tune=tune,
+                measure=measure,
                 out=out,
                 jobs=jobs,
                 method=method,
@@ -421,6 +431,132 @@ class Registry(PluginRegistry):
                 experiment=experiment,
                 save=save,
                 on_event=listening,
+            )
+
+    def compare_each(
+        self,
+        experiment: str | Path | Mapping[str, Any] | None = None,
+        *,
+        out: str | Path = "runs",
+        executor: Executor | Client | str | None = None,
+        save_every: float = 30.0,
+        resume: str | Path | None = None,
+        allow_changes: bool = False,
+        track: str | Iterable[str] = (),
+        progress: bool | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Comparisons:
+        """Compare the same contestants on several data sets, and rank them over all of these.
+
+        Args:
+            experiment: a TOML file, or its keys as a mapping:
+                `{"contestants": ["rbm", "vae"], "data": ["digits", "rings"], "seeds": 3}`. The keys are arguments of
+                `compare`, and `data` is a list of names and paths.
+            resume: folder of such a comparison to resume, instead of an experiment.
+            out, executor, save_every, allow_changes, track, progress, on_event: as for `compare`.
+
+        Returns:
+            A comparison for each data set, and mean ranks and wins over them, with Nemenyi's critical difference from
+            five data sets on. A data set that fails is named in `errors`, and does not end the others.
+
+        Raises:
+            ConfigError: for invalid keys, or if there is only one data set.
+            ZooError: if every data set fails.
+            KeyboardInterrupt: as for `compare`.
+        """
+        from zoo.comparison.experiment import Experiment
+        from zoo.comparison.several import compare_each
+        from zoo.report.progress import comparison_progress
+        from zoo.tracking.comparison import tracked_comparison
+        from zoo.tracking.trackers import find_trackers
+
+        if (experiment is None) == (resume is None):
+            raise ConfigError("Give either an experiment or the folder of one to resume.")
+        asked = None
+        if isinstance(experiment, Mapping):
+            asked = Experiment.parse(experiment, "the experiment")
+        elif experiment is not None:
+            asked = Experiment.read(Path(experiment))
+        trackers = find_trackers(self, track)
+        with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
+            return compare_each(
+                self,
+                asked,
+                out=Path(out),
+                resume=None if resume is None else Path(resume),
+                allow_changes=allow_changes,
+                executor=executor,
+                save_every=save_every,
+                on_event=listening,
+            )
+
+    def tune(
+        self,
+        contestants: str | Iterable[str] = (),
+        data: Any = None,
+        *,
+        trials: int = 20,
+        measure: str = "kernel",
+        epochs: float | None = None,
+        steps: int | None = None,
+        seconds: float | None = None,
+        device: str = "cpu",
+        features: str = "",
+        out: str | Path = "runs",
+        jobs: int | None = None,
+        method: Literal["fork", "spawn"] | None = None,
+        timeout: float | None = None,
+        executor: Executor | Client | str | None = None,
+        resume: str | Path | None = None,
+        allow_changes: bool = False,
+        progress: bool | None = None,
+        on_event: OnEvent | None = None,
+    ) -> TuningResult:
+        """Choose the settings of contestants on the validation split; the test split is not read.
+
+        The settings are those in the card's `search`, except those that the contestant sets. Trial 0 has the defaults.
+        Needs genzoo[tune].
+
+        Args:
+            contestants: one contestant or several, as for `compare`.
+            data: as for `compare`; None takes the catalogue's default.
+            trials: number for each contestant, its defaults included.
+            measure: `kernel`, the kernel distance of samples to the validation images, or `likelihood`, the
+                log-likelihood of the validation split, for contestants that have one.
+            epochs, steps, seconds: the budget of each trial, at most one of the three; by default the data set's number
+                of epochs.
+            device, features, out, jobs, method, timeout, executor, allow_changes, progress, on_event: as for `compare`.
+            resume: folder of a tuning to resume; only the trials that were running are repeated.
+
+        Returns:
+            The choice: `result.best["vae"]` is a contestant for `zoo.train`, and `print(result)` shows the trials.
+            `zoo.compare(resume=result.path)` compares the defaults and the choice on the test split.
+
+        Raises:
+            ConfigError, PluginError, DataError, CheckpointError: for invalid arguments, before any training.
+        """
+        from zoo.comparison.tune import tune
+        from zoo.report.progress import comparison_progress
+        from zoo.training.budget import TrainingBudget
+
+        with comparison_progress(progress, on_event) as shown:
+            return tune(
+                self,
+                contestants,
+                data,
+                trials=trials,
+                measure=measure,
+                budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
+                device=device,
+                features=features,
+                out=Path(out),
+                jobs=jobs,
+                method=method,
+                timeout=timeout,
+                executor=executor,
+                resume=None if resume is None else Path(resume),
+                allow_changes=allow_changes,
+                on_event=shown,
             )
 
     def evaluate(
@@ -578,6 +714,8 @@ export = default.export
 push = default.push
 merge = default.merge
 compare = default.compare
+compare_each = default.compare_each
+tune = default.tune
 evaluate = default.evaluate
 plot = default.plot
 register = default.register

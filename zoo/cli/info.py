@@ -9,6 +9,8 @@ import click
 from zoo.cli.names import MODEL
 from zoo.cli.output import as_json, print_json, print_table
 
+_TITLES = {"search": "tuned"}  # other facts are named as in JSON
+
 
 @click.command("info")
 @click.argument("name", type=MODEL)
@@ -30,7 +32,7 @@ def command(name: str, as_json: bool) -> None:
     limits = facts.pop("limits", [])
     width = max(map(len, facts))
     for key, value in facts.items():
-        click.echo(f"{key.replace('_', ' '):{width}}  {_text(value)}")
+        click.echo(f"{_TITLES.get(key, key.replace('_', ' ')):{width}}  {_text(value)}")
     for limit in limits:
         click.echo(f"{'limit':{width}}  {limit}")
     titles = {
@@ -49,6 +51,8 @@ def _text(value: Any) -> str:
     """Return a fact as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{key} ({each})" for key, each in value.items()) or "none"
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value in (None, "") else str(value)

@@ -43,6 +43,7 @@ COMMANDS = {
     "decode": "Decode codes with a trained model.",
     "evaluate": "Measure how well a run, or a file of samples, generates.",
     "compare": "Train contestants and compare how well each generates.",
+    "tune": "Choose settings of contestants on the validation split.",
     "plot": "Draw a run or comparison: curves, samples, reconstructions, interpolation, codes.",
     "explore": "Explore the codes of trained models on a local page.",
     "report": "Rebuild the report of a finished comparison.",

@@ -108,8 +108,26 @@ class Epochs(click.ParamType):  # type: ignore[type-arg]  # generic since click 
             self.fail(f"{value!r} must be whole numbers, separated by commas: 5,20,100.", param, ctx)
 
 
+class MetricNames(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """Names of metrics, separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(each.strip() for each in value.split(",") if each.strip())
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from zoo.api import default
+
+        before, comma, last = incomplete.rpartition(",")
+        return [
+            CompletionItem(f"{before}{comma}{each}") for each in default.names("zoo.metrics") if each.startswith(last)
+        ]
+
+
 DEVICE = Device()
 EPOCHS = Epochs()
+NAMES = MetricNames()
 RUN = RunPath()
 FINITE = Finite(min=0, min_open=True)
 MODEL = PluginName("zoo.models")
@@ -141,6 +159,8 @@ n_option = click.option(
     show_default="all",
     help="Compare everybody with the first N test examples only; a file of samples needs N samples.",
 )
+MEASURES = ("kernel", "likelihood")
+MEASURE_HELP = "What chooses on the validation split: kernel distance of samples, or held-out likelihood."
 features_option = click.option(
     "--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
@@ -12,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from zoo.comparison.result import Comparison
+    from zoo.comparison.several import Comparisons
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -46,6 +48,22 @@ def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
         return
     print_rich(comparison.table())
     click.echo(f"Report: {comparison.path / 'report.html'}")
+
+
+def print_comparisons(comparisons: Comparisons, *, as_json: bool) -> None:
+    """Print the tables of each data set and the summary, or everything as JSON."""
+    if as_json:
+        ranks = [dataclasses.asdict(column) for column in comparisons.summary.columns]
+        results = {name: each.results for name, each in comparisons.each.items()}
+        print_json(
+            {"path": str(comparisons.path), "errors": dict(comparisons.errors), "summary": ranks, "results": results}
+        )
+        return
+    for each in comparisons.each.values():
+        print_rich(each.table())
+        click.echo()
+    click.echo(str(comparisons))
+    click.echo(f"Reports: {comparisons.path / 'summary.html'}")
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:

@@ -39,12 +39,17 @@ class Dimension(BaseModel):
 
 @dataclass(frozen=True)
 class DescribeSpace:
-    """Return the settings that tuning chooses for a contestant; those that it sets itself are not among them."""
+    """Return the settings that tuning chooses for a contestant; those that it sets itself are not among them.
+
+    Raises:
+        ConfigError: for a contestant without the likelihood by which tuning chooses.
+    """
 
     kind: Literal["space"] = field(default="space", kw_only=True)
     result: ClassVar[Any] = Mapping[str, Dimension]
 
     contestant: Contestant
+    metric: str = "kernel"
 
     @property
     def contestants(self) -> tuple[Contestant, ...]:
@@ -53,15 +58,21 @@ class DescribeSpace:
 
     def run(self, registry: PluginRegistry) -> Mapping[str, Dimension]:
         """Run the job; see the class."""
+        from zoo.plugins.describe import tunable
         from zoo.training.resolved import resolve
 
         resolved = resolve(registry, self.contestant)
         plugin, players = resolved.plugin, resolved.phases[0].players
+        if self.metric == "likelihood" and not plugin.implements("log_prob"):
+            raise ConfigError(
+                f"{self.contestant.text} has no likelihood to be chosen by, because {plugin.card.name} does not "
+                "implement log_prob; choose by the kernel distance (--measure kernel), or leave it out."
+            )
         defaults = {"": resolved.config, "train": players[0].settings, "sample": resolved.options}
         found = {}
-        for key, values in plugin.card.space.items():
+        for key, values in tunable(plugin).items():
             prefix, _, name = key.rpartition(".")
-            if sets_itself(self.contestant, key) or (prefix == "train" and plugin.implements("fit")):
+            if sets_itself(self.contestant, key):
                 continue
             default = getattr(defaults[prefix], name)
             found[key] = (
@@ -94,7 +105,7 @@ class _StoppedEarly(Exception):  # noqa: N818  (a candidate that is stopped is n
 class TrainCandidate:
     """Train a contestant and measure its samples against the validation split; no test example is read.
 
-    The training stops early when, after one of the epochs of `limits`, the value is above the limit of that epoch.
+    The training stops early when, after one of the epochs of `limits`, the value is worse than the limit of that epoch.
     """
 
     kind: Literal["candidate"] = field(default="candidate", kw_only=True)
@@ -104,10 +115,11 @@ class TrainCandidate:
     seed: int
     budget: TrainingBudget
     metric: str
-    limits: Mapping[int, float | None]  # epoch -> greatest value, None for any
+    limits: Mapping[int, float | None]  # epoch -> worst value, None for any
     device: str
     features: str
     file: str = field(metadata=DATA)
+    higher_is_better: bool = field(default=False, kw_only=True)
 
     @property
     def contestants(self) -> tuple[Contestant, ...]:
@@ -130,6 +142,7 @@ class TrainCandidate:
 
         with single_thread(), tempfile.TemporaryDirectory(prefix="zoo-") as scratch:
             folder, curve = Path(scratch), dict[int, float]()
+            sign = -1 if self.higher_is_better else 1
             data = Data.open(Path(self.file)).without_test()
             resolved = resolve(registry, self.contestant)
             check_labels(resolved, data)
@@ -143,7 +156,9 @@ class TrainCandidate:
                     model = fit_density(model, resolved.density, data, self.seed, per_class=per_class)
                 found = measuring.model(self.contestant.text, model, self.seed, pictures=False).metrics[self.metric]
                 if found.value is None:
-                    raise ConfigError(f"Tuning chooses by the metric {self.metric}, but {found.unsupported}.")
+                    raise ConfigError(
+                        f"Tuning chooses by the metric {self.metric}, but {found.unsupported.rstrip('.')}."
+                    )
                 return float(found.value)
 
             def watch(report: Report) -> None:
@@ -152,7 +167,7 @@ class TrainCandidate:
                     snapshot = folder / f"epoch-{epoch}"
                     if epoch not in curve and (snapshot / MODEL).exists():
                         curve[epoch] = value_of(load_model(snapshot, registry, self.device))
-                        if limit is not None and curve[epoch] > limit:
+                        if limit is not None and sign * curve[epoch] > sign * limit:
                             raise _StoppedEarly
 
             job = TrainingJob(

@@ -53,6 +53,16 @@ def _device(name: str) -> str:
     return name
 
 
+def _data(data: Any) -> Any:
+    """Check a name or path, or several of them."""
+    if data is None:
+        return None
+    several = isinstance(data, tuple) and all(isinstance(each, str) for each in data)
+    if not (isinstance(data, str) or (several and len(set(data)) == len(data) > 0)):
+        raise ValueError("must be a name or path, or a list of different ones")
+    return data[0] if several and len(data) == 1 else data
+
+
 def _numbered(seeds: Any) -> Any:
     """Return the seeds 0, 1, … for their number."""
     return tuple(range(seeds)) if type(seeds) is int and seeds > 0 else seeds
@@ -72,7 +82,7 @@ class Experiment(Config):
 
     directory: str | None = None
     contestants: tuple[Annotated[str, AfterValidator(_contestant)], ...] = ()
-    data: str | None = None
+    data: Annotated[Any, AfterValidator(_data)] = None  # str, or a tuple of them
     seeds: (
         Annotated[
             tuple[Annotated[int, Field(ge=0)], ...],
@@ -89,8 +99,10 @@ class Experiment(Config):
     full: bool = False
     controls: bool = False
     tune: Annotated[int, Field(ge=0)] = 0
+    measure: Literal["kernel", "likelihood"] = "kernel"
     n: Annotated[int, Field(ge=2)] | None = None
     features: str = ""
+    metrics: tuple[str, ...] = ()
     device: Annotated[str, AfterValidator(_device)] = "cpu"
     jobs: Annotated[int, Field(ge=1)] | None = None
     method: Literal["fork", "spawn"] | None = None
@@ -121,21 +133,22 @@ class Experiment(Config):
             executor: `jobs`, `method` and `timeout`.
         """
         from_files = any(row.kind in ("run", "samples") for row in plan.rows)
-        length: dict[str, Any] = {} if plan.over_epochs or budget is None else {budget.unit: _number(budget)}
+        more: dict[str, Any] = {} if plan.over_epochs or budget is None else {budget.unit: _number(budget)}
+        more |= {"measure": plan.measure, **executor}
         return cls(
             directory=plan.directory if from_files else None,
             contestants=plan.contestants,
             data=plan.source,
             seeds=plan.seeds,
-            **length,
             over_epochs=plan.over_epochs or None,
             full=plan.full,
             controls=bool(plan.controls) and not plan.full,
             tune=plan.tune,
             n=plan.n,
             features=plan.features,
+            metrics=plan.metrics,
             device=plan.device,
-            **executor,
+            **more,
         )
 
     def write(self, path: Path) -> None:

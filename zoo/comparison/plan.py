@@ -17,6 +17,8 @@ from zoo.plugins.fingerprint import Fingerprint
 from zoo.training.budget import TrainingBudget
 
 FILE = "plan.json"
+SUMMARY = "summary.json"  # of comparisons on several data sets, above their folders
+TUNED = "tuning.json"  # beside it, after zoo tune
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ class Plan:
         n: number of test examples to compare with; None for the whole test split.
         device: where models are trained and sampled.
         features: name of the feature space; "" for the default.
+        metrics: names of the metrics; () for those of every comparison, and with `full` all.
         over_epochs: epochs after which every training is measured; the last is the budget. () measures its end only.
         directory: the folder that relative paths start from.
         distributions: what was installed where it was planned, if its cells run on other machines.
         tune: number of trials with which each trained contestant is tuned; 0 for none.
+        measure: the metric by which tuning chooses.
         tuning: what tuning chose, as plain values of `zoo.results.schema.Tuning`, once it is known.
         depends_on: everything else that the results depend on, as nested plain values, once it is known.
         changes: what differed each time the comparison was resumed, in clauses.
@@ -50,10 +54,12 @@ class Plan:
     directory: str
     device: str = "cpu"
     features: str = ""
+    metrics: tuple[str, ...] = ()
     over_epochs: tuple[int, ...] = ()
     n: int | None = None
     distributions: Mapping[str, Fingerprint] = field(default_factory=dict)
     tune: int = 0
+    measure: str = "kernel"
     tuning: Mapping[str, Any] | None = None
     depends_on: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()

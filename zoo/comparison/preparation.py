@@ -87,6 +87,7 @@ class PrepareData:
     device: str
     features: str = ""
     n: int | None = None
+    metrics: tuple[str, ...] = ()
 
     def run(self, registry: PluginRegistry) -> PreparedData:
         """Run the job; see the class."""
@@ -109,8 +110,8 @@ class PrepareData:
             features = feature_space(data, cache_folder("features"), self.features, registry)
             split = reference_split(data)
             order = {metric: place for place, metric in enumerate(registry.catalogue.compare.metrics)}
-            names = sorted(registry.names("zoo.metrics"), key=lambda metric: order.get(metric, len(order)))
-            cards = [registry.plugin(metric, "zoo.metrics").card for metric in names]
+            every = sorted(registry.names("zoo.metrics"), key=lambda metric: order.get(metric, len(order)))
+            cards = [registry.plugin(metric, "zoo.metrics").card for metric in self.metrics or every]
             extensions = registry.active_extensions()
             device = (
                 self.device if self.device == "cpu" else f"{self.device}, {describe_device(find_device(self.device))}"
@@ -137,7 +138,7 @@ class PrepareData:
                     device=device,
                     threads_per_process=1,
                 ),
-                metrics=[Metric.of(card) for card in cards if self.full or card.level != "full"],
+                metrics=[Metric.of(card) for card in cards if self.full or self.metrics or card.level != "full"],
             )
 
 

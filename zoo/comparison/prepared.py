@@ -80,6 +80,7 @@ def prepare(
     device: str,
     features: str,
     n: int | None = None,
+    metrics: tuple[str, ...] = (),
 ) -> Prepared:
     """Write the data to a file, find the feature network, load every plugin, and check every setting and file.
 
@@ -93,7 +94,7 @@ def prepare(
         loaded = load_data(source, registry)
         (loaded if n is None else loaded.with_first_test_examples(n)).save(file)
     inline = name is not None and registry.is_registered(name.partition(":")[0], "zoo.datasets")
-    data_job = PrepareData(name, str(file), full, device, features, n)
+    data_job = PrepareData(name, str(file), full, device, features, n, metrics)
     jobs = [ScheduledJob("data", data_job, folder / "data.log", inline)]
     log = folder / "plugins.log"
     contestants = [row.contestant for row in rows if row.contestant]

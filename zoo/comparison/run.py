@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from zoo.comparison.result import Comparison
 from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
-from zoo.comparison.tuning import STUDY, Search, tune_contestants
+from zoo.comparison.tuning import MEASURES, STUDY, Search, tune_contestants
 from zoo.contestant import expand
 from zoo.data.paths import looks_like_a_path, split_path
 from zoo.data.source import source_of
@@ -81,8 +81,10 @@ def compare(
     n: int | None = None,
     device: str = "cpu",
     features: str = "",
+    metrics: Iterable[str] = (),
     over_epochs: Iterable[int] | None = None,
     tune: int = 0,
+    measure: str = "kernel",
     out: str | Path = "runs",
     jobs: int | None = None,
     method: Method | None = None,
@@ -95,15 +97,18 @@ def compare(
     save: str | Path | None = None,
     on_event: OnEvent | None = None,
     directory: str | None = None,
+    place: Path | None = None,
 ) -> Comparison:
     """Train every contestant with every seed and measure how each one generates; see `zoo.compare`.
 
     Args:
+        place: the comparison's new folder; None makes one in `out`.
         directory: the folder that relative paths of contestants start from; None takes the current one.
     """
     given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
     lengths = (epochs, steps, seconds, over_epochs)
-    asked = bool(given or full or controls or features or tune) or device != "cpu"
+    metrics = tuple(metrics)
+    asked = bool(given or full or controls or features or metrics or tune) or device != "cpu" or measure != "kernel"
     asked = asked or any(each is not None for each in (seeds, n, *lengths))
     if experiment is not None:
         if asked or data is not None or resume is not None:
@@ -112,6 +117,7 @@ def compare(
                 "but out, jobs, method, executor, timeout, save_every, save and track."
             )
         arguments = Experiment.read(Path(experiment)).arguments
+        _check_data(arguments["data"])
         own = {"jobs": jobs, "timeout": timeout, "method": method}
         arguments |= {name: value for name, value in own.items() if value is not None}
         if executor is not None:
@@ -125,6 +131,7 @@ def compare(
             save=save,
             on_event=on_event,
         )
+    _check_data(data)
     chosen = tuple(each for text in given for each in expand(text))
     base = Path(directory or "")
     runs = [row.source for row in (parse_row(text, base) for text in chosen) if row.kind == "run" and row.source]
@@ -132,18 +139,16 @@ def compare(
         data = data_of_runs(runs, registry, data)
     budget = TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds)
     save_every = CheckpointPolicy(save_every).every  # refuses a wrong time
-    jobs, timeout, tune = plain(jobs), plain(timeout), plain(tune)
+    tune = plain(tune)
     if type(tune) is not int or tune < 0:
         raise ConfigError(f"tune must be a number of trials >= 1, or 0 for none, got {tune!r}.")
-    if executor is not None and method is not None:
-        raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     points = () if over_epochs is None else chosen_epochs(over_epochs)
     if points and budget:
         raise ConfigError(f"The last of over_epochs, {points[-1]}, is the budget; leave {budget} out.")
     if points:
         budget = TrainingBudget(float(points[-1]), "epochs")
     if resume is None:
-        plan = _plan(
+        plan = plan_of(
             registry,
             chosen,
             data,
@@ -154,8 +159,10 @@ def compare(
             n=plain(n),
             device=device,
             features=features,
+            metrics=metrics,
             over_epochs=points,
             tune=tune,
+            measure=measure,
             directory=directory,
         )
     else:
@@ -165,12 +172,120 @@ def compare(
                 "start a new one."
             )
         plan = Plan.read(Path(resume))
+    started = begun(
+        registry,
+        plan,
+        data,
+        folder=place if resume is None else Path(resume),
+        resumed=resume is not None,
+        out=Path(out),
+        jobs=jobs,
+        method=method,
+        executor=executor,
+        timeout=timeout,
+        allow_changes=allow_changes,
+        save=save,
+        on_event=on_event,
+    )
+    with started as start:
+        plan, scheduler = start.plan, start.scheduler
+        grid = Grid(
+            registry,
+            plan.rows,
+            start.prepared,
+            list(plan.seeds),
+            start.budget,
+            start.folder.absolute(),
+            start.file,
+            plan.device,
+            plan.features,
+            CheckpointSettings(start.command, save_every, allow_changes),
+            snapshots=plan.over_epochs[:-1],
+            elsewhere=start.elsewhere,
+        )
+        try:
+            cells, variations = _run(grid, scheduler, start.journal, full=plan.full)
+            planned = planned_epochs(grid)
+            outcomes = _run_announced(grid, [each.job for each in planned], scheduler, start.journal)
+            over = [at_epoch(each, outcome) for each, outcome in zip(planned, outcomes, strict=True)]
+        except ZooError as error:
+            raise type(error)(f"{error} Resume with: {start.command}") from error
+        results = _results(
+            grid, plan, cells, variations, over, jobs=scheduler.slots, wall_seconds=start.journal.seconds
+        )
+        folder = start.folder
+        write_results(folder, results)
+        comparison = Comparison(results, folder)
+        try:
+            comparison.write()
+        except Exception as error:  # the results are complete, and stay so
+            text = f"The report of {folder} is incomplete ({type(error).__name__}: {error}); results.json is complete"
+            scheduler.on_event(ScheduledJob("report", None), {"warning": f"{text}. Retry with: zoo report {folder}"})
+    return comparison
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A comparison before its cells: all settings are valid, and contestants are tuned if the plan asks for it.
+
+    Attributes:
+        budget: of each training.
+        folder: of the comparison.
+        file: the data, for all processes.
+        elsewhere: what other machines must have, if cells run there.
+        command: resumes it.
+    """
+
+    plan: Plan
+    prepared: Prepared
+    budget: TrainingBudget
+    folder: Path
+    file: Path
+    scheduler: Scheduler
+    journal: Journal
+    elsewhere: Elsewhere | None
+    command: str
+
+
+@contextlib.contextmanager
+def begun(
+    registry: PluginRegistry,
+    plan: Plan,
+    data: Any,
+    *,
+    folder: Path | None,
+    resumed: bool,
+    out: Path,
+    jobs: int | None,
+    method: Method | None,
+    executor: Any,
+    timeout: float | None,
+    allow_changes: bool = False,
+    save: str | Path | None = None,
+    on_event: OnEvent | None = None,
+    verb: str = "",
+) -> Iterator[Begun]:
+    """Start or resume a comparison up to its first cell; its folder is locked and its executor runs until the end.
+
+    Args:
+        plan: what is compared.
+        data: None takes those that the plan names.
+        folder: of the comparison, which is made if it is not resumed; None makes one in `out`.
+        verb: command that resumes it, and start of the folder's name; "" for those of a comparison.
+        out, jobs, method, executor, timeout, allow_changes, save, on_event: see `zoo.compare`.
+
+    Raises:
+        ZooError: for everything that is wrong, before any training.
+    """
+    jobs, timeout = plain(jobs), plain(timeout)
+    if executor is not None and method is not None:
+        raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     if save is not None and plan.source is None:
         raise ConfigError(
             "An experiment file cannot hold an array; write the data to a file, and give its path as data."
         )
     if data is None and plan.source is None:
-        raise ConfigError(f"{resume} compares on an array, which no file holds; give it again as data.")
+        raise ConfigError(f"{folder} compares on an array, which no file holds; give it again as data.")
     source, rows = plan.source if data is None else data, plan.rows
     if plan.tune:
         optional("optuna", "tune", "Tuning")
@@ -178,15 +293,16 @@ def compare(
         source = source_of(source) or source  # absolute: its processes may work in another folder
     contestants_trained = trained(rows)
     check_names(registry, contestants_trained, source)
-    stem = f"{'compare' if contestants_trained else 'evaluate'}-{slug(_data_name(source))}"
-    folder = new_folder(Path(out), stem) if resume is None else Path(resume)
-    command = f"zoo compare --resume {shlex.quote(str(folder))}"
+    stem = f"{verb or ('compare' if contestants_trained else 'evaluate')}-{slug(data_name(source))}"
+    folder = folder or new_folder(out, stem)
+    folder.mkdir(exist_ok=True)
+    command = f"zoo {verb or 'compare'} --resume {shlex.quote(str(folder))}"
     command += f" --executor {shlex.quote(executor)}" if isinstance(executor, str) else ""
     with locked(folder), Interruption(command), contextlib.ExitStack() as stack:
         place = folder.absolute()
         try:
             running = stack.enter_context(_running(executor, jobs, method))
-            if resume is None:
+            if not resumed:
                 plan.write(folder)
             is_remote = isinstance(running, RemoteExecutor)
             file = Path(stack.enter_context(_scratch(place if is_remote else None))) / "data.safetensors"
@@ -204,9 +320,10 @@ def compare(
                     device=plan.device,
                     features=plan.features,
                     n=plan.n,
+                    metrics=plan.metrics,
                 )
         except ZooError:
-            if resume is None:
+            if not resumed:
                 shutil.rmtree(folder)  # nothing was computed
             raise
         if len(prepared.data.conditions.data.shape) > 1:
@@ -227,47 +344,19 @@ def compare(
         budget = TrainingBudget(float(budget.value), budget.unit)  # as it comes out of the plan, too
         if plan.tune and plan.tuning is None:
             try:
-                search = Search(plan.tune, budget, file, place / "tuning", plan.device, plan.features, elsewhere)
+                search = Search(
+                    plan.tune, plan.measure, budget, file, place / "tuning", plan.device, plan.features, elsewhere
+                )
                 plan, prepared = _tuned(plan, prepared, search, scheduler, registry)
             except ZooError as error:
-                if resume is None and not (place / "tuning" / STUDY).exists():
+                if not resumed and not (place / "tuning" / STUDY).exists():
                     shutil.rmtree(folder)  # nothing was computed
                     raise
                 raise type(error)(f"{error} Resume with: {command}") from error
-            rows = plan.rows
             if elsewhere:
-                elsewhere = Elsewhere.of(registry, prepared, trained(rows), plan.features)
+                elsewhere = Elsewhere.of(registry, prepared, trained(plan.rows), plan.features)
             plan.write(folder)
-        grid = Grid(
-            registry,
-            rows,
-            prepared,
-            list(plan.seeds),
-            budget,
-            place,
-            file,
-            plan.device,
-            plan.features,
-            CheckpointSettings(command, save_every, allow_changes),
-            snapshots=plan.over_epochs[:-1],
-            elsewhere=elsewhere,
-        )
-        try:
-            cells, variations = _run(grid, scheduler, journal, full=plan.full)
-            planned = planned_epochs(grid)
-            outcomes = _run_announced(grid, [each.job for each in planned], scheduler, journal)
-            over = [at_epoch(each, outcome) for each, outcome in zip(planned, outcomes, strict=True)]
-        except ZooError as error:
-            raise type(error)(f"{error} Resume with: {command}") from error
-        results = _results(grid, plan, cells, variations, over, jobs=scheduler.slots, wall_seconds=journal.seconds)
-        write_results(folder, results)
-        comparison = Comparison(results, folder)
-        try:
-            comparison.write()
-        except Exception as error:  # the results are complete, and stay so
-            text = f"The report of {folder} is incomplete ({type(error).__name__}: {error}); results.json is complete"
-            scheduler.on_event(ScheduledJob("report", None), {"warning": f"{text}. Retry with: zoo report {folder}"})
-    return comparison
+        yield Begun(plan, prepared, budget, folder, file, scheduler, journal, elsewhere, command)
 
 
 def evaluated(registry: PluginRegistry, source: str | Path, data: Any = None) -> tuple[str, Any]:
@@ -363,23 +452,29 @@ def _run_announced(grid: Grid, jobs: list[ScheduledJob], scheduler: Scheduler, j
     return journal.run(jobs, scheduler)
 
 
-def _plan(
+def plan_of(
     registry: PluginRegistry,
     contestants: Sequence[str],
     data: Any,
     seeds: int | Iterable[int] | None,
     budget: TrainingBudget | None,
     *,
-    full: bool,
-    controls: bool,
-    n: int | None,
+    full: bool = False,
+    controls: bool = False,
+    n: int | None = None,
     device: str,
     features: str,
-    over_epochs: tuple[int, ...],
+    metrics: tuple[str, ...] = (),
+    over_epochs: tuple[int, ...] = (),
     tune: int,
-    directory: str | None,
+    measure: str,
+    directory: str | None = None,
 ) -> Plan:
     """Return what is asked for, completed by the catalogue."""
+    if measure not in MEASURES:
+        raise ConfigError(f"measure must be one of {', '.join(MEASURES)}, got {measure!r}.")
+    for metric in metrics:
+        registry.find(metric, "zoo.metrics")
     default = registry.catalogue.compare
     fewest = FULL_SEEDS if full else 1
     return Plan(
@@ -393,8 +488,10 @@ def _plan(
         directory=str(Path(directory or "").absolute()),
         device=device,
         features=features,
+        metrics=tuple(dict.fromkeys(metrics)),
         over_epochs=over_epochs,
         tune=tune,
+        measure=measure,
     )
 
 
@@ -428,12 +525,18 @@ def _continued(plan: Plan, depends_on: dict[str, Any], folder: Path, *, allow_ch
     return replace(plan, depends_on=depends_on, changes=(*plan.changes, *found))
 
 
-def _data_name(source: Any) -> str:
+def data_name(source: Any) -> str:
     """Return the name of data before they are loaded; an array has no name."""
     if isinstance(source, str):
         return Path(split_path(source)[0]).stem if looks_like_a_path(source) else source
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "array"
+
+
+def _check_data(data: Any) -> None:
+    """Refuse several data sets: each has a comparison of its own."""
+    if isinstance(data, list | tuple) and len(data) and all(isinstance(each, str) for each in data):
+        raise ConfigError(f"zoo.compare takes one data set, got {', '.join(data)}; use zoo.compare_each for several.")
 
 
 def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:

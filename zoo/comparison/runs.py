@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from zoo.comparison.plan import FILE as PLAN
+from zoo.comparison.plan import SUMMARY, TUNED
 from zoo.errors import CheckpointError, ZooError, did_you_mean
 from zoo.plugins.registry import PluginRegistry
 from zoo.report.table_view import ranking_metric
@@ -58,9 +59,17 @@ def describe(path: Path) -> Listed | None:
             names, seeds = " ".join(plan["contestants"]), ", ".join(map(str, plan["seeds"]))
             budget = f"{plan['amount']['value']:g} {plan['amount']['unit']}" if plan["amount"] else ""
             data = Path(plan["source"] or "array").name
-            return Listed(path, "comparison", names, data, budget, seeds, "unfinished", None)
+            result = "tuned" if (path / TUNED).is_file() else "unfinished"
+            return Listed(path, "comparison", names, data, budget, seeds, result, None)
         if (path / RECORD).is_file():
             return _run(path)
+        if (path / SUMMARY).is_file():
+            summary = json.loads((path / SUMMARY).read_bytes())
+            parts = [_comparison(path / folder) for folder in summary["folders"].values()]
+            data, failed = ", ".join(summary["folders"]), ", ".join(summary["errors"])
+            seconds = sum(part.seconds or 0.0 for part in parts)
+            result = f"failed on {failed}" if failed else "finished"
+            return replace(parts[0], path=path, data=data, result=result, seconds=seconds)
     return None
 
 
@@ -80,7 +89,7 @@ def check_path(path: Path | str, registry: PluginRegistry) -> None:
         pass
     except OSError as error:
         raise CheckpointError(f"Cannot read {path}: {error.strerror or error}.") from None
-    if path.is_file() or any((path / name).is_file() for name in (RECORD, RESULTS, PLAN)) or _models(path):
+    if path.is_file() or any((path / name).is_file() for name in (RECORD, RESULTS, PLAN, SUMMARY)) or _models(path):
         return
     inside = [str(each.path) for each in find_runs(path)]
     if inside:

@@ -15,7 +15,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo.comparison.candidates import CandidateResult, DescribeSpace, Dimension, TrainCandidate
 from zoo.comparison.elsewhere import Elsewhere
@@ -24,12 +24,12 @@ from zoo.comparison.schedule import Outcome, ScheduledJob, Scheduler
 from zoo.contestant import Contestant, with_setting
 from zoo.errors import ConfigError
 from zoo.plugins.registry import PluginRegistry
-from zoo.results.schema import BudgetFacts, TunedContestant, Tuning
+from zoo.results.schema import BudgetFacts, TunedContestant, Tuning, TuningTrial
 from zoo.runtime.extras import optional
 from zoo.runtime.seeds import TUNING_SEED, derive_seed
 from zoo.training.budget import TrainingBudget
 
-METRIC = "kernel"  # lower is better, on every kind of model
+MEASURES: dict[str, Literal["lower", "higher"]] = {"kernel": "lower", "likelihood": "higher"}  # and what is better
 ROUND = 5  # trials that are suggested together; those of the first are random, but for the defaults
 STUDY = "study.journal"
 _SHARES = (0.25, 0.5)  # of the epochs, after which a trial may be stopped
@@ -43,6 +43,7 @@ class Search:
 
     Attributes:
         trials: number for each contestant, its defaults included.
+        measure: name of the metric that chooses, one of `MEASURES`.
         budget: of each trial.
         file: the data, for all processes.
         folder: of the study and the logs.
@@ -50,6 +51,7 @@ class Search:
     """
 
     trials: int
+    measure: str
     budget: TrainingBudget
     file: Path
     folder: Path
@@ -78,7 +80,8 @@ def tune_contestants(
     """Tune each contestant; trials that the study already has are not run again.
 
     Raises:
-        ConfigError: without Optuna, if a contestant has nothing to tune, or if no trial of the first round succeeds.
+        ConfigError: without Optuna, if a contestant has nothing to tune or cannot be measured, or if no trial of the
+            first round succeeds.
         ZooError: if a contestant's plugins or settings are invalid.
     """
     optuna = optional("optuna", "tune", "Tuning")
@@ -97,12 +100,13 @@ def tune_contestants(
                 name = f"{study.contestant.text} trial {trial}"
                 jobs.append((search.scheduled(name, study.contestant, job, registry), study, trial))
         _run(scheduler, jobs)
-        if number == 0 and not any(study.completed for study in studies.values()):
-            raise ConfigError("; ".join(dict.fromkeys(study.reason for study in studies.values())))
+        if number == 0:
+            _check_first_round(list(studies.values()))
     return Tuning(
         trials=search.trials,
         budget=BudgetFacts(value=search.budget.value, unit=search.budget.unit),
-        metric=METRIC,
+        metric=search.measure,
+        direction=MEASURES[search.measure],
         seed=TUNING_SEED,
         sampler=_sampler(optuna, search),
         contestants=[study.chosen() for study in studies.values()],
@@ -116,7 +120,11 @@ class _Study:
         self, optuna: Any, storage: Any, contestant: Contestant, space: Mapping[str, Dimension], search: Search
     ) -> None:
         self.contestant, self._optuna, self._space, self._search = contestant, optuna, space, search
-        self._study = optuna.create_study(storage=storage, study_name=contestant.text, load_if_exists=True)
+        self._sign = 1 if MEASURES[search.measure] == "lower" else -1  # what is minimised
+        direction = "minimize" if self._sign == 1 else "maximize"
+        self._study = optuna.create_study(
+            storage=storage, study_name=contestant.text, direction=direction, load_if_exists=True
+        )
         self._distributions = {key: _distribution(optuna, each) for key, each in space.items()}
 
     @property
@@ -130,6 +138,11 @@ class _Study:
         """Why the first trial that failed did."""
         reasons = (trial.user_attrs.get("reason") for trial in self._study.trials)
         return next((f"{self.contestant.text}: {each}".rstrip(".") for each in reasons if each), "") + "."
+
+    @property
+    def refused(self) -> bool:
+        """Whether the contestant itself is invalid, such as one without the likelihood that would choose."""
+        return bool(self._study.trials[0].user_attrs.get("refused"))
 
     def round(self, first: int, end: int) -> list[tuple[int, TrainCandidate]]:
         """Return the trials up to `end` that have not ended, the missing ones suggested anew."""
@@ -149,6 +162,8 @@ class _Study:
         trial = self._optuna.trial.Trial(self._study, self._study.trials[number]._trial_id)
         if outcome.failed:
             trial.set_user_attr("reason", outcome.reason)
+            if number == 0 and outcome.exit_code == ConfigError.exit_code:
+                trial.set_user_attr("refused", True)
             self._study.tell(number, state=state.FAIL)
             return
         result: CandidateResult = outcome.result
@@ -162,8 +177,10 @@ class _Study:
     def chosen(self) -> TunedContestant:
         """Return the best trial, the earlier one of equals."""
         state = self._optuna.trial.TrialState
+        words: dict[Any, Literal["completed", "stopped", "failed"]]
+        words = {state.COMPLETE: "completed", state.PRUNED: "stopped", state.FAIL: "failed"}
         trials, completed = self._study.trials, self.completed
-        best = min(completed, key=lambda trial: (trial.value, trial.number), default=None)
+        best = min(completed, key=lambda trial: (self._sign * trial.value, trial.number), default=None)
         return TunedContestant(
             contestant=self.contestant.text,
             tuned=self.contestant.text if best is None else self._candidate(best).text,
@@ -173,6 +190,16 @@ class _Study:
             completed=len(completed),
             pruned=sum(trial.state == state.PRUNED for trial in trials),
             failed=sum(trial.state == state.FAIL for trial in trials),
+            trials=[
+                TuningTrial(
+                    number=trial.number,
+                    contestant=self._candidate(trial).text,
+                    state=words[trial.state],
+                    value=trial.value if trial.state == state.COMPLETE else None,
+                    reason=trial.user_attrs.get("reason", ""),
+                )
+                for trial in trials
+            ],
         )
 
     @property
@@ -191,11 +218,12 @@ class _Study:
             self._candidate(trial),
             TUNING_SEED,
             search.budget,
-            METRIC,
+            search.measure,
             limits if trial.number else dict.fromkeys(limits),  # the defaults are always trained to the end
             search.device,
             search.features,
             str(search.file),
+            higher_is_better=self._sign == -1,
         )
 
     def _candidate(self, trial: Any) -> Contestant:
@@ -204,6 +232,19 @@ class _Study:
         for key, each in self._space.items() if trial.number else ():
             found = with_setting(found, key, _setting(each, trial.params[key]))
         return found
+
+
+def _check_first_round(studies: list[_Study]) -> None:
+    """Refuse contestants whose defaults are invalid, and a tuning in which nothing works.
+
+    Raises:
+        ConfigError: with the reasons.
+    """
+    wrong = [study for study in studies if study.refused]
+    if not wrong and not any(study.completed for study in studies):
+        wrong = studies
+    if wrong:
+        raise ConfigError(" ".join(dict.fromkeys(study.reason for study in wrong)))
 
 
 def _run(scheduler: Scheduler, jobs: list[tuple[ScheduledJob, _Study, int]]) -> None:
@@ -227,7 +268,7 @@ def _spaces(
     scheduler: Scheduler, registry: PluginRegistry, contestants: list[Contestant], search: Search
 ) -> list[Mapping[str, Dimension]]:
     """Return the search space of each contestant."""
-    jobs = [search.scheduled(each.text, each, DescribeSpace(each), registry) for each in contestants]
+    jobs = [search.scheduled(each.text, each, DescribeSpace(each, search.measure), registry) for each in contestants]
     outcomes = scheduler.run(jobs)
     if failed := [each.reason for each in outcomes if each.failed]:
         raise ConfigError(" ".join(dict.fromkeys(failed)))
@@ -277,5 +318,5 @@ def _sampler(optuna: Any, search: Search) -> str:
     stopped = ""
     if search.epochs:
         after = " and ".join(map(str, search.epochs))
-        stopped = f"; a trial above the median of earlier rounds after epoch {after} is stopped"
+        stopped = f"; a trial that is worse than the median of earlier rounds after epoch {after} is stopped"
     return f"TPESampler of Optuna {optuna.__version__} in rounds of {ROUND}, the defaults first{stopped}"

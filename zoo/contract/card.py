@@ -10,7 +10,7 @@ from pydantic import Field
 
 from zoo.contract.config import Config
 from zoo.contract.names import PLUGIN_NAME
-from zoo.contract.search import Range
+from zoo.contract.search import Range, space_of
 from zoo.contract.training import Phase, Player, Training, check_phases, completed
 
 TrainsOn = Literal["grey", "bits", "real"]
@@ -71,9 +71,9 @@ class Card:
             chains, belong to a process.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
-        search: settings that `zoo compare --tune` chooses, each with a `zoo.Range` or a tuple of choices
+        search: settings that `zoo tune` and `zoo compare --tune` choose, each with a `zoo.Range` or a tuple of choices
             that contains the default (`{"latent_dim": zoo.Range(4, 64, log=True), "activation": ("relu", "tanh")}`).
-            None takes the learning rate, a factor of ten to either side, of a card without phases.
+            None takes what the config's fields say (`docs/plugins.md`), and the learning rate of a card without phases.
         expected_failures: checks of `zoo check` that the model fails for a good reason, each with the reason.
         paper: reference for the equations ("arXiv:1312.6114").
     """
@@ -158,11 +158,12 @@ class Card:
 
     @property
     def space(self) -> Mapping[str, Range | tuple[Any, ...]]:
-        """The settings that tuning chooses, with their values: `search`, or the learning rate."""
+        """The settings that tuning chooses, with their values: `search`, or what the fields of the config say."""
         if self.search is not None:
             return self.search
         rate = self.training.learning_rate
-        return {} if self.phases != () else {"train.learning_rate": Range(rate / 10, rate * 10, log=True)}
+        learning = {} if self.phases != () else {"train.learning_rate": Range(rate / 10, rate * 10, log=True)}
+        return space_of(self.config()) | learning
 
     def _check_search(self) -> None:
         """Check that each setting exists, accepts the values, and has its default among them."""

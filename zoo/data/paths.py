@@ -24,6 +24,13 @@ def split_path(text: str) -> tuple[str, str]:
     return (match["path"], match["options"] or "") if match else (text, "")
 
 
+def data_sets(text: str) -> list[str]:
+    """Return the data sets of `NAME,NAME,…`; a value with options, or the path of a file, is one."""
+    if "=" in text or Path(text).exists():
+        return [text]
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
 def parse_options(source: str, name: str) -> dict[str, str]:
     """Parse `KEY=VALUE,…` into texts, in order.
 

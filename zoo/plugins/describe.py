@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from zoo.contract.card import Card
 from zoo.contract.config import Config
+from zoo.contract.search import Range, in_words
 from zoo.contract.training import TRAINING_KEYS_USED_BY_FIT, completed
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.plugin import Plugin
@@ -28,11 +30,18 @@ def describe_model(plugin: Plugin, entry: Entry | None) -> dict[str, Any]:
         "latent": card.latent,
         "samples": card.samples,
         "likelihood": _likelihood(plugin, entry),
+        "search": in_words(tunable(plugin)),
         "config": describe_config(card.config()),
         **_phases(card),
         "training": _training(card, fits=plugin.implements("fit")),
         "options": describe_config(card.options()),
     }
+
+
+def tunable(plugin: Plugin) -> Mapping[str, Range | tuple[Any, ...]]:
+    """Return the settings that tuning chooses, with their values; a model with its own `fit` uses none of training."""
+    fits = plugin.implements("fit")
+    return {key: each for key, each in plugin.card.space.items() if not (fits and key.startswith("train."))}
 
 
 def _phases(card: Card) -> dict[str, str]:

@@ -76,24 +76,38 @@ def to_svg(panels: Sequence[Panel], width: int = WIDTH) -> str:
     """Return figures, one below the other, as an SVG document; embedded in a page, its ink is that of the page."""
     drawn, height = _stacked(panels, width)
     body = "".join(f'<g transform="translate(0 {top})">{"".join(map(_svg, marks))}</g>' for top, marks in drawn)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="system-ui, sans-serif" font-size="{_SIZE}" color="{_INK}">{body}</svg>'
-    )
+    return _document(body, width, height)
 
 
 def to_image(panels: Sequence[Panel], width: int = WIDTH) -> Image.Image:
     """Return figures, one below the other, as an image of twice the size in pixels, on white."""
     drawn, height = _stacked(panels, width)
     sheet = Image.new("RGB", (2 * width, 2 * height), "white")
-    scale = 2 * _SUPERSAMPLED
     tops = [top for top, _ in drawn] + [height]
     for (top, marks), below in zip(drawn, tops[1:], strict=True):
-        part = Image.new("RGB", (width * scale, (below - top) * scale), "white")
-        for mark in marks:
-            _draw(part, ImageDraw.Draw(part), mark, scale)
-        sheet.paste(part.resize((2 * width, 2 * (below - top)), Image.Resampling.LANCZOS), (0, 2 * top))
+        sheet.paste(drawn_as_image(marks, width, below - top), (0, 2 * top))
     return sheet
+
+
+def drawn_as_svg(marks: Sequence[Mark], width: int, height: int) -> str:
+    """Return marks as an SVG document."""
+    return _document("".join(map(_svg, marks)), width, height)
+
+
+def drawn_as_image(marks: Sequence[Mark], width: int, height: int) -> Image.Image:
+    """Return marks as an image of twice the size in pixels, on white."""
+    scale = 2 * _SUPERSAMPLED
+    sheet = Image.new("RGB", (width * scale, height * scale), "white")
+    for mark in marks:
+        _draw(sheet, ImageDraw.Draw(sheet), mark, scale)
+    return sheet.resize((2 * width, 2 * height), Image.Resampling.LANCZOS)
+
+
+def _document(body: str, width: int, height: int) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'font-family="system-ui, sans-serif" font-size="{_SIZE}" color="{_INK}">{body}</svg>'
+    )
 
 
 def _stacked(panels: Sequence[Panel], width: int) -> tuple[list[tuple[int, list[Mark]]], int]:

@@ -91,6 +91,8 @@ class ShownProgress:
             self._end(job.name, f"tried again: {event['failed_attempt']}", failed=True)
         elif "cells" in event:
             self._cells = Cells(event["cells"], event["done"], event["metric"], event["title"])
+        elif "data" in event:
+            self._say(f"Data set {event['data']}:")
         elif "estimate" in event:
             self._say(f"Estimated time: {_minutes(event['estimate'])}.")
         elif "warning" in event:

@@ -250,6 +250,22 @@ class BudgetFacts(_Part):
     unit: str
 
 
+class TuningTrial(_Part):
+    """One trial of a contestant: its settings, and its measure on the validation split.
+
+    Attributes:
+        contestant: with the settings of the trial.
+        state: a trial that was `stopped` early has no value.
+        reason: why it failed.
+    """
+
+    number: int
+    contestant: Name
+    state: Literal["completed", "stopped", "failed"]
+    value: Number | None = None
+    reason: str = ""
+
+
 class TunedContestant(_Part):
     """What tuning chose for a contestant.
 
@@ -259,6 +275,7 @@ class TunedContestant(_Part):
         default_value, value: the measure on the validation split, of the defaults and of the choice; None if every
             training failed.
         completed, pruned, failed: number of trials that ended so.
+        trials: all of them, in the order in which they were suggested.
     """
 
     contestant: Name
@@ -269,6 +286,14 @@ class TunedContestant(_Part):
     completed: int
     pruned: int
     failed: int
+    trials: Sequence[TuningTrial] = ()
+
+    @property
+    def gain(self) -> float | None:
+        """How much better the choice is than the defaults on the validation split, >= 0; None without either."""
+        if self.default_value is None or self.value is None:
+            return None
+        return abs(self.value - self.default_value)  # the defaults are among the trials
 
 
 class Tuning(_Part):
@@ -277,7 +302,7 @@ class Tuning(_Part):
     Attributes:
         trials: number for each contestant, its defaults included.
         budget: of each trial.
-        metric: measured on the validation split, lower is better.
+        metric, direction: what is measured on the validation split, and which values are better.
         seed: of the trainings.
         sampler: and its version, with the rule by which trials are stopped early.
     """
@@ -285,6 +310,7 @@ class Tuning(_Part):
     trials: int
     budget: BudgetFacts
     metric: str
+    direction: Literal["lower", "higher"] = "lower"
     seed: int
     sampler: str
     contestants: Sequence[TunedContestant]

@@ -332,6 +332,18 @@ def test_a_scheduler_that_is_killed_ends_the_executor(alone, tasks):
         assert not logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)  # its traceback
 
 
+_TRAINING = 3  # processes of a worker with a task: its own, the server, and the task's child
+
+
+def _descendants(process):
+    """A process and those below it."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split()
+    found = [process]
+    for parent in found:
+        found += [int(pid) for pid, above in zip(listed[::2], listed[1::2], strict=True) if int(above) == parent]
+    return found
+
+
 CONTESTANTS = ["rbm:hidden=8,sample.steps=5", "vae@gmm:latent_dim=2,hidden=[8],sample.k=5"]
 SETTINGS = {"data": "bars-and-stripes:3", "seeds": 2, "steps": 8}
 
@@ -364,6 +376,44 @@ def test_a_comparison_on_two_machines_is_that_of_one_and_is_resumed(alone, compa
         again = zoo.compare(resume=comparison.path, executor=client, on_event=lambda *event: events.append(event))
         assert not [job.name for job, event in events if "started" in event and "seed" in job.name]
         assert figures(again) == figures(whole)
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_inside_a_comparison_costs_one_attempt_which_the_table_shows(
+    alone, compare, tmp_path, distributed, monkeypatch
+):
+    """A whole worker with its processes stands still while it trains: nothing is lost, and nothing is there twice."""
+    monkeypatch.setattr("zoo.comparison.run.PRELOAD", ("zoo.comparison.measuring", "zoo.training.train"))
+    monkeypatch.setattr("zoo.engine.dask._MARGIN", 1.0)
+    whole = compare(zoo, CONTESTANTS, out=tmp_path / "whole", **SETTINGS)
+    workers = [alone.workers[alone.worker(name)].pid for name in ("first", "second")]
+    stopped = []
+
+    def stop_one(job, event):
+        if "started" in event and "seed" in job.name and not stopped:
+            end = time.monotonic() + 30
+            while not stopped and time.monotonic() < end:
+                stopped.extend(next((each for each in map(_descendants, workers) if len(each) == _TRAINING), []))
+            for each in stopped:
+                os.kill(each, signal.SIGSTOP)
+
+    try:
+        with distributed.Client(alone.address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            comparison = zoo.compare(
+                CONTESTANTS, out=tmp_path / "out", executor=client, timeout=120, on_event=stop_one, **SETTINGS
+            )
+    finally:
+        for each in stopped:
+            os.kill(each, signal.SIGKILL)
+    assert figures(comparison) == figures(whole)
+    assert weights(comparison) == weights(whole)
+    lost = [reason for row in comparison.rows for cell in row["cells"] for reason in cell.get("lost", [])]
+    assert len(lost) == 1
+    assert "ran longer than 120 s, and its worker" in lost[0]
+    assert lost[0] in " ".join(str(comparison).split())
+    journal = [json.loads(line)["job"] for line in (comparison.path / "journal.jsonl").read_text().splitlines()]
+    assert len(journal) == len({json.dumps(job) for job in journal})
 
 
 def test_only_a_client_and_its_executor_are_of_dask():

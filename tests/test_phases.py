@@ -231,7 +231,7 @@ def test_of_a_budget_of_time_each_phase_has_its_share(data, monkeypatch):
             return super().loss(model, x, step, player)
 
     clock = type("Clock", (), {"monotonic": staticmethod(lambda: now[0])})
-    monkeypatch.setattr("zoo.training.meter.time", clock)
+    monkeypatch.setattr("zoo.runtime.ranks.time", clock)
     calls = registry_of(Slow).train("game", data, seconds=16).module.calls
     assert [phase for _, phase, *_ in calls] == ["base"] * 4 + ["game"] * 12
     assert [progress for *_, progress, _ in calls] == [i / 4 for i in range(4)] + [i / 12 for i in range(12)]

@@ -287,11 +287,9 @@ def test_a_density_that_is_nan_reaches_no_file(data, tmp_path):
 
 
 def test_a_state_is_saved_when_its_time_has_come_and_at_the_end(walk, data, tmp_path, monkeypatch):
-    import zoo.training.checkpoints
-
     now, saved = [0.0], []
     clock = type("clock", (), {"monotonic": staticmethod(lambda: now[0])})
-    monkeypatch.setattr(zoo.training.checkpoints, "time", clock)
+    monkeypatch.setattr("zoo.runtime.ranks.time", clock)
     write = tensor_file.write
     monkeypatch.setattr(
         tensor_file,

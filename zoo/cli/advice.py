@@ -24,11 +24,14 @@ _OPTIONS = {
 _SYNONYMS = {"lr": "learning_rate", "bs": "batch_size", "optimizer": "optimiser", "optim": "optimiser"}
 
 
+WORDS = "zoo.words"  # key of a context's `meta`: the words after the command's name
+
+
 class ContestantCommand(click.Command):
     """A command on contestants, which answers an unknown option with the setting or argument that it may mean."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        given = list(args)
+        given = ctx.meta[WORDS] = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

@@ -32,7 +32,8 @@ def a_player_changes_its_own_modules_only(case: Case) -> None:
         learner, own = Learner(player, parameters_of(module, player)), parameters_of(module, player)
         others = _of_others(module, own)
         before = {name: value.detach().clone() for name, value in others.items()}
-        learner.learn(case.loss(module, (phase, player))["loss"])
+        learner.differentiate(case.loss(module, (phase, player))["loss"])
+        learner.update()
         after = _of_others(module, own)
         if changed := [name for name, value in before.items() if not _equal(after.get(name), value)]:
             raise Failure(

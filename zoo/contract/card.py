@@ -65,6 +65,10 @@ class Card:
         training: default settings of the optimiser, the same for all players except for what a player gives itself.
         phases: the phases of the training, in order, each a `zoo.Phase`; or a function of the config that returns them.
             Empty for a model that is trained as a whole: one phase with one player.
+        synchronised: names of the buffers, and of the parameters without a gradient, that `loss` itself moves in place
+            towards means over the batch ("mu", which is also "layers.0.mu"). Where several processes train the model,
+            each on its part of every batch, these are averaged after each call of `loss`; all other buffers, such as
+            chains, belong to a process.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
         search: settings that `zoo tune` and `zoo compare --tune` choose, each with a `zoo.Range` or a tuple of choices
@@ -84,6 +88,7 @@ class Card:
     options: type[Config] = NoOptions
     training: Training = field(default_factory=Training)
     phases: tuple[Phase, ...] | Callable[[Config], tuple[Phase, ...]] = ()
+    synchronised: tuple[str, ...] = ()
     sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     search: Mapping[str, Range | tuple[Any, ...]] | None = None
     expected_failures: Mapping[str, str] = field(default_factory=dict)
@@ -105,6 +110,8 @@ class Card:
             raise TypeError(f"training must be a zoo.Training, got {self.training!r}")
         if self.phases != ():
             completed(self.phases_with(self.config()), self.training, {}, {}, f"the training of {self.name}")
+        if not isinstance(self.synchronised, tuple) or not all(isinstance(name, str) for name in self.synchronised):
+            raise TypeError(f"synchronised must be a tuple of names of buffers, got {self.synchronised!r}")
         self._check_sensitivity()
         self._check_search()
         self._check_expected_failures()

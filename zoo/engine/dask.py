@@ -22,6 +22,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -207,7 +208,12 @@ class DaskExecutor(RemoteExecutor):
             workers=list(attempt.workers) or None,
             allow_other_workers=False,
         )
-        attempt.task.add_done_callback(lambda task: self._takers.submit(self._ended, attempt, task))
+        attempt.task.add_done_callback(partial(self._settled, attempt))
+
+    def _settled(self, attempt: _Attempt, task: Any) -> None:
+        """In a thread of the client: let another thread take what a task has left, unless the executor has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._takers.submit(self._ended, attempt, task)
 
     def _received(self, event: tuple[float, dict[str, Any]]) -> None:
         """In the client's loop: take a worker's message."""

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Self
 
@@ -35,14 +35,16 @@ class Interruption:
 
     Args:
         command: resumes the work; with None the signal handlers are left unchanged.
+        shared: whether a held signal stays unknown until `share`, so that several processes stop after the same step.
 
     Attributes:
         pending: the signal that was received, or None.
     """
 
-    def __init__(self, command: str | None = None) -> None:
+    def __init__(self, command: str | None = None, *, shared: bool = False) -> None:
         self.pending: int | None = None
-        self._command = command
+        self._received: int | None = None
+        self._command, self._shared = command, shared
         self._held = False
         self._before: dict[int, Any] = {}
 
@@ -65,7 +67,12 @@ class Interruption:
             yield
         finally:
             self._held = False
+        self.pending = self.pending or self._received
         self.stop()
+
+    def share(self, agree: Callable[[int | None], int | None]) -> None:
+        """Set `pending` to the signal on which several processes agree, given the one that each has received."""
+        self.pending = agree(self._received)
 
     def stop(self) -> None:
         """Raise `Interrupted` if a signal is pending."""
@@ -75,7 +82,9 @@ class Interruption:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)
-        self.pending = number
+        self._received = number
+        if not (self._held and self._shared):
+            self.pending = number
         if sys.stderr.isatty():
             os.write(sys.stderr.fileno(), _SHOW_CURSOR)
         if not self._held:

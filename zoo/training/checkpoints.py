@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,29 +51,31 @@ class States:
     """The checkpoints of one run: the newest is `state.safetensors`, earlier ones are `state-STEP.safetensors`.
 
     Args:
-        folder: of the run.
+        folder: of the run; None for a rank that contributes to the checkpoints that another one writes.
         saving: when, and how many.
         facts: plain values that each checkpoint carries.
         interruption: a signal that may be pending after a step.
         newest: step of the checkpoint in `state.safetensors`; None if there is none to keep.
+        clock: the time in seconds.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         saving: CheckpointPolicy,
         facts: Mapping[str, Any],
         interruption: Interruption,
         newest: int | None,
+        clock: Callable[[], float],
     ) -> None:
         self.newest = newest
         self._folder, self._saving, self._facts, self._interruption = folder, saving, facts, interruption
-        self._next = time.monotonic() + saving.every
+        self._clock, self._next = clock, clock() + saving.every
 
     @property
     def due(self) -> bool:
         """Whether a checkpoint is due after this step."""
-        return time.monotonic() >= self._next or self._interruption.pending is not None
+        return self._clock() >= self._next or self._interruption.pending is not None
 
     def save(self, parts: Mapping[str, Part], step: int) -> None:
         """Write a checkpoint of all parts, then stop if a signal is pending.
@@ -88,26 +89,27 @@ class States:
         from zoo.training.state import State
 
         state = State.of(parts)
-        if self._saving.keep > 1 and self.newest not in (None, step):
-            self._set_aside(self._folder / f"state-{self.newest}.safetensors")
-        write(self._folder / FILE, state.tensors, {"state": state.facts, "step": step, **self._facts})
+        if self._folder:
+            if self._saving.keep > 1 and self.newest not in (None, step):
+                _set_aside(self._folder / FILE, self._folder / f"state-{self.newest}.safetensors")
+            write(self._folder / FILE, state.tensors, {"state": state.facts, "step": step, **self._facts})
+            for path in earlier_states(self._folder)[self._saving.keep - 1 :]:
+                with writing(path):
+                    path.unlink()
         self.newest = step
-        for path in earlier_states(self._folder)[self._saving.keep - 1 :]:
-            with writing(path):
-                path.unlink()
-        self._next = time.monotonic() + self._saving.every
+        self._next = self._clock() + self._saving.every
         self._interruption.stop()
 
-    def _set_aside(self, path: Path) -> None:
-        """Give the newest checkpoint a second name, which it keeps when the next one takes the first."""
-        newest = self._folder / FILE
-        try:
-            os.link(newest, path)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without hard links
-            with writing(path):
-                write_atomically(path, newest.read_bytes())
+
+def _set_aside(newest: Path, path: Path) -> None:
+    """Give the newest checkpoint a second name, which it keeps when the next one takes the first."""
+    try:
+        os.link(newest, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        with writing(path):
+            write_atomically(path, newest.read_bytes())
 
 
 def newest_state(folder: Path) -> Path | None:

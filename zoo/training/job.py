@@ -13,6 +13,7 @@ from zoo.data.dataset import Data
 from zoo.errors import ConfigError
 from zoo.models.model import Model
 from zoo.runtime.devices import CPU
+from zoo.runtime.ranks import ALONE, Ranks
 from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
@@ -38,6 +39,7 @@ class TrainingJob:
         snapshots: epochs after which the model is also saved, as `epoch-E/model.safetensors` in the folder; without a
             folder, or by a plugin with its own `fit`, none are.
         threads: of torch and its libraries while it is trained; the last digits of a sum depend on them.
+        ranks: the processes that train it together; those after the first have no folder.
         finished: the model of a finished run that would only be trained again, because its plugin has its own `fit`.
     """
 
@@ -53,6 +55,7 @@ class TrainingJob:
     weights: InitialWeights | None = None
     snapshots: tuple[int, ...] = ()
     threads: int = 1
+    ranks: Ranks = ALONE
     finished: Model | None = None
 
     def __post_init__(self) -> None:

@@ -49,11 +49,19 @@ class Learner:
             group["lr"] = rate
         return rate
 
-    def learn(self, loss: Tensor) -> None:
-        """Take one step down the gradient of the loss."""
+    def differentiate(self, loss: Tensor) -> None:
+        """Set the gradient of the loss."""
         for parameter in self._trained:  # ten times as fast as the optimiser's zero_grad
             parameter.grad = None
         loss.backward(inputs=self._trained)
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """The gradient of each parameter; a loss that does not depend on one has none."""
+        return [parameter.grad for parameter in self._trained if parameter.grad is not None]
+
+    def update(self) -> None:
+        """Take one step down the gradient."""
         if self.settings.clip:
             nn.utils.clip_grad_norm_(self._trained, self.settings.clip)
         self._update()

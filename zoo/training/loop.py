@@ -10,6 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -21,14 +22,16 @@ from zoo.data.dataset import Data
 from zoo.errors import ConfigError, PluginError
 from zoo.plugins.plugin import Plugin
 from zoo.runtime.devices import device_of
+from zoo.runtime.interruption import Interruption
 from zoo.runtime.randomness import bernoulli, generator
+from zoo.runtime.ranks import ALONE, Ranks
 from zoo.training.checkpoints import States
 from zoo.training.divergence import check_weights
 from zoo.training.initialisation import initialise_again
 from zoo.training.learner import Learner
 from zoo.training.meter import Cost, Meter, Step
-from zoo.training.modules import parameters_of, set_mode
-from zoo.training.state import ModuleState, Part, RandomState, State
+from zoo.training.modules import parameters_of, set_mode, synchronised
+from zoo.training.state import BufferState, ModuleState, Part, RandomState, RankStates, State
 from zoo.training.timetable import Timetable
 
 
@@ -45,6 +48,8 @@ class Loop:
         states: writes checkpoints when due, and at the end.
         keep_weights: whether `initialise` leaves the weights of later phases as they are, because they were given.
         snapshots: epochs after which `take` is called with their number, while averaged weights are in use.
+        ranks: the processes that train the model together, each on its shard of every batch.
+        interruption: the signals that the processes share between two steps.
     """
 
     def __init__(
@@ -61,8 +66,11 @@ class Loop:
         keep_weights: bool = False,
         snapshots: tuple[int, ...] = (),
         take: Callable[[int], None] = lambda epoch: None,
+        ranks: Ranks = ALONE,
+        interruption: Interruption | None = None,
     ) -> None:
         self._snapshots, self._take = snapshots, take
+        self._ranks, self._interruption = ranks, interruption or Interruption()
         device = device_of(module)
         self._plugin, self._module, self._budget, self._seed, self._data = plugin, module, budget, seed, data
         self._bits, self._states, self._keep_weights = bits, states, keep_weights
@@ -70,8 +78,9 @@ class Loop:
         self._labels, self._valid_labels = (
             None if y is None else y.to(device) for y in (data.train_labels, data.valid_labels)
         )
-        self._draws = generator(seed, "training", device)
+        self._draws = generator(ranks.seed(seed), "training", device)
         self._timetable, self._step = Timetable(phases, budget), Step()
+        self._synchronised = synchronised(plugin, module) if ranks.count > 1 else []
         self._several = sum(len(phase.players) for phase in phases) > 1
 
     def run(self, begin: State | None = None) -> None:
@@ -80,6 +89,7 @@ class Loop:
         Raises:
             DivergedError: if a loss, or at the end a weight, is not finite.
         """
+        self._ranks.copy_first(list(self._module.buffers()))
         if begin:
             begin.restore({"timetable": self._timetable})
         self._train_phase(begin)
@@ -95,12 +105,15 @@ class Loop:
         set_mode(module, phase)
         if not begin and not timetable.is_first and not timetable.exhausted:
             initialise_again(self._plugin, module, self._data, self._seed, phase, keep_weights=self._keep_weights)
+        self._ranks.copy_first(list(module.parameters()))
         learners = {player.name: Learner(player, parameters_of(module, player)) for player in phase.players}
         patience = phase.players[0].settings.patience
         stopping = _EarlyStopping(patience, module) if patience else None
         parts = self._parts(learners, stopping)
         if begin:
             begin.restore(parts)
+        if self._ranks.count > 1:
+            self._interruption.share(self._ranks.agree)
         budget.start()  # the set-up of the optimisers is not part of it
         while not timetable.exhausted:
             self._train_epoch(learners, parts)
@@ -112,7 +125,7 @@ class Loop:
             if stopping:
                 (learner,) = learners.values()
                 with learner.averaged():  # the best weights are averages, too
-                    value = self._validate(learner)
+                    value = self._ranks.on_first(partial(self._validate, learner))
                     budget.stopped = stopping.update(value)
                 budget.flush(**self._logged(learner, {"valid_loss": value}))
             if states and states.due and not (timetable.is_last and timetable.exhausted):
@@ -129,18 +142,25 @@ class Loop:
 
     def _train_epoch(self, learners: dict[str, Learner], parts: dict[str, Part]) -> None:
         """Take the steps up to the end of the epoch, or of the phase."""
-        timetable, budget, step, states = self._timetable, self._budget, self._step, self._states
+        timetable, budget, step, states, ranks = self._timetable, self._budget, self._step, self._states, self._ranks
         order = torch.randperm(len(self._data.train), generator=generator(self._seed, f"epoch {budget.epoch}"))
         batches = order.to(self._valid.device).split(budget.batch_size)
-        for index in batches[budget.index % budget.per_epoch :]:
+        for batch in batches[budget.index % budget.per_epoch :]:
             began = time.perf_counter()
             learner = learners[timetable.player.name]
             step.index, step.epoch, step.progress = budget.index, budget.epoch, timetable.progress
             budget.learning_rate = learner.set_rate(step.progress)
+            index, weight = ranks.shard(batch)
             x = self._train(index)
             y = None if self._labels is None else self._labels.index_select(0, index)
             losses = self._losses(learner, bernoulli(x, self._draws) if self._bits else x, y, self._draws)
-            learner.learn(losses["loss"])
+            ranks.average(self._synchronised, weight)
+            learner.differentiate(losses["loss"])
+            if ranks.count > 1:
+                losses = {name: value.detach().clone() for name, value in losses.items()}
+                ranks.average([*learner.gradients, *losses.values()], weight)
+                self._interruption.share(ranks.agree)
+            learner.update()
             budget.costs.setdefault(learner.name, Cost()).add(time.perf_counter() - began)
             budget.step(self._module, **self._logged(learner, losses))
             if timetable.exhausted or budget.index % budget.per_epoch == 0:
@@ -187,6 +207,9 @@ class Loop:
         }
         for name, learner in learners.items():
             found |= {f"{part} of {name}" if len(learners) > 1 else part: each for part, each in learner.parts.items()}
+        if self._ranks.count > 1:
+            own: dict[str, Part] = {"buffers": BufferState(self._module), "random": found["random"]}
+            found["ranks"] = RankStates(self._ranks, own)
         return found | ({"stopping": stopping} if stopping else {})
 
     def _save(self, parts: dict[str, Part]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError, PluginError
+from zoo.runtime.ranks import ALONE
 from zoo.training.budget import TrainingBudget
 from zoo.training.divergence import check_values
 from zoo.training.log import Log, Report
@@ -81,6 +81,7 @@ class Meter:
         batch_size: int,
         folder: Path | None = None,
         progress: Progress | None = None,
+        clock: Callable[[], float] = ALONE.clock,
     ) -> None:
         self.amount = amount
         self.batch_size = batch_size
@@ -90,6 +91,7 @@ class Meter:
         self.learning_rate = 0.0
         self.stopped = False
         self.costs: dict[str, Cost] = {}
+        self._clock = clock
         self._log = Log(folder)
         self._progress = progress
         self._sums: dict[str, Tensor] = {}
@@ -97,12 +99,12 @@ class Meter:
         self._count = 0
         self._used = 0.0  # seconds of earlier attempts
         self._start: float | None = None
-        self._shown = time.monotonic()
+        self._shown = clock()
 
     def start(self) -> None:
         """Start the clock, unless it runs: set-up before the first step, or the first resumed one, is not counted."""
         if self._start is None:
-            self._start = self._shown = time.monotonic()
+            self._start = self._shown = self._clock()
 
     @property
     def epoch(self) -> int:
@@ -114,7 +116,7 @@ class Meter:
         """Time since the clock was started, by `start` or the first look at it, and that of earlier attempts."""
         self.start()
         assert self._start is not None
-        return self._used + time.monotonic() - self._start
+        return self._used + self._clock() - self._start
 
     @property
     def progress(self) -> float:
@@ -154,7 +156,7 @@ class Meter:
             self._counts[name] = self._counts.get(name, 0) + 1
         if self.index % self.per_epoch == 0:
             self.flush()
-        elif self._progress and time.monotonic() - self._shown > _LIVE:
+        elif self._progress and self._clock() - self._shown > _LIVE:
             self._show(self._report())
 
     def whole_pass(self, model: nn.Module, **losses: Tensor | float) -> None:
@@ -215,7 +217,7 @@ class Meter:
         self._log.cut(state.facts["log"])
 
     def _show(self, report: Report) -> None:
-        self._shown = time.monotonic()
+        self._shown = self._clock()
         if self._progress:
             self._progress(report)
 

@@ -70,6 +70,9 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
         protocol["weights"] = asdict(job.weights)
     if job.threads > 1:
         protocol["threads"] = job.threads
+    ranks = job.ranks
+    if ranks.count > 1:
+        protocol["ranks"] = ranks.count
     chosen = {"plugin": plugin.qualified, "config": resolved.config.model_dump(mode="json")}
     depends_on = {
         **chosen,
@@ -80,7 +83,7 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     }
     if job.weights:
         depends_on["weights"] = job.weights.sha256
-    start = StartPoint.of(depends_on, job.checkpoints, Log(folder))
+    start = ranks.on_first(lambda: StartPoint.of(depends_on, job.checkpoints, Log(folder)))
     if start.changes:
         protocol["changes"] = start.changes
     if not plugin.card.is_conditional_with(resolved.config):
@@ -105,26 +108,27 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
     )
 
     def take(epoch: int) -> None:
-        assert folder
-        model.save(folder / f"epoch-{epoch}")
+        if folder:
+            model.save(folder / f"epoch-{epoch}")
 
-    _check_storable(plugin, module, checkpoints=bool(folder and job.checkpoints) and not plugin.implements("fit"))
+    writes, saves = ranks.on_first(lambda: (bool(folder), bool(folder and job.checkpoints)))
+    _check_storable(plugin, module, checkpoints=saves and not plugin.implements("fit"))
     if job.weights and not start.state:
         job.weights.load_into(module)
     module.to(device)
     if start.state:
         ModuleState(module).check(start.state.part("module"))  # before run.json is overwritten
-    meter = Meter(job.budget, len(data.train), resolved.batch_size, folder, progress)
+    meter = Meter(job.budget, len(data.train), resolved.batch_size, folder, progress, ranks.clock)
     if start.state and start.changes:
         _check_budget(meter, start.state.facts["budget"])
     record.begin()
-    with record.ending(meter), scoped_randomness(derive_seed(seed, "train")):
+    with record.ending(meter), scoped_randomness(derive_seed(ranks.seed(seed), "train")):
         if plugin.implements("fit"):
             _fit(plugin, module, data, seed, meter)
         else:
             states = None
-            if folder and job.checkpoints:
-                states = States(folder, job.checkpoints, start.facts, interruption, start.newest)
+            if saves and job.checkpoints:
+                states = States(folder, job.checkpoints, start.facts, interruption, start.newest, ranks.clock)
             with interruption.held():
                 loop = Loop(
                     plugin,
@@ -136,8 +140,10 @@ def train_module(job: TrainingJob, progress: Progress | None = None, interruptio
                     bits=bits,
                     states=states,
                     keep_weights=bool(job.weights),
-                    snapshots=job.snapshots if folder else (),
+                    snapshots=job.snapshots if writes else (),
                     take=take,
+                    ranks=ranks,
+                    interruption=interruption,
                 )
                 loop.run(start.state)
     module.eval()

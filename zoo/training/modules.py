@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.contract.training import Phase, Player
 from zoo.errors import PluginError, did_you_mean
@@ -48,6 +49,30 @@ def set_mode(module: nn.Module, phase: Phase) -> None:
     for path, part in module.named_modules():
         if not any(_is_within(path, name) or _is_within(name, path) for name in names):
             part.eval()
+
+
+def synchronised(plugin: Plugin, module: nn.Module) -> list[Tensor]:
+    """Return the tensors that the card of a model names as `synchronised`, without parameters that a player trains.
+
+    Raises:
+        PluginError: if the model has no floating-point tensor of such a name.
+    """
+    known = {name: tensor for name, tensor in _tensors(module) if tensor.is_floating_point()}
+    found = []
+    for name in plugin.card.synchronised:
+        named = [tensor for key, tensor in known.items() if key == name or key.endswith(f".{name}")]
+        if not named:
+            raise PluginError(
+                f"The card of {plugin.source} synchronises {name!r}, which is not a floating-point buffer or parameter "
+                f"of its model.{did_you_mean(name, known)} The model has {_quoted(list(known))}."
+            )
+        found += [tensor for tensor in named if not tensor.requires_grad]
+    return found
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_buffers()
+    yield from module.named_parameters()
 
 
 def _is_within(name: str, part: str) -> bool:

@@ -16,6 +16,7 @@ from zoo.models.checkpoint import load_model
 from zoo.models.model import FILE as MODEL
 from zoo.models.model import Model
 from zoo.plugins.registry import PluginRegistry
+from zoo.runtime.ranks import ALONE, Ranks
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy, newest_state
 from zoo.training.differences import differences
@@ -110,6 +111,7 @@ def plan_resumed(
     checkpoints: CheckpointPolicy | None = None,
     device: str | None = None,
     threads: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingJob:
     """Return the job that continues a run; each argument takes the place of what the run was started with."""
     if data is None and run.source is None:
@@ -129,6 +131,7 @@ def plan_resumed(
         resuming=True,
         weights=run.weights,
         threads=run.threads if threads is None else threads,
+        ranks=ranks,
     )
     if job.resolved.plugin.implements("fit") and run.trained and (run.folder / MODEL).exists():
         return replace(job, finished=_finished(registry, job, run.folder / MODEL))

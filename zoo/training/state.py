@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 from zoo.errors import CheckpointError
 from zoo.files.tensor_file import part
 from zoo.runtime.devices import random_state, set_random_state
+from zoo.runtime.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class State:
     def part(self, name: str) -> State:
         """Return the state of one part."""
         return State(part(self.tensors, f"{name}."), self.facts[name])
+
+    def named(self, prefix: str) -> State:
+        """Return the state with a prefix of all names."""
+        return State({f"{prefix}.{name}": value for name, value in self.tensors.items()}, {prefix: self.facts})
 
 
 class Part(Protocol):
@@ -92,16 +97,49 @@ class ModuleState:
     def restore(self, state: State) -> None:
         """Copy all tensors in, or none if `check` raises."""
         self.check(state)
-        parameters, slots = dict(self._module.named_parameters()), _slots(self._module)
         with torch.no_grad():
-            for name, parameter in parameters.items():
+            for name, parameter in self._module.named_parameters():
                 parameter.copy_(state.tensors[name])
-            for name, (owner, key) in slots.items():
-                now, then = owner._buffers[key], state.tensors.get(name)
-                if now is None or then is None or (now.shape, now.dtype) != (then.shape, then.dtype):
-                    owner._buffers[key] = None if then is None else then.clone()
-                else:
-                    now.copy_(then)
+        _restore_buffers(self._module, state)
+
+
+class BufferState:
+    """The buffers of a module, which belong to a rank, as the chains do."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def state(self) -> State:
+        """Return each buffer once, also if several names share it."""
+        return State(dict(self._module.named_buffers()))
+
+    def restore(self, state: State) -> None:
+        """Copy all buffers in."""
+        _restore_buffers(self._module, state)
+
+
+class RankStates:
+    """What belongs to each rank after the first: its buffers and random numbers.
+
+    Args:
+        ranks: the ranks of the training.
+        parts: this rank's own parts.
+    """
+
+    def __init__(self, ranks: Ranks, parts: Mapping[str, Part]) -> None:
+        self._ranks, self._parts = ranks, parts
+
+    def state(self) -> State:
+        """Return the states of all other ranks under their numbers on rank 0, and nothing on others."""
+        every = self._ranks.gather(None if self._ranks.is_first else State.of(self._parts))
+        named = [state.named(str(rank)) for rank, state in enumerate(every) if state]
+        tensors = {name: value for state in named for name, value in state.tensors.items()}
+        return State(tensors, {rank: facts for state in named for rank, facts in state.facts.items()})
+
+    def restore(self, state: State) -> None:
+        """Restore this rank's own state; a rank that did not exist keeps its initial one."""
+        if str(self._ranks.rank) in state.facts:
+            state.part(str(self._ranks.rank)).restore(self._parts)
 
 
 class OptimiserState:
@@ -162,6 +200,17 @@ class RandomState:
         np.random.set_state((kind, state.tensors["numpy"].numpy().astype(np.uint32), *rest))
         version, normal = state.facts["python"]
         random.setstate((version, tuple(state.tensors["python"].tolist()), normal))
+
+
+@torch.no_grad()
+def _restore_buffers(module: nn.Module, state: State) -> None:
+    """Copy buffers in; one that has changed its shape or dtype is replaced."""
+    for name, (owner, key) in _slots(module).items():
+        now, then = owner._buffers[key], state.tensors.get(name)
+        if now is None or then is None or (now.shape, now.dtype) != (then.shape, then.dtype):
+            owner._buffers[key] = None if then is None else then.clone()
+        else:
+            now.copy_(then)
 
 
 def _slots(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:

@@ -27,6 +27,7 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.runtime.devices import find_device
 from zoo.runtime.interruption import Interruption
 from zoo.runtime.randomness import bernoulli, generator, scoped_randomness
+from zoo.runtime.ranks import ALONE, LostRankError, Ranks
 from zoo.runtime.seeds import derive_seed
 from zoo.runtime.threads import several_threads, single_thread
 from zoo.training.budget import TrainingBudget
@@ -70,6 +71,7 @@ def plan(
     resuming: bool = False,
     weights: Path | InitialWeights | None = None,
     threads: int = 1,
+    ranks: Ranks = ALONE,
 ) -> TrainingJob:
     """Load the plugins and the data of a training and check everything that can be checked before work starts.
 
@@ -84,17 +86,21 @@ def plan(
         resuming: whether the folder may hold a run, which the job continues.
         weights: run folder or model file with whose weights the training starts, which is read and checked; or the
             weights with which the run that is continued was started.
+        ranks: the processes that train the model together, all of which plan the same; only the first has a folder. A
+            model whose plugin has its own `fit` is trained by each of them.
 
     Raises:
         ConfigError, PluginError, DataError, CheckpointError: for anything that is wrong.
     """
-    resolved, place = resolve(registry, contestant), find_device(device)
+    resolved, place = resolve(registry, contestant), find_device(ranks.device(device))
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():
         loaded = load_data(data, registry)
     check_labels(resolved, loaded)
     if isinstance(weights, Path):
         weights = InitialWeights.of(weights, registry, resolved, loaded.spec)
+    if not ranks.is_first:
+        folder = out = None
     if out is not None:
         name = resolved.plugin.card.name + (f"@{resolved.density.card.name}" if resolved.density else "")
         folder = new_folder(out, slug(f"{name}-{Path(loaded.name).stem}"))
@@ -110,13 +116,15 @@ def plan(
         resuming,
         weights,
         threads=threads,
+        ranks=ALONE if resolved.plugin.implements("fit") else ranks,
     )
 
 
 def train(job: TrainingJob, progress: Progress | None = None) -> Model:
     """Train a job's model, fit its latent density if it has one, and write its run folder if it has one.
 
-    A finished model of a plugin with its own `fit` is returned as it is.
+    A finished model of a plugin with its own `fit` is returned as it is. Of several ranks, only the first fits the
+    density and writes.
 
     Raises:
         ConfigError: if the folder already contains a run.
@@ -131,15 +139,17 @@ def train(job: TrainingJob, progress: Progress | None = None) -> Model:
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
         held = locked(folder) if folder else contextlib.nullcontext()
-        command = f"zoo train --resume {shlex.quote(str(folder))}" if folder else None
-        with held, Interruption(command) as interruption:
+        command = job.ranks.on_first(lambda: _command(folder, job.ranks.count) if folder else None)
+        with held, Interruption(command, shared=job.ranks.count > 1) as interruption:
             if folder:
                 remove_unfinished(folder) if job.resuming else check_unused(folder)
             try:
                 model = train_module(job, progress, interruption)
+            except LostRankError as error:
+                raise LostRankError(f"{error}{_kept(folder, command)}") from error
             except DivergedError as error:
                 raise DivergedError(f"{error}{_way_out(folder)}") from None
-            if density:
+            if density and job.ranks.is_first:
                 per_class = job.resolved.density_options.per_class
                 model = fit_density(model, density, job.data, job.seed, per_class=per_class)
             if folder:
@@ -208,6 +218,16 @@ def _fitted(density: Plugin, flat: Tensor, latent: tuple[int, ...], seed: int) -
             f"The hook 'fit' of {density.source} returned nan; the training diverged, or the hook has an error."
         )
     return FittedDensity(density, state, latent)
+
+
+def _command(folder: Path, processes: int) -> str:
+    """Return the command that resumes a run."""
+    return f"zoo train --resume {shlex.quote(str(folder))}" + (f" --processes {processes}" if processes > 1 else "")
+
+
+def _kept(folder: Path | None, command: str | None) -> str:
+    """Say how to continue from the last checkpoint, if there is one."""
+    return f" Its last checkpoint is kept: {command}." if folder and (folder / FILE).exists() else ""
 
 
 def _way_out(folder: Path | None) -> str:

@@ -50,6 +50,7 @@ class DBNPlugin:
             optimiser="sgd", learning_rate=0.4, batch_size=40, schedule="linear", average=0.99, clip=10.0
         ),
         phases=phases,
+        synchronised=("mu", "lam"),
         expected_failures={
             "gradients-are-those-of-the-loss": "contrastive divergence estimates the gradient of the likelihood",
         },

@@ -46,6 +46,7 @@ class VQVAEPlugin:
         samples="means",
         training=zoo.Training(learning_rate=5e-3, batch_size=50, schedule="cosine"),
         phases=phases,
+        synchronised=("N", "m", "e"),
         expected_failures={
             "gradients-are-those-of-the-loss": "the straight-through gradient of the encoder is an estimate",
         },

@@ -298,3 +298,12 @@ def test_correlated_real_values_are_learned_without_divergence() -> None:
     independent = -0.5 * (test.square() + math.log(2 * math.pi)).sum(1)
     gain = answer.nats - independent
     assert gain.mean() > 4 * gain.std() / math.sqrt(len(gain))
+
+
+def test_the_gradient_of_a_batch_is_that_of_its_parts_weighted_by_their_sizes():
+    """What several processes rely on: with common offsets, also if the parts are uneven; the plain mean is another."""
+    rbm, v, model = machine(4, 3), examples(7, 4), examples(7, 4, seed=2)
+    parts = [rbm.gradient(rbm.phase(v[rows]), rbm.phase(model[rows])) for rows in (slice(0, 2), slice(2, 7))]
+    for whole, first, second in zip(rbm.gradient(rbm.phase(v), rbm.phase(model)), *parts, strict=True):
+        assert torch.allclose(2 / 7 * first + 5 / 7 * second, whole)
+        assert not torch.allclose((first + second) / 2, whole, atol=1e-3)

@@ -167,6 +167,11 @@ class TinyVAEPlugin:
         return torch.randn(n, model.D, generator=generator, device=generator.device)
 
     @zoo.hookimpl
+    def sample_path(self, model, n, generator):
+        x = self.sample(model, n, generator)
+        return torch.stack([torch.zeros_like(x), x])
+
+    @zoo.hookimpl
     def log_prob_codes(self, model, z):
         return log_normal(z, 0.0, ONE)
 
@@ -228,6 +233,11 @@ class ClassVAEPlugin(TinyVAEPlugin):
     @zoo.hookimpl
     def decode(self, model, z, generator, y):
         return super().decode(model, model.joined(z, y), generator)
+
+    @zoo.hookimpl
+    def sample_path(self, model, n, generator, y):
+        x = self.sample(model, n, generator, y)
+        return torch.stack([torch.zeros_like(x), x])
 
     @zoo.hookimpl
     def sample(self, model, n, generator, y):

@@ -191,6 +191,12 @@ def test_the_time_is_estimated_first(events):
     assert estimates[0] < first_training
 
 
+def test_the_first_seed_of_every_row_is_announced(events, comparison):
+    (found,) = [event["provisional"] for event in events if "provisional" in event]
+    assert [row.contestant for row in found.rows] == [row["contestant"] for row in comparison.rows]
+    assert all(len(row.cells) == 1 for row in found.rows)
+
+
 def test_sensitivity_is_what_the_cards_declare_but_what_the_contestant_sets(comparison):
     found: dict[str, list] = {}
     for entry in comparison.results["sensitivity"]:

@@ -101,6 +101,7 @@ def test_a_plugin_knows_its_hooks_and_the_arguments_that_each_asks_for(distribut
         "initialise",
         "loss",
         "sample_codes",
+        "sample_path",
         "log_prob_codes",
         "diagnose",
     ]

@@ -315,6 +315,7 @@ def test_info_of_an_installed_model_is_its_card_with_every_setting(distribution,
             }
         ],
         "options": [],
+        "search": {"smoothing": "0.1 to 10, log"},
     }
     assert [row["name"] for row in training] == ["batch_size"]  # all that a fit of its own is told
 

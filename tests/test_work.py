@@ -48,8 +48,8 @@ def test_a_comparison_does_each_piece_of_work_once(tmp_path, monkeypatch):
     described, trainings = len(contestants), 3
     assert counts == {
         "jobs": 1 + described + trainings + 1,  # the data, the settings, the cells, the real images
-        "chains that are traced": 2,  # the trial, which serves all samples, and the diagnosis
-        "chains that sample": 3,  # the start of the trial, the samples, and the codes on the map
+        "chains that are traced": 1,  # the diagnosis
+        "chains that sample": 2,  # the samples, and the codes on the map
         "passes of the VAE": 2,  # one for each latent density
         "passes of the AE": 1,
     }

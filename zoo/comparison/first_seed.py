@@ -46,13 +46,19 @@ class FirstSeed:
             if cell and (outcome := event.get("ended")):
                 self._take(cell, outcome, found)
                 if not self._waiting:
-                    tell(ScheduledJob("provisional", None), {"provisional": self._results(found)})
+                    tell(ScheduledJob("provisional", None), self._event(found))
 
         scheduler.on_event = on_event
         try:
             yield
         finally:
             scheduler.on_event = tell
+
+    def _event(self, found: Found) -> dict[str, Any]:
+        try:
+            return {"provisional": self._results(found)}
+        except Exception as error:  # the table that follows does not depend on this one
+            return {"warning": f"There is no table of the first seed ({type(error).__name__}: {error})"}
 
     def _take(self, cell: PlannedCell, outcome: Outcome, found: Found) -> None:
         self._waiting.remove(cell)

@@ -447,7 +447,9 @@ def _run(
     else:
         cells = [*grid.cells(), grid.real_cell()]
     retrained = varied_trainings(grid) if full else []
-    first_seed = FirstSeed(cells, journal, lambda found: _first_results(grid, plan, found, scheduler, journal))
+    first_seed = FirstSeed(
+        cells, journal, lambda found: _first_results(grid, plan, [*done, *found], scheduler, journal)
+    )
     with first_seed.announced(scheduler):
         outcomes = run([each.job for each in cells] + [each.job for each in retrained])
     done += zip(cells, outcomes, strict=False)

@@ -55,7 +55,7 @@ def settings_survive_json(subject: Subject) -> None:
 
 @plugin_claim
 def the_distribution_names_the_core(subject: Subject) -> None:
-    """The distribution has a summary and a Python requirement, and sets an upper limit for the core's version."""
+    """The package has a summary and a Python requirement, and sets an upper limit for the core's version."""
     name = subject.plugin.distribution
     if not name:
         raise DoesNotApply("it is registered in this process and not part of a distribution")

@@ -96,7 +96,8 @@ class ShownProgress:
         elif "estimate" in event:
             self._say(f"Estimated time: {_minutes(event['estimate'])}.")
         elif "provisional" in event:
-            self._say(_provisional(event["provisional"]))
+            if not isinstance(self._bars, NotebookBars):  # whose lines would stay beside the final table
+                self._say(_provisional(event["provisional"]))
         elif "warning" in event:
             self._say(f"Warning: {event['warning']}")
         elif self._bars is None:

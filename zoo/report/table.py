@@ -58,7 +58,7 @@ def comparison_table(results: Results) -> ComparisonTable:
 
 def as_text(table: RenderableType, width: int = 120) -> str:
     """Render a table as plain text, without colours."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, force_jupyter=False)
     console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"

@@ -42,7 +42,7 @@ def words(options: argparse.Namespace, out: Path) -> list[str]:
         "--seeds",
         str(options.seeds),
         "--epochs",
-        "1",
+        str(options.epochs),
         "--n",
         str(options.n),
         "--save-every",
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("what", choices=["identical", "killed", "overhead", "busy", "sleepers"])
     parser.add_argument("--contestants", nargs="+", default=CONTESTANTS)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--n", type=int, default=100, help="test examples to compare with")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pause", type=float, default=10.0, help="seconds between two kills, at most")

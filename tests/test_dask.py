@@ -33,6 +33,7 @@ import os, signal, sys, time
 from pathlib import Path
 from zoo.engine.events import emit
 from zoo.errors import DataError
+def trimmed(): return os.environ.get("MALLOC_TRIM_THRESHOLD_")
 def double(x): emit({"seen": x}); return 2 * x
 def count(file):
     with open(file, "a") as counter: counter.write("x")
@@ -82,7 +83,7 @@ def unseen(tmp_path_factory):
 def cluster(tasks, distributed, unseen, tmp_path_factory):
     """A scheduler and one worker."""
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
-        cluster.worker("other", hidden=(unseen,) if can_hide() else ())
+        cluster.worker("other", hidden=(unseen,) if can_hide() else (), MALLOC_TRIM_THRESHOLD_="65536")
         yield cluster
 
 
@@ -107,6 +108,11 @@ def test_answers_and_events_come_with_their_task(dask, tasks):
     assert events == {x: [{"seen": x}] for x in range(5)}
     assert isinstance(dask, Executor)
     assert dask.slots == 1
+
+
+def test_a_task_is_not_slowed_by_the_small_memory_that_dask_asks_for(dask, tasks):
+    """Dask's nanny sets 65536, with which torch gives memory back after each step."""
+    assert dask.submit(tasks.trimmed).result(60) is None
 
 
 def test_equal_tasks_run_each_time(dask, tasks, tmp_path):

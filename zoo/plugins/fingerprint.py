@@ -70,10 +70,11 @@ def _hash(files: Iterable[tuple[str, bytes]]) -> str:
 
 
 def _recorded(distribution: importlib.metadata.Distribution) -> Iterator[tuple[str, bytes]]:
-    """Path and hash of each file that was installed beside other packages; scripts hold the path of an environment."""
-    for file in distribution.files or ():
-        if file.hash and not file.parts[0].endswith(".dist-info") and file.parts[0] != "..":
-            yield file.as_posix(), file.hash.value.encode()
+    """Each line of the RECORD with a hash, without metadata and scripts, which hold the path of an environment."""
+    for line in (distribution.read_text("RECORD") or "").splitlines():
+        first = line.partition("/")[0]
+        if "sha256=" in line and first != ".." and not first.endswith(".dist-info"):
+            yield line, b""
 
 
 def _modules(distribution: importlib.metadata.Distribution) -> Iterator[tuple[str, bytes]]:

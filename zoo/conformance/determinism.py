@@ -45,7 +45,7 @@ def another_generator_gives_other_samples(case: Case) -> None:
 
 @case_claim()
 def samples_of_one_call_differ(case: Case) -> None:
-    """64 samples that are draws, or decoded draws of a code, are not all the same."""
+    """64 samples are not all the same, if they are draws or the model has a code."""
     card = case.plugin.card
     if card.samples == "means" and card.latent is None and case.data.spec.support != "real":
         raise DoesNotApply("its samples are means and it has no code: they may all be the same")

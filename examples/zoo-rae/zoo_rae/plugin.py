@@ -17,7 +17,7 @@ class RAEPlugin:
 
     card = zoo.Card(
         name="rae",
-        summary="Regularised autoencoder: small codes, smooth decoder; generates with a fitted density (rae@gmm)",
+        summary="Regularised autoencoder: codes of small norm, smooth decoder; needs a fitted density (rae@gmm)",
         config=RAEConfig,
         options=zoo.DeclaredNoise,
         trains_on="grey",

@@ -93,3 +93,7 @@ def test_quick_is_one_seed_and_twenty_epochs_unless_others_are_given(tmp_path):
     assert is_announced
     with pytest.raises(ConfigError, match="not a quick one; leave out full or quick"):
         zoo.compare(AE, quick=True, full=True)
+    experiment = {"contestants": [AE], "data": ["bars-and-stripes:3", "bars-and-stripes:2"], "quick": True, "steps": 3}
+    several = zoo.compare_each(experiment, out=tmp_path, executor=InlineExecutor())
+    protocols = [each.typed.protocol for each in several.each.values()]
+    assert [(its.seeds, its.budget.value, its.budget.unit) for its in protocols] == 2 * [([0], 3, "steps")]

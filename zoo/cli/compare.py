@@ -195,14 +195,8 @@ def _several(
         if resume or experiment:
             raise ConfigError("What is resumed, or read from a file, keeps its data sets; remove --data.")
         from zoo.comparison.experiment import Experiment
-        from zoo.comparison.run import QUICK_EPOCHS, QUICK_SEEDS
 
         keys = {key: value for key, value in asked.items() if value not in _UNASKED}
-        if keys.pop("quick", False):
-            if "full" in keys:
-                raise ConfigError("A full comparison is not a quick one; leave out --full or --quick.")
-            lengths = {"epochs", "steps", "seconds", "over_epochs"} & set(keys)
-            keys = {"seeds": QUICK_SEEDS} | ({} if lengths else {"epochs": QUICK_EPOCHS}) | keys
         whole = Experiment.parse({"contestants": contestants, "data": tuple(data), **keys}, "the comparison")
         if save is not None:
             whole.write(save)

@@ -97,6 +97,7 @@ class Experiment(Config):
     seconds: _Positive | None = None
     over_epochs: Annotated[tuple[int, ...], AfterValidator(_epochs)] | None = None
     full: bool = False
+    quick: bool = False
     controls: bool = False
     tune: Annotated[int, Field(ge=0)] = 0
     measure: Literal["kernel", "likelihood"] = "kernel"

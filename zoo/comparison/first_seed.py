@@ -48,11 +48,8 @@ class FirstSeed:
                 if not self._waiting:
                     tell(ScheduledJob("provisional", None), self._event(found))
 
-        scheduler.on_event = on_event
-        try:
+        with scheduler.heard_by(on_event):
             yield
-        finally:
-            scheduler.on_event = tell
 
     def _event(self, found: Found) -> dict[str, Any]:
         try:

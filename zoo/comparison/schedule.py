@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -98,6 +99,15 @@ class Scheduler:
     ) -> None:
         self.on_event: OnEvent = on_event or (lambda job, event: None)
         self._executor, self._registry, self._timeout, self._slots = executor, registry, timeout, slots
+
+    @contextlib.contextmanager
+    def heard_by(self, on_event: OnEvent) -> Iterator[None]:
+        """Give events to another listener for a while, which passes them on to the one before."""
+        before, self.on_event = self.on_event, on_event
+        try:
+            yield
+        finally:
+            self.on_event = before
 
     @property
     def slots(self) -> int:

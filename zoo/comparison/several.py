@@ -159,11 +159,8 @@ def compare_each(
             )
         except Interrupted as error:
             raise Interrupted(error.number, f"zoo compare --resume {shlex.quote(str(folder))}") from None
-        except ZooError as error:
-            errors[name] = error
-            tell(ScheduledJob(name, None), {"warning": f"{name} failed: {error}"})
         except Exception as error:  # of one data set, whatever it is
-            errors[name] = ZooError(f"{type(error).__name__}: {error}")
+            errors[name] = error if isinstance(error, ZooError) else ZooError(f"{type(error).__name__}: {error}")
             tell(ScheduledJob(name, None), {"warning": f"{name} failed: {errors[name]}"})
     if not found:
         if resume is None and not any((folder / name).exists() for name in sources):

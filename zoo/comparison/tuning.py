@@ -257,11 +257,8 @@ def _run(scheduler: Scheduler, jobs: list[tuple[ScheduledJob, _Study, int]]) -> 
             study.tell(number, outcome)
         tell(job, event)
 
-    scheduler.on_event = on_event
-    try:
+    with scheduler.heard_by(on_event):
         scheduler.run([job for job, _, _ in jobs])
-    finally:
-        scheduler.on_event = tell
 
 
 def _spaces(

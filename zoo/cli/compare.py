@@ -14,7 +14,6 @@ from zoo.cli.names import (
     EPOCHS,
     FINITE,
     MEASURE_HELP,
-    MEASURES,
     NAMES,
     budget_options,
     device_option,
@@ -23,6 +22,7 @@ from zoo.cli.names import (
     track_option,
 )
 from zoo.cli.output import as_json, print_comparison, print_comparisons
+from zoo.comparison.measures import MEASURES
 from zoo.errors import ConfigError
 
 _UNASKED: tuple[Any, ...] = (None, False, 0, "", (), "cpu", "kernel")

@@ -159,7 +159,6 @@ n_option = click.option(
     show_default="all",
     help="Compare everybody with the first N test examples only; a file of samples needs N samples.",
 )
-MEASURES = ("kernel", "likelihood")
 MEASURE_HELP = "What chooses on the validation split: kernel distance of samples, or held-out likelihood."
 features_option = click.option(
     "--features", default="", help="Feature space: a plugin of zoo.features.  [default: by the data]"

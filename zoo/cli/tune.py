@@ -13,12 +13,12 @@ from zoo.cli.names import (
     DATA,
     FINITE,
     MEASURE_HELP,
-    MEASURES,
     budget_options,
     device_option,
     features_option,
 )
 from zoo.cli.output import as_json, print_json
+from zoo.comparison.measures import MEASURES
 
 
 @click.command("tune", cls=ContestantCommand)

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from zoo.comparison.contestants import parse_row
+from zoo.comparison.measures import Measure
 from zoo.comparison.over_epochs import chosen_epochs
 from zoo.comparison.plan import Plan
 from zoo.contestant import expand
@@ -100,7 +101,7 @@ class Experiment(Config):
     quick: bool = False
     controls: bool = False
     tune: Annotated[int, Field(ge=0)] = 0
-    measure: Literal["kernel", "likelihood"] = "kernel"
+    measure: Measure = "kernel"
     n: Annotated[int, Field(ge=2)] | None = None
     features: str = ""
     metrics: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from zoo.comparison.experiment import Experiment
 from zoo.comparison.first_seed import FirstSeed
 from zoo.comparison.grid import CheckpointSettings, Grid, PlannedCell, is_registered, trained
 from zoo.comparison.journal import Journal
+from zoo.comparison.measures import MEASURES
 from zoo.comparison.over_epochs import at_epoch, chosen_epochs, planned_epochs
 from zoo.comparison.plan import Plan
 from zoo.comparison.prepared import Prepared, prepare, with_contestants
@@ -29,7 +30,7 @@ from zoo.comparison.result import Comparison
 from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
-from zoo.comparison.tuning import MEASURES, STUDY, Search, tune_contestants
+from zoo.comparison.tuning import STUDY, Search, tune_contestants
 from zoo.contestant import expand
 from zoo.data.paths import looks_like_a_path, split_path
 from zoo.data.source import source_of

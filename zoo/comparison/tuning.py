@@ -20,6 +20,7 @@ from typing import Any, Literal
 from zoo.comparison.candidates import CandidateResult, DescribeSpace, Dimension, TrainCandidate
 from zoo.comparison.elsewhere import Elsewhere
 from zoo.comparison.jobs import Job
+from zoo.comparison.measures import MEASURES
 from zoo.comparison.schedule import Outcome, ScheduledJob, Scheduler
 from zoo.contestant import Contestant, with_setting
 from zoo.errors import ConfigError
@@ -29,7 +30,6 @@ from zoo.runtime.extras import optional
 from zoo.runtime.seeds import TUNING_SEED, derive_seed
 from zoo.training.budget import TrainingBudget
 
-MEASURES: dict[str, Literal["lower", "higher"]] = {"kernel": "lower", "likelihood": "higher"}  # and what is better
 ROUND = 5  # trials that are suggested together; those of the first are random, but for the defaults
 STUDY = "study.journal"
 _SHARES = (0.25, 0.5)  # of the epochs, after which a trial may be stopped

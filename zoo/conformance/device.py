@@ -22,7 +22,7 @@ from zoo.models.model import Model
 
 @case_claim()
 def another_device_gives_the_same(case: Case) -> None:
-    """Training and all hooks work on a GPU, emulated if there is none, and hooks give the same results as on the CPU."""
+    """Training and all hooks work on a GPU, emulated if there is none; hooks give the same results as on the CPU."""
     real = torch.cuda.is_available()
     emulated = EmulatedDevice()
     wanted = _answers(case, case.trained)

@@ -48,7 +48,6 @@ from zoo.runtime.threads import ENVIRONMENT
 T = TypeVar("T")
 
 _LOOK = 2.0  # seconds between two looks at the workers
-_GLANCE = 0.2  # the same before the first one is there
 _PATIENCE = 15.0  # seconds without a worker after which that is said
 _MARGIN = 30.0  # seconds that a worker gets to say that a task ran into its time limit
 _TAKERS = 8  # threads that fetch answers
@@ -85,22 +84,16 @@ class _Attempt:
     task: Any = None
 
 
-def _no_wait() -> None:
-    """Workers of a cluster that runs come when they come."""
-
-
 class DaskExecutor(RemoteExecutor):
     """Runs each task in a child process of a Dask worker.
 
     Args:
         client: a `distributed.Client`; it stays open.
-        preload: names of modules that the workers' servers import, once for all tasks, as soon as a worker is there.
-        wait: returns when the workers are there; called before the first task is launched.
+        preload: names of modules that the workers' servers import, once for all tasks.
     """
 
-    def __init__(self, client: Any, *, preload: Sequence[str] = (), wait: Callable[[], None] = _no_wait) -> None:
-        self._client, self._preload, self._wait, self._has_waited = client, tuple(preload), wait, False
-        self._warm: set[str] = set()  # addresses of workers whose servers were started
+    def __init__(self, client: Any, *, preload: Sequence[str] = ()) -> None:
+        self._client, self._preload = client, tuple(preload)
         self._topic = f"zoo-{uuid.uuid4().hex}"
         self._attempts: dict[str, _Attempt] = {}
         self._refused: dict[str, str] = {}  # why, by address
@@ -110,6 +103,7 @@ class DaskExecutor(RemoteExecutor):
         self._lonely = time.monotonic()  # since when there has been no worker
         client.subscribe_topic(self._topic, self._received)
         client.loop.add_callback(self._watch)
+        client.loop.add_callback(self._tell, dask_worker.warm, self._preload)
 
     @property
     def slots(self) -> int:  # type: ignore[override]  # workers come and go
@@ -131,13 +125,7 @@ class DaskExecutor(RemoteExecutor):
 
         Raises:
             ExecutorEnded: if the connection to the scheduler is lost.
-            ZooError: if the workers of an executor's own do not start.
         """
-        if not self._has_waited:
-            self._wait()
-            self._has_waited = True
-            with contextlib.suppress(Exception):  # a connection that is lost, which submitting notices
-                self._threads = self._client.nthreads()
         needs = needs or Needs()
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
@@ -281,11 +269,8 @@ class DaskExecutor(RemoteExecutor):
         while not self._over and self._client.status not in ("closing", "closed"):
             with contextlib.suppress(Exception):  # a connection that is lost, which tasks notice
                 self._threads = await self._client.nthreads()
-                if new := [each for each in self._threads if each not in self._warm]:
-                    self._warm.update(new)
-                    self._client.loop.add_callback(self._tell, dask_worker.warm, self._preload, workers=new)
                 self._look()
-            await asyncio.sleep(_LOOK if self._threads else _GLANCE)
+            await asyncio.sleep(_LOOK)
 
     def _look(self) -> None:
         """Submit again what waits for workers that are gone, and say when there is none."""
@@ -409,8 +394,8 @@ def dask_executor(executor: Any, *, preload: Sequence[str] = ()) -> Iterator[Das
         ConfigError: if the address is not valid, Dask is not installed, or there is no scheduler.
     """
     with contextlib.ExitStack() as stack:
-        client, wait = stack.enter_context(_client(executor)) if isinstance(executor, str) else (executor, _no_wait)
-        yield stack.enter_context(DaskExecutor(client, preload=preload, wait=wait))
+        client = stack.enter_context(_client(executor)) if isinstance(executor, str) else executor
+        yield stack.enter_context(DaskExecutor(client, preload=preload))
 
 
 def client_of(executor: object) -> Any:
@@ -426,8 +411,7 @@ def client_of(executor: object) -> Any:
 
 
 @contextlib.contextmanager
-def _client(address: str) -> Iterator[tuple[Any, Callable[[], None]]]:
-    """Connect to a scheduler, of which `dask-local:N` starts one; yield the client, and what waits for the workers."""
+def _client(address: str) -> Iterator[Any]:
     scheduler = re.fullmatch(r"dask://(?P<place>[^/\s]+:\d+)", address)
     local = re.fullmatch(r"dask-local:(?P<workers>[1-9]\d*)", address)
     if not (scheduler or local):
@@ -442,26 +426,24 @@ def _client(address: str) -> Iterator[tuple[Any, Callable[[], None]]]:
 
     for name in ("distributed", "distributed.client"):  # their tracebacks are not for users of the zoo
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    other = f"tcp://{scheduler and scheduler['place']}", _no_wait
-    with _local_scheduler(int(local["workers"])) if local else contextlib.nullcontext(other) as (place, wait):
+    with _local_scheduler(int(local["workers"])) if local else contextlib.nullcontext() as place:
         try:
-            client = Client(place, timeout=_CONNECT)
+            client = Client(place or f"tcp://{scheduler and scheduler['place']}", timeout=_CONNECT)
         except OSError:
             raise ConfigError(
                 f"There is no Dask scheduler at {address}; start one, 'dask scheduler', or name another."
             ) from None
         try:
-            yield client, wait
+            yield client
         finally:
             client.close(timeout=2)
 
 
 @contextlib.contextmanager
-def _local_scheduler(workers: int) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Run a scheduler in this process, and workers in processes that Ctrl-C does not reach.
+def _local_scheduler(workers: int) -> Iterator[str]:
+    """Run a scheduler in this process, and workers in processes that Ctrl-C does not reach; yield its address.
 
-    Yields its address, and what waits until the workers are there: they start while a comparison is prepared. The
-    workers end with the scheduler. Dask's own local cluster would import the caller's `__main__` in each.
+    The workers end with the scheduler. Dask's own local cluster would import the caller's `__main__` in each.
     """
     from distributed import LocalCluster
 
@@ -483,7 +465,8 @@ def _local_scheduler(workers: int) -> Iterator[tuple[str, Callable[[], None]]]:
         watcher = threading.Thread(target=process.wait, daemon=True)
         watcher.start()
         try:
-            yield cluster.scheduler_address, partial(_wait_for, cluster, workers, process)
+            _wait_for(cluster, workers, process)
+            yield cluster.scheduler_address
         finally:
             process.terminate()
             try:

@@ -385,6 +385,21 @@ def test_a_comparison_on_two_machines_is_that_of_one_and_is_resumed(alone, compa
 
 
 @pytest.mark.slow
+def test_local_workers_prepare_a_comparison_too_as_another_server_would_import_everything_once_more(
+    compare, tmp_path, distributed, monkeypatch
+):
+    monkeypatch.setattr("zoo.comparison.run.PRELOAD", ("zoo.comparison.measuring", "zoo.training.train"))
+    whole = compare(zoo, CONTESTANTS, out=tmp_path / "whole", **SETTINGS)
+    monkeypatch.setattr("zoo.comparison.run.process_executor", None)
+    comparison = zoo.compare(CONTESTANTS, out=tmp_path / "out", executor="dask-local:2", **SETTINGS)
+    assert figures(comparison) == figures(whole)
+    assert weights(comparison) == weights(whole)
+    with pytest.raises(zoo.ConfigError, match="hidden"):
+        zoo.compare(["rbm:hidden=-1"], out=tmp_path / "wrong", executor="dask-local:1", **SETTINGS)
+    assert not list((tmp_path / "wrong").iterdir())
+
+
+@pytest.mark.slow
 def test_a_worker_that_hangs_inside_a_comparison_costs_one_attempt_which_the_table_shows(
     alone, compare, tmp_path, distributed, monkeypatch
 ):

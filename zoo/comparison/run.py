@@ -412,8 +412,11 @@ def _running(executor: Any, jobs: int | None, method: Method | None) -> Iterator
 
 @contextlib.contextmanager
 def _here(running: Executor, method: Method | None) -> Iterator[Executor]:
-    """The executor of the jobs that prepare a comparison, on this machine: the data and the plan are here."""
-    if isinstance(running, RemoteExecutor):
+    """The executor of the jobs that prepare a comparison, on this machine: the data and the plan are here.
+
+    Local workers take them, too, as another server would import everything once more.
+    """
+    if isinstance(running, RemoteExecutor) and not running.is_local:
         with process_executor(None, method, preload=PRELOAD) as own:
             yield own
     else:

@@ -47,6 +47,7 @@ from zoo.runtime.threads import ENVIRONMENT
 
 T = TypeVar("T")
 
+_LOCAL = "dask-local:"
 _LOOK = 2.0  # seconds between two looks at the workers
 _PATIENCE = 15.0  # seconds without a worker after which that is said
 _MARGIN = 30.0  # seconds that a worker gets to say that a task ran into its time limit
@@ -90,10 +91,11 @@ class DaskExecutor(RemoteExecutor):
     Args:
         client: a `distributed.Client`; it stays open.
         preload: names of modules that the workers' servers import, once for all tasks.
+        is_local: whether all workers were started here.
     """
 
-    def __init__(self, client: Any, *, preload: Sequence[str] = ()) -> None:
-        self._client, self._preload = client, tuple(preload)
+    def __init__(self, client: Any, *, preload: Sequence[str] = (), is_local: bool = False) -> None:
+        self._client, self._preload, self.is_local = client, tuple(preload), is_local
         self._topic = f"zoo-{uuid.uuid4().hex}"
         self._attempts: dict[str, _Attempt] = {}
         self._refused: dict[str, str] = {}  # why, by address
@@ -395,7 +397,8 @@ def dask_executor(executor: Any, *, preload: Sequence[str] = ()) -> Iterator[Das
     """
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(_client(executor)) if isinstance(executor, str) else executor
-        yield stack.enter_context(DaskExecutor(client, preload=preload))
+        is_local = isinstance(executor, str) and executor.startswith(_LOCAL)
+        yield stack.enter_context(DaskExecutor(client, preload=preload, is_local=is_local))
 
 
 def client_of(executor: object) -> Any:
@@ -413,7 +416,7 @@ def client_of(executor: object) -> Any:
 @contextlib.contextmanager
 def _client(address: str) -> Iterator[Any]:
     scheduler = re.fullmatch(r"dask://(?P<place>[^/\s]+:\d+)", address)
-    local = re.fullmatch(r"dask-local:(?P<workers>[1-9]\d*)", address)
+    local = re.fullmatch(rf"{_LOCAL}(?P<workers>[1-9]\d*)", address)
     if not (scheduler or local):
         raise ConfigError(f"An executor must be dask://HOST:PORT or dask-local:N, got {address!r}.")
     try:

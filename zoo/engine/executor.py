@@ -114,7 +114,13 @@ class TaskExecutor(Executor):
 
 
 class RemoteExecutor(TaskExecutor):
-    """An executor whose tasks may run on other machines."""
+    """An executor whose tasks may run on other machines.
+
+    Attributes:
+        is_local: whether all of them run on this one, with what is installed here.
+    """
+
+    is_local: bool = False
 
 
 class InlineExecutor(TaskExecutor):

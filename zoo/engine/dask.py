@@ -48,6 +48,11 @@ from zoo.runtime.threads import ENVIRONMENT
 T = TypeVar("T")
 
 _LOCAL = "dask-local:"
+_QUIET = {  # what the processes of a local cluster measure of themselves, which would take a tenth of a core of each
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+}
 _LOOK = 2.0  # seconds between two looks at the workers
 _PATIENCE = 15.0  # seconds without a worker after which that is said
 _MARGIN = 30.0  # seconds that a worker gets to say that a task ran into its time limit
@@ -448,18 +453,21 @@ def _local_scheduler(workers: int) -> Iterator[str]:
 
     The workers end with the scheduler. Dask's own local cluster would import the caller's `__main__` in each.
     """
+    import dask
     from distributed import LocalCluster
 
+    quiet = {f"DASK_{key.replace('.', '__').replace('-', '_')}".upper(): str(value) for key, value in _QUIET.items()}
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     with (
         tempfile.TemporaryDirectory(prefix="zoo-dask-", ignore_cleanup_errors=True) as scratch,
+        dask.config.set(_QUIET),
         LocalCluster(n_workers=0, processes=True, host="127.0.0.1", dashboard_address=None) as cluster,
     ):
         words = ["--nworkers", str(workers), "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
         words += ["--death-timeout", "10", "--local-directory", scratch]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "distributed.cli.dask_worker", cluster.scheduler_address, *words],
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path},
+            env={**quiet, **os.environ, **ENVIRONMENT, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

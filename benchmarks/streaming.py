@@ -60,20 +60,16 @@ def write(path: Path, form: str, size: float) -> int:
             for number in range(count):
                 file.write(block(number).tobytes())
         return count * ROWS
-    if form == "parquet":
-        import pyarrow
-        import pyarrow.parquet
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
 
-        schema = pyarrow.schema([(name, pyarrow.float32()) for name in NAMES])
-        with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-            for number in range(count):
-                writer.write_table(pyarrow.table(list(block(number).T), schema=schema))
-        return count * ROWS
+    schema = pyarrow.schema([(name, pyarrow.float32()) for name in NAMES])
+    kind = {"parquet": pyarrow.parquet.ParquetWriter, "csv": pyarrow.csv.CSVWriter}[form]
     number = 0
-    with path.open("w") as file:
-        file.write(",".join(NAMES) + "\n")
-        while file.tell() < size:
-            file.writelines(",".join(row) + "\n" for row in np.char.mod("%.6g", block(number)))
+    with kind(path, schema) as writer:
+        while path.stat().st_size < size if form == "csv" else number < count:
+            writer.write_table(pyarrow.table(list(block(number).T), schema=schema))
             number += 1
     return number * ROWS
 

@@ -28,6 +28,7 @@ def found():
         (-96.64, "−96.6"),
         (1234.5, "1,234"),
         (0.000123, "1.23e−04"),
+        (-0.0, "0.00"),
         (2.5e7, "2.50e+07"),
         (math.inf, "inf"),
         (math.nan, "nan"),
@@ -44,6 +45,7 @@ def test_a_figure_has_three_significant_digits(value, text):
         (-91.2345, 0.0021, "−91.23 ± 0.00"),
         (71.3, 12.0, "71 ± 12"),
         (-0.00012, 0.0031, "−0.0001 ± 0.0031"),
+        (-0.00001, 0.0086, "0.0000 ± 0.0086"),
         (0.00002, 0.00001, "2.00e−05 ± 1.0e−05"),
         (140.0, 0.0, "140 ± 0"),
         (9.128, None, "9.13"),
@@ -57,6 +59,7 @@ def test_an_interval_ends_at_the_second_digit_of_its_half_width(mean, half_width
 def test_a_bracket_and_kinds_say_what_a_likelihood_is():
     assert bracket([-96.6, -84.9]) == "[−96.60, −84.90]"
     assert bracket([-96.6, math.inf]) == "[−96.60, inf]"
+    assert bracket([-0.0, 0.5]) == "[0.000, 0.5000]"
     assert [kind_mark(kind) for kind in ("exact", "lower", "upper", "estimate", "", "lower/upper")] == [
         *("=", "≥", "≤", "≈", "", "≥≤")
     ]

@@ -212,7 +212,8 @@ def _respond_with_codes(dash: Any, app: Any, explorer: Explorer) -> None:
             return *[dash.no_update] * 3, map_figure(explorer, whose, code), still
         if cause == "map":
             (point,) = click["points"][:1]
-            code, said = explorer.at(whose, (point["x"], point["y"])), f"the point ({point['x']:.2f}, {point['y']:.2f})"
+            x, y = point["x"], point["y"]
+            code, said = explorer.at(whose, (x, y)), f"the point ({x:z.2f}, {y:z.2f})"
         elif cause == "walk":
             if None in ends:
                 raise dash.exceptions.PreventUpdate
@@ -224,7 +225,7 @@ def _respond_with_codes(dash: Any, app: Any, explorer: Explorer) -> None:
             k = cause["value"]
             if values[k] == round(h[k], 2):  # the slider follows h
                 raise dash.exceptions.PreventUpdate
-            code[k], said = values[k], f"h{k + 1} = {values[k]:.2f}"
+            code[k], said = values[k], f"h{k + 1} = {values[k]:z.2f}"
         moved = dash.Patch()
         moved["data"][-1] = _here(explorer.maps[whose], code)
         following = still if isinstance(cause, dict) and "value" in cause else code[:sliders].round(decimals=2).tolist()
@@ -338,7 +339,7 @@ def _seen(html: Any, explorer: Explorer, h: Tensor) -> list[Any]:
                         f"nearest training image, distance {each.distance:.2f}",
                     ]
                 ),
-                html.P("it has no density of h" if each.nats is None else f"log p(h) = {each.nats:.2f} nats"),
+                html.P("it has no density of h" if each.nats is None else f"log p(h) = {each.nats:z.2f} nats"),
             ],
             className="seen",
         )
@@ -355,7 +356,7 @@ def _chain(dash: Any, explorer: Explorer, name: str, h: Tensor, steps: int, seed
     except Unsupported as error:
         energies, said = [], f"No free energy: {error}."
     else:
-        said = f"F(v) - F(first v) = {energies[-1]:.1f} nats after {steps} steps"
+        said = f"F(v) - F(first v) = {energies[-1]:z.1f} nats after {steps} steps"
     if chain.flips:
         said += f"; {chain.flips[-1]} of {explorer.size} hidden units flipped in the last step"
     parts = [

@@ -1,4 +1,7 @@
-"""Formatting of figures: significant digits, intervals, and marks for exact values, bounds and estimates."""
+"""Formatting of figures: significant digits, intervals, and marks for exact values, bounds and estimates.
+
+The format `z` leaves no minus sign before a figure that is rounded to 0.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def figure(value: float) -> str:
         return _text(str(value))
     if value and not _is_plain(value):
         return _text(f"{value:.2e}")
-    return _text(f"{value:,.{_decimals(value, 3)}f}")
+    return _text(f"{value:z,.{_decimals(value, 3)}f}")
 
 
 def interval(mean: float, half_width: float | None) -> str:
@@ -29,12 +32,12 @@ def interval(mean: float, half_width: float | None) -> str:
     if larger and not _is_plain(larger):
         return _text(f"{mean:.2e} ± {half_width:.1e}")
     places = min(_decimals(half_width, 2) if half_width else _decimals(mean, 3), _decimals(larger, 4))
-    return _text(f"{mean:,.{places}f} ± {half_width:,.{places}f}")
+    return _text(f"{mean:z,.{places}f} ± {half_width:,.{places}f}")
 
 
 def bracket(ends: Sequence[float]) -> str:
     """Format [lower bound, upper bound] with four significant digits each."""
-    low, high = (_text(f"{end:,.{_decimals(end, 4)}f}") if math.isfinite(end) else figure(end) for end in ends)
+    low, high = (_text(f"{end:z,.{_decimals(end, 4)}f}") if math.isfinite(end) else figure(end) for end in ends)
     return f"[{low}, {high}]"
 
 

@@ -1,7 +1,7 @@
 """How often the copy test alarms: `python benchmarks/copies.py FOLDER [DATA]`.
 
-FOLDER is a comparison on DATA (digits by default); every trained model in it draws three times as many samples as
-there are test images. Prints the mean share of near-copies, and the share of trainings with a warning: of the samples
+FOLDER is a comparison on DATA (digits by default); every trained model in it draws as many samples as in a
+comparison. Prints the mean share of near-copies, and the share of trainings with a warning: of the samples
 as they are, and with 5 % of them replaced by random training images, unchanged, with Gaussian noise of 0.02, or
 shifted right by one pixel; `bits`: one draw of bits from every sample; `fresh bits`: 5 % of them drawn from training
 images.

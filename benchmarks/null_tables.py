@@ -32,7 +32,7 @@ def main(source: str, tables: int) -> None:
             names = []
             for row in range(ROWS):
                 file = Path(scratch) / f"{table}-{row}.npy"
-                np.save(file, model.sample(2154, seed=ROWS * table + row).numpy())
+                np.save(file, model.sample(7180, seed=ROWS * table + row).numpy())
                 names.append(f"samples:{file}")
             found = zoo.compare(names, "digits", out=Path(scratch) / "runs", executor=executor, progress=False)
             behind = {

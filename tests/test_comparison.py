@@ -144,7 +144,7 @@ def test_the_result_says_how_it_was_found(tmp_path, compare):
     assert protocol["seeds"] == [3, 5]
     assert protocol["budget"] == {"value": 2, "unit": "steps"}
     assert protocol["data"]["sizes"] == [899, 180, 718]
-    assert protocol["samples"] == 2154
+    assert protocol["samples"] == 7180
     assert protocol["reference"] == "718 test images; real: 180 validation images"
     assert protocol["binarisation_seed"] == protocol["data"]["split_seed"] == 0
     assert comparison.rows[0]["settings"]["options"] == {"k": 5}
@@ -152,7 +152,7 @@ def test_the_result_says_how_it_was_found(tmp_path, compare):
     assert json.loads((comparison.path / "results.json").read_text()) == comparison.results
     reopened = zoo.Comparison.open(comparison.path)
     assert str(reopened) == str(comparison)
-    assert "2,154 samples each" in str(comparison)
+    assert "7,180 samples each" in str(comparison)
     assert (comparison.path / "samples.png").read_bytes().startswith(b"\x89PNG")
     assert "<html" in (comparison.path / "report.html").read_text()
 

@@ -191,8 +191,14 @@ def test_everything_is_compared_with_the_whole_test_split_and_real_images_are_th
     reference = reference_split(data)
     assert torch.equal(reference.images, data.test)
     assert torch.equal(reference.real, data.valid[:6])
-    assert reference.n_samples == 18
+    assert reference.n_samples == 60
     assert reference.description == f"6 test images; real: {min(n_valid, 6)} validation images"
+
+
+@pytest.mark.parametrize(("n_test", "n_samples"), [(718, 7180), (1000, 10_000), (2000, 10_000), (10_000, 30_000)])
+def test_a_small_test_split_is_compared_with_more_samples_per_image(n_test, n_samples):
+    x = torch.zeros(n_test, 1)
+    assert reference_split(zoo.Data("of zeros", zoo.DataSpec((1,), "real"), x, x[:5], x)).n_samples == n_samples
 
 
 def test_enumerated_data_are_compared_whole(bars):

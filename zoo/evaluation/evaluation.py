@@ -68,7 +68,8 @@ class Evaluation:
         model: the trained contestant, or None for bare samples (the `real` row, samples from another tool).
         data: all three splits, in the user's units.
         generated: samples, shape (M, *shape), in the user's units, as returned by the model: means or draws; or the
-            `zoo.Unsupported` that the model raised instead. Contestants have three times as many as the reference.
+            `zoo.Unsupported` that the model raised instead. Contestants have three to ten times as many as
+            the reference.
         features: the frozen feature space of the data set.
         against: real images to compare with, the first N of the test split, shape (N, *shape); None uses all.
         labels: classes that the samples were drawn for, int64, shape (M,); None for samples without classes.

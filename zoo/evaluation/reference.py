@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Data
 
 
-SAMPLES_PER_REFERENCE = 3  # sampling noise then adds a third of what the test set adds
-_ENUMERATED_SAMPLES = 10_000  # cheap with few patterns; gives the valid share to half a per cent
+FEWEST_PER_REFERENCE = 3  # sampling noise then adds a third of what the test set adds
+MOST_PER_REFERENCE = 10  # a small test set needs more: there, sampling noise is most of what hides a difference
+ENOUGH_SAMPLES = 10_000  # on enumerated data, gives the valid share to half a per cent
 
 
 class Reference(NamedTuple):
@@ -22,7 +23,8 @@ class Reference(NamedTuple):
         real: held-out real images, at most N: the `real` row. They are the validation images, which no model was
             fitted to.
         real_labels: their classes, or None.
-        n_samples: number of samples per contestant: 3 N, or 10,000 on enumerated data.
+        n_samples: number of samples per contestant: 10,000, but at least 3 N and at most 10 N, or 10,000 on enumerated
+            data.
         description: one sentence for the protocol.
     """
 
@@ -42,7 +44,8 @@ def reference_split(data: Data) -> Reference:
     N = len(data.test)
     if data.enumerated:
         sentence = f"all {N:,} patterns, each once in every split"
-        return Reference(data.test, data.valid, data.valid_labels, _ENUMERATED_SAMPLES, sentence)
+        return Reference(data.test, data.valid, data.valid_labels, ENOUGH_SAMPLES, sentence)
     real, labels = data.valid[:N], None if data.valid_labels is None else data.valid_labels[:N]
     sentence = f"{N:,} test images; real: {len(real):,} validation images"
-    return Reference(data.test, real, labels, SAMPLES_PER_REFERENCE * N, sentence)
+    n = min(max(ENOUGH_SAMPLES, FEWEST_PER_REFERENCE * N), MOST_PER_REFERENCE * N)
+    return Reference(data.test, real, labels, n, sentence)

@@ -254,7 +254,7 @@ def test_pictures_hold_what_the_report_shows(comparison):
 
 def test_a_finished_run_and_outside_samples_stand_in_the_table(comparison, half, tmp_path, compare):
     file = comparison.path / "vae" / "seed-0" / f"{slug(VAE)}.safetensors"
-    np.save(tmp_path / "mine.npy", zoo.load(file).sample(1080, seed=0).numpy())
+    np.save(tmp_path / "mine.npy", zoo.load(file).sample(3600, seed=0).numpy())
     other = f"{file}:sample.k=1"
     again = compare(zoo, [str(file), f"samples:{tmp_path / 'mine.npy'}", other], data=half, out=tmp_path, seeds=1)
     run_row, samples_row, other_row, _ = again.rows

@@ -385,6 +385,13 @@ def test_a_comparison_on_two_machines_is_that_of_one_and_is_resumed(alone, compa
 
 
 @pytest.mark.slow
+def test_two_local_clusters_run_beside_each_other_without_a_warning(distributed):
+    with dask_executor("dask-local:1") as one, dask_executor("dask-local:1") as other:
+        assert one.slots == other.slots == 1
+        assert [each._client.dashboard_link.split(":")[1] for each in (one, other)] == ["//127.0.0.1"] * 2
+
+
+@pytest.mark.slow
 def test_local_workers_prepare_a_comparison_too_as_another_server_would_import_everything_once_more(
     compare, tmp_path, distributed, monkeypatch
 ):

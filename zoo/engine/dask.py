@@ -461,7 +461,7 @@ def _local_scheduler(workers: int) -> Iterator[str]:
     with (
         tempfile.TemporaryDirectory(prefix="zoo-dask-", ignore_cleanup_errors=True) as scratch,
         dask.config.set(_QUIET),
-        LocalCluster(n_workers=0, processes=True, host="127.0.0.1", dashboard_address=None) as cluster,
+        LocalCluster(n_workers=0, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
     ):
         words = ["--nworkers", str(workers), "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
         words += ["--death-timeout", "10", "--local-directory", scratch]

@@ -20,19 +20,20 @@ import numpy as np
 import zoo
 from zoo.comparison.run import PRELOAD
 from zoo.engine.processes import ForkServerExecutor
+from zoo.evaluation.reference import reference_split
 
 ROWS = 6
 
 
 def main(source: str, tables: int) -> None:
-    model = zoo.load(source)
+    model, n = zoo.load(source), reference_split(zoo.load_data("digits")).n_samples
     wrong, columns = 0, Counter[str]()
     with ForkServerExecutor(preload=PRELOAD) as executor, tempfile.TemporaryDirectory() as scratch:
         for table in range(tables):
             names = []
             for row in range(ROWS):
                 file = Path(scratch) / f"{table}-{row}.npy"
-                np.save(file, model.sample(7180, seed=ROWS * table + row).numpy())
+                np.save(file, model.sample(n, seed=ROWS * table + row).numpy())
                 names.append(f"samples:{file}")
             found = zoo.compare(names, "digits", out=Path(scratch) / "runs", executor=executor, progress=False)
             behind = {

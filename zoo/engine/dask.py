@@ -48,7 +48,7 @@ from zoo.runtime.threads import ENVIRONMENT
 T = TypeVar("T")
 
 _LOCAL = "dask-local:"
-_QUIET = {  # what the processes of a local cluster measure of themselves, which would take a tenth of a core of each
+_QUIET = {  # what the processes of a local cluster measure of themselves, which would take about 5 % of a core each
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Data
 
 
-FEWEST_PER_REFERENCE = 3  # sampling noise then adds a third of what the test set adds
-MOST_PER_REFERENCE = 10  # a small test set needs more: there, sampling noise is most of what hides a difference
-ENOUGH_SAMPLES = 10_000  # on enumerated data, gives the valid share to half a per cent
+_FEWEST_PER_REFERENCE = 3  # sampling noise then adds a third of what the test set adds
+_MOST_PER_REFERENCE = 10  # a small test set needs more: there, sampling noise is most of what hides a difference
+_ENOUGH_SAMPLES = 10_000  # on enumerated data, gives the valid share to half a per cent
 
 
 class Reference(NamedTuple):
@@ -44,8 +44,8 @@ def reference_split(data: Data) -> Reference:
     N = len(data.test)
     if data.enumerated:
         sentence = f"all {N:,} patterns, each once in every split"
-        return Reference(data.test, data.valid, data.valid_labels, ENOUGH_SAMPLES, sentence)
+        return Reference(data.test, data.valid, data.valid_labels, _ENOUGH_SAMPLES, sentence)
     real, labels = data.valid[:N], None if data.valid_labels is None else data.valid_labels[:N]
     sentence = f"{N:,} test images; real: {len(real):,} validation images"
-    n = min(max(ENOUGH_SAMPLES, FEWEST_PER_REFERENCE * N), MOST_PER_REFERENCE * N)
+    n = min(max(_ENOUGH_SAMPLES, _FEWEST_PER_REFERENCE * N), _MOST_PER_REFERENCE * N)
     return Reference(data.test, real, labels, n, sentence)

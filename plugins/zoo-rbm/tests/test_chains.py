@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -259,19 +260,34 @@ def test_many_chains_run_for_twenty_autocorrelation_times_and_few_for_a_thousand
         rbm.c -= rbm.W.sum(0) / 2
         slow = max(exact_times(rbm, units))
         assert 120 < 20 * slow < 900
-        found = [chains.enough_steps(rbm, 501, "bias", seeded(seed)) for seed in range(5)]
-        assert all(0.9 * 20 * slow < steps < 1.5 * 20 * slow for steps in found)  # the longest of four estimates
-        assert chains.enough_steps(rbm, 500, "bias", seeded(0)) == 1000
-        assert chains.enough_steps(two_modes(), 501, "uniform", seeded(0)) == 1000  # the modes are never left
+        steps = chains.enough_steps(rbm, 513, "bias")
+        assert 0.9 * 20 * slow < steps < 1.5 * 20 * slow  # the longest of four estimates
+        assert chains.enough_steps(rbm, 512, "bias") == 1000
+        assert chains.enough_steps(two_modes(), 513, "uniform") == 1000  # the modes are never left
         rbm.W.zero_()
-        assert chains.enough_steps(rbm, 501, "bias", seeded(0)) == 100
+        assert chains.enough_steps(rbm, 513, "bias") == 100
+
+
+def test_blocks_of_samples_share_one_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    rbm, trials = machine(4, 3), []
+    whole = chains.traces
+    monkeypatch.setattr(chains, "traces", lambda *arguments: trials.append(1) or whole(*arguments))
+    first = chains.enough_steps(rbm, 1024, "bias")
+    assert (chains.enough_steps(rbm, 1024, "bias"), len(trials)) == (first, 1)
+    assert chains.enough_steps(copy.deepcopy(rbm), 1024, "bias") == first
+    chains.enough_steps(rbm, 1024, "uniform")
+    assert len(trials) == 2
+    with torch.no_grad():
+        rbm.c += 1
+    chains.enough_steps(rbm, 1024, "bias")
+    assert len(trials) == 3
 
 
 @pytest.mark.parametrize("of", ["sample", "sample_codes"])
 def test_a_number_of_steps_is_that_of_the_chains(of: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rbm, seen = machine(4, 3), []
     monkeypatch.setattr(rbm, "sample_h", lambda v, generator=None: seen.append(len(v)) or rbm.prob_h(v))
-    monkeypatch.setattr(chains, "enough_steps", lambda rbm, n, start, generator: 7)
+    monkeypatch.setattr(chains, "enough_steps", lambda rbm, n, start: 7)
     for options in (RBMOptions(steps=5), RBMOptions()):
         getattr(plugin, of)(rbm, 3, seeded(0), options)
     assert seen == [3] * (5 + 7)

@@ -44,6 +44,7 @@ FEWEST = 100
 FORGOTTEN = 20  # autocorrelation times after which a chain has forgotten its start
 CONVERGED = 1.01  # R̂ below it (Vehtari et al. 2021)
 CHAINS = 64
+_TRIAL_SEED = 0  # never used for training or samples
 SHORTEST = 8  # steps: the first rung
 RUNGS = 4  # per doubling of the steps
 CLASSES = ("least variable", "middle", "most variable")  # thirds of the hidden units
@@ -163,7 +164,7 @@ def traces(
         n: number of chains.
         steps: Gibbs steps of each chain.
         start: the start of the chains, as in `sample_codes`.
-        generator: the source of all draws; the chains equal those of `sample_codes` if n is at most 500.
+        generator: the source of all draws; the chains equal those of `sample_codes` if n is at most 512.
 
     Returns:
         Shape (1 + len(units), steps, n).
@@ -182,16 +183,27 @@ def traces(
 
 
 @torch.no_grad()
-def enough_steps(rbm: RBM, n: int, start: Literal["bias", "uniform"], generator: Generator) -> int:
-    """Return the Gibbs steps after which n chains are samples: 20 τ, from 100 to 1000; 1000 for up to 500 chains.
+def enough_steps(rbm: RBM, n: int, start: Literal["bias", "uniform"]) -> int:
+    """Return the Gibbs steps after which n chains are samples: 20 τ, from 100 to 1000; 1000 for up to 512 chains.
 
     τ is the longest autocorrelation time of the traces of 64 trial chains, over the second half of 1000 steps. For few
-    chains, the trial would take longer than it saves.
+    chains, the trial would take longer than it saves. The trial's draws have a seed of their own, so that the number
+    depends on the machine only; the machine remembers it while its weights are the same.
     """
     if n <= AT_ONCE:
         return MOST
-    v = rbm.sample_v(rbm.sample_codes(CHAINS, FEWEST, start, generator), generator)
-    x = traces(rbm, classes(rbm, v), CHAINS, MOST, start, generator)[:, MOST // 2 :]
+    weights = [each.detach() for each in (rbm.W, rbm.b, rbm.c)]
+    tried, steps = rbm.trials.get(start, ([], 0))
+    if not (tried and all(map(torch.equal, tried, weights))):
+        steps = _steps_of_trial(rbm, start)
+        rbm.trials[start] = [each.clone() for each in weights], steps
+    return steps
+
+
+def _steps_of_trial(rbm: RBM, start: Literal["bias", "uniform"]) -> int:
+    draws = zoo.generator(_TRIAL_SEED, "trial chains", rbm.W.device)
+    v = rbm.sample_v(rbm.sample_codes(CHAINS, FEWEST, start, draws), draws)
+    x = traces(rbm, classes(rbm, v), CHAINS, MOST, start, draws)[:, MOST // 2 :]
     return min(max(FEWEST, math.ceil(FORGOTTEN * autocorrelation_time(x).max().item())), MOST)
 
 

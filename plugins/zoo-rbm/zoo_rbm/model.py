@@ -36,7 +36,7 @@ import zoo
 
 SLIDING = 0.01  # share of the new batch in the offsets (Melchior et al. 2016)
 RAREST = 1e-3  # lowest mean of a pixel in the initial biases: keeps those of empty pixels finite
-AT_ONCE = 500  # chains per block: a Gibbs step then fits in the cache
+AT_ONCE = 512  # chains per block: a Gibbs step then fits in the cache
 
 
 class RBMConfig(zoo.Config):
@@ -80,6 +80,7 @@ class RBM(nn.Module):
         self.config = config
         self.shape = data.shape
         self.real = data.support == "real"
+        self.trials: dict[str, tuple[list[Tensor], int]] = {}  # of `chains.enough_steps`: weights, Gibbs steps
         self.sigma = config.sigma if self.real else 1.0
         V, H = data.size, config.hidden
         self.W = nn.Parameter(0.01 * torch.randn(V, H))

@@ -92,12 +92,12 @@ class RBMPlugin:
 
     @zoo.hookimpl
     def sample(self, model: RBM, n: int, generator: Generator, options: RBMOptions) -> Tensor:
-        steps = options.steps or chains.enough_steps(model, n, options.start, generator)
+        steps = options.steps or chains.enough_steps(model, n, options.start)
         return model.sample(n, steps, options.start, generator).reshape(-1, *model.shape)
 
     @zoo.hookimpl
     def sample_codes(self, model: RBM, n: int, generator: Generator, options: RBMOptions) -> Tensor:
-        steps = options.steps or chains.enough_steps(model, n, options.start, generator)
+        steps = options.steps or chains.enough_steps(model, n, options.start)
         return model.sample_codes(n, steps, options.start, generator)
 
     @zoo.hookimpl

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchmetrics.image.kid import poly_mmd
 
-from zoo.builtin.metrics import distances
+from zoo.builtin.metrics import distances, kernel
 from zoo.builtin.metrics.frechet import frechet_distance
 from zoo.builtin.metrics.jackknife import GROUPS, bias_corrected, groups, standard_error, without_each_group
 from zoo.builtin.metrics.kernel import _sums, kernel_distance
@@ -32,8 +32,21 @@ def by_hand(x, y):
 @pytest.mark.parametrize("block", [1, 70, 2**20])
 def test_kernel_distance_equals_the_sums_over_pairs_in_blocks_of_every_size(monkeypatch, block):
     monkeypatch.setattr(distances, "_BLOCK", block)
-    x, y = normal(13, 4, seed=1), 1 + normal(17, 4, seed=2)
+    x, y = normal(13, 6, seed=1), 1 + normal(17, 6, seed=2)  # more than 5 features: pairs
     assert kernel_distance(x, y) == pytest.approx(by_hand(x, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+def test_kernel_distance_of_few_features_equals_the_sums_over_pairs(monkeypatch, d):
+    monkeypatch.setattr(kernel, "_pair_sum", None)
+    x, y = normal(13, d, seed=1), 1 + normal(17, d, seed=2)
+    assert kernel_distance(x, y) == pytest.approx(by_hand(x, y), rel=1e-12)
+
+
+def test_sums_by_moments_are_those_over_pairs_for_each_pair_of_groups():
+    x, y = normal(83, 4, seed=3), 1 + normal(61, 4, seed=4)
+    for by_moments, sets in zip(kernel._moment_sums(x, y), [(x, x), (y, y), (x, y)], strict=True):
+        torch.testing.assert_close(by_moments, kernel._pair_sum(*sets), rtol=1e-12, atol=1e-12)
 
 
 def test_kernel_distance_of_normals_is_that_of_their_moments_and_unbiased_at_small_n():

@@ -6,6 +6,10 @@
 Its expectation is 0 for two samples of one distribution at any N, so it can be negative, unlike the Fréchet distance.
 It compares means, covariances and third moments.
 
+With x̃ = (x/√d, 1), k(x, y) = (x̃·ỹ)³ = ⟨x̃ ⊗ x̃ ⊗ x̃, ỹ ⊗ ỹ ⊗ ỹ⟩. The sum over all pairs of two sets is therefore the
+product of their sums of x̃ ⊗ x̃ ⊗ x̃, which takes N d³ operations instead of N² d. The pairs are computed where there
+are few rows and many features.
+
 Reference: Bińkowski et al. (2018), Demystifying MMD GANs, arXiv:1801.01401; here over all pairs, not random subsets.
 """
 
@@ -57,8 +61,10 @@ class _Sums(NamedTuple):
 
 def _sums(x: Tensor, y: Tensor) -> _Sums:
     x, y = checked_sets(2, x=x, y=y)
+    few = x.shape[1] ** 2 <= len(x) + len(y)
+    xx, yy, xy = _moment_sums(x, y) if few else (_pair_sum(x, x), _pair_sum(y, y), _pair_sum(x, y))
     n, m = _members(len(x)).sum(0), _members(len(y)).sum(0)
-    return _Sums(_sum(x, x) - _itself(x), _sum(y, y) - _itself(y), _sum(x, y), n, m)
+    return _Sums(xx - _itself(x), yy - _itself(y), xy, n, m)
 
 
 def _members(n: int) -> Tensor:
@@ -66,8 +72,38 @@ def _members(n: int) -> Tensor:
     return torch.nn.functional.one_hot(groups(n), GROUPS).double()
 
 
-def _sum(x: Tensor, y: Tensor) -> Tensor:
-    """Σ k(xᵢ, yⱼ) over each pair of groups, shape (G, G)."""
+def _moment_sums(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Σ k over each pair of groups of x, of y, and of both, by third moments: three matrices of shape (G, G).
+
+    T_abc is symmetric, so that only b, c ≥ a are computed, for one a at a time. Such an entry stands for 3 entries of
+    the whole tensor, for 3/2 where either b or c equals a, and for 1 where both do.
+    """
+    xx, yy, xy = (x.new_zeros(GROUPS, GROUPS) for _ in range(3))
+    x, y = _by_group(x), _by_group(y)
+    for a in range(x.shape[2]):
+        weight = x.new_full((x.shape[2] - a,) * 2, 3.0)
+        weight[0], weight[:, 0], weight[0, 0] = 1.5, 1.5, 1.0
+        T, S = (((z[..., a, None] * z[..., a:]).mT @ z[..., a:]) for z in (x, y))  # (G, b, c)
+        T_weighted, S_weighted = ((each * weight).flatten(1) for each in (T, S))
+        xx += T_weighted @ T.flatten(1).T
+        yy += S_weighted @ S.flatten(1).T
+        xy += T_weighted @ S.flatten(1).T
+    return xx, yy, xy
+
+
+def _by_group(x: Tensor) -> Tensor:
+    """x̃ of the rows of each group, shape (G, ⌈N/G⌉, d + 1); shorter groups end in a row of zeros."""
+    of, d = groups(len(x)), x.shape[1]
+    found = x.new_zeros(GROUPS, -(-len(x) // GROUPS), d + 1)
+    for g in range(GROUPS):
+        rows = x[of == g]
+        found[g, : len(rows), :d] = rows / d**0.5
+        found[g, : len(rows), d] = 1
+    return found
+
+
+def _pair_sum(x: Tensor, y: Tensor) -> Tensor:
+    """Σ k(xᵢ, yⱼ) over each pair of groups, pair by pair, shape (G, G)."""
     total, of_x, of_y = torch.zeros(GROUPS, GROUPS, dtype=x.dtype), _members(len(x)), _members(len(y))
     for rows in blocks(len(x), len(y)):
         k = (x[rows] @ y.T).div_(x.shape[1]).add_(1).pow_(3)

@@ -14,11 +14,13 @@ arXiv:1706.08500, with features of an Inception network; here with those of `zoo
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.jackknife import bias_corrected, both_shares
+from zoo.builtin.metrics.jackknife import GROUPS, corrected, groups, standard_error
 from zoo.builtin.metrics.sets import checked_sets, real_and_fake, refuse_enumerated, refuse_few
 
 
@@ -37,8 +39,8 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
 
 def corrected_frechet_distance(x: Tensor, y: Tensor) -> float:
     """Bias-corrected FD; FD itself with fewer than 40 rows in either set."""
-    corrected = bias_corrected(frechet_distance, x, y)
-    return frechet_distance(x, y) if corrected is None else corrected
+    x, y = checked_sets(2, x=x, y=y)
+    return _corrected(_gaussians(x), _gaussians(y))
 
 
 def frechet_from_moments(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> float:
@@ -46,10 +48,7 @@ def frechet_from_moments(m1: Tensor, C1: Tensor, m2: Tensor, C2: Tensor) -> floa
 
     The trace of the last root is the sum of the singular values of C₁^½ C₂^½, also for singular covariances.
     """
-    m1, C1, m2, C2 = (moment.double() for moment in (m1, C1, m2, C2))
-    cross = torch.linalg.svdvals(_root(C1) @ _root(C2)).sum()
-    distance = (m1 - m2).square().sum() + C1.trace() + C2.trace() - 2 * cross
-    return max(float(distance), 0.0)  # rounding can give a few ulp below 0 for equal moments
+    return _Gaussian.of(m1.double(), C1.double()).distance(_Gaussian.of(m2.double(), C2.double()))
 
 
 def _covariance(x: Tensor) -> Tensor:
@@ -58,11 +57,48 @@ def _covariance(x: Tensor) -> Tensor:
     return centred.T @ centred / (len(x) - 1)
 
 
-def _root(C: Tensor) -> Tensor:
-    """C^½ of a symmetric positive semi-definite matrix."""
-    eigenvalues, V = torch.linalg.eigh(C)
-    root: Tensor = (V * eigenvalues.clamp(min=0).sqrt()) @ V.T
-    return root
+class _Gaussian(NamedTuple):
+    """N(m, C), as FD needs it."""
+
+    mean: Tensor  # (d,)
+    root: Tensor  # C^½, (d, d)
+    trace: Tensor  # of C
+
+    @classmethod
+    def of(cls, m: Tensor, C: Tensor) -> _Gaussian:
+        """The Gaussian of a mean and a symmetric positive semi-definite covariance."""
+        eigenvalues, V = torch.linalg.eigh(C)
+        return cls(m, (V * eigenvalues.clamp(min=0).sqrt()) @ V.T, C.trace())
+
+    def distance(self, other: _Gaussian) -> float:
+        """FD."""
+        cross = torch.linalg.svdvals(self.root @ other.root).sum()
+        distance = (self.mean - other.mean).square().sum() + self.trace + other.trace - 2 * cross
+        return max(float(distance), 0.0)  # rounding can give a few ulp below 0 for equal moments
+
+
+def _gaussians(x: Tensor) -> list[_Gaussian]:
+    """The Gaussian of all rows, then those without each group of rows; with fewer than 40 rows only the first.
+
+    Means and covariances come from sums over each group: Σ (x - o) and Σ (x - o)(x - o)ᵀ, with the mean of all as o.
+    """
+    N, o, of = len(x), x.mean(0), groups(len(x))
+    centred = x - o
+    squares = centred.T @ centred
+    found = [_Gaussian.of(o, squares / (N - 1))]
+    for g in range(GROUPS if N >= 2 * GROUPS else 0):
+        rows = centred[of == g]
+        n = N - len(rows)
+        m = -rows.sum(0) / n  # the sum over all rows is 0
+        found.append(_Gaussian.of(o + m, (squares - rows.T @ rows - n * torch.outer(m, m)) / (n - 1)))
+    return found
+
+
+def _corrected(x: list[_Gaussian], y: list[_Gaussian]) -> float:
+    """Bias-corrected FD, or FD itself where groups are missing."""
+    whole = x[0].distance(y[0])
+    left_out = [a.distance(b) for a, b in zip(x[1:], y[1:], strict=False)]
+    return corrected(whole, left_out) if left_out else whole
 
 
 class Frechet:
@@ -86,13 +122,13 @@ class Frechet:
         With fewer than 40 rows in either set, FD is not corrected, and says so.
         """
         real, fake = real_and_fake(evaluation, least=2)
-        corrected = bias_corrected(frechet_distance, fake, real)
-        stderr, left_out = both_shares(frechet_distance, fake, real)
+        fake, real = checked_sets(2, fake=fake, real=real)
+        x, y = _gaussians(fake), _gaussians(real)
         return zoo.Measurement(
-            frechet_distance(fake, real) if corrected is None else corrected,
-            stderr=stderr,
-            left_out=left_out,
-            note="too few samples or test images to correct the bias" if corrected is None else "",
+            _corrected(x, y),
+            stderr=standard_error([each.distance(y[0]) for each in x[1:]]),
+            left_out=tuple(x[0].distance(each) for each in y[1:]),
+            note="" if min(len(x), len(y)) > 1 else "too few samples or test images to correct the bias",
         )
 
 

@@ -57,5 +57,9 @@ def bias_corrected(figure: Callable[[Tensor, Tensor], float], x: Tensor, y: Tens
     if min(len(x), len(y)) < 2 * GROUPS:
         return None
     of_x, of_y = groups(len(x)), groups(len(y))
-    left_out = [figure(x[of_x != g], y[of_y != g]) for g in range(GROUPS)]
-    return GROUPS * figure(x, y) - (GROUPS - 1) * math.fsum(left_out) / GROUPS
+    return corrected(figure(x, y), [figure(x[of_x != g], y[of_y != g]) for g in range(GROUPS)])
+
+
+def corrected(whole: float, left_out: Sequence[float]) -> float:
+    """Return θ_corrected from θ and its values without a group of both sets."""
+    return len(left_out) * whole - (len(left_out) - 1) * math.fsum(left_out) / len(left_out)

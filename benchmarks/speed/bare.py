@@ -7,10 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from serve import serve
-from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, DECODED, GIBBS, RATE, STEPS, TEMPERATURES, WIDE, H, V
+from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, DECODED, GIBBS, RATE, STEPS, TEMPERATURES, THREADS, WIDE, H, V
 from torch import nn
 
-torch.set_num_threads(1)
+torch.set_num_threads(THREADS)
 torch.manual_seed(0)
 
 
@@ -56,6 +56,34 @@ def cd(x: torch.Tensor, k: int, source):
             W.addmm_(signed.T, h, alpha=RATE)
             b.add_(signed.sum(0), alpha=RATE)
             c.add_((h * sign).sum(0), alpha=RATE)
+
+    return work
+
+
+def cd_products(x: torch.Tensor):
+    """Only the four products of a CD-1 step, in this order: the most that any other work could leave."""
+    W, v, h = 0.01 * torch.randn(V, H), x[: 2 * BATCH].clone(), torch.rand(2 * BATCH, H)
+    a, o = torch.empty(BATCH, H), torch.empty(BATCH, V)
+
+    def work() -> None:
+        for _ in range(STEPS):
+            torch.mm(v[:BATCH], W, out=a)
+            torch.mm(h[:BATCH], W.T, out=o)
+            torch.mm(v[BATCH:], W, out=a)
+            W.addmm_(v.T, h, alpha=1e-9)
+
+    return work
+
+
+def gibbs_products(x: torch.Tensor):
+    """Only the two products of a Gibbs step."""
+    W, v, h = 0.1 * torch.randn(V, H), x[:1000].clone(), torch.rand(1000, H)
+    a, o = torch.empty(1000, H), torch.empty(1000, V)
+
+    def work() -> None:
+        for _ in range(CHAINS // 1000 * GIBBS):
+            torch.mm(v, W, out=a)
+            torch.mm(h, W.T, out=o)
 
     return work
 
@@ -198,12 +226,14 @@ def ais(x: torch.Tensor):
 CASES = {
     "rbm-cd1": lambda x: cd(x, 1, Bits),
     "rbm-cd1-uniform": lambda x: cd(x, 1, uniform),
+    "rbm-cd1-products": cd_products,
     "rbm-cd10": lambda x: cd(x, 10, Bits),
     "vae": vae,
     "vae-by-hand": vae_by_hand,
     "ae": ae,
     "decode": decode,
     "gibbs": gibbs,
+    "gibbs-products": gibbs_products,
     "ais": ais,
 }
 

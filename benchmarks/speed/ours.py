@@ -9,11 +9,11 @@ import cells
 import numpy as np
 import torch
 from serve import serve
-from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, DECODED, GIBBS, RATE, STEPS, TEMPERATURES, WIDE, H
+from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, DECODED, GIBBS, RATE, STEPS, TEMPERATURES, THREADS, WIDE, H
 
 import zoo
 
-torch.set_num_threads(1)
+torch.set_num_threads(THREADS)
 
 _RBM = f"hidden={H},centred=false,weight_decay=0,train.learning_rate={RATE},train.batch_size={BATCH}"
 _PLAIN = "train.schedule=constant,train.average=0,train.clip=0"
@@ -25,7 +25,7 @@ def trains(contestant: str, data: zoo.Data):
 
     def work() -> float:
         with tempfile.TemporaryDirectory() as folder:
-            zoo.train(contestant, data, steps=STEPS, folder=folder)
+            zoo.train(contestant, data, steps=STEPS, folder=folder, threads=THREADS)
             return json.loads((Path(folder) / "run.json").read_text())["seconds"]
 
     return work

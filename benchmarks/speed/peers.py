@@ -7,9 +7,9 @@ import tempfile
 import numpy as np
 import torch
 from serve import serve
-from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, GIBBS, RATE, STEPS, TEMPERATURES, WIDE, H, V
+from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, GIBBS, RATE, STEPS, TEMPERATURES, THREADS, WIDE, H, V
 
-torch.set_num_threads(1)
+torch.set_num_threads(THREADS)
 torch.manual_seed(0)
 
 

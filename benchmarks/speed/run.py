@@ -1,11 +1,11 @@
 """Speed of the zoo relative to bare loops and peers: `python benchmarks/speed/run.py [--rounds N] [CASE …]`.
 
 All contenders of a case do the same work: the shapes of `sizes.py`, MNIST's training images drawn as bits once, the
-same update rule, one thread each. Contenders are warm processes that run one round in turn, so that other load on the
-machine affects all equally. Prints the median number of images (chain steps, temperatures) per second, and the zoo's
-speed divided by each contender's, with the quartiles of that ratio over the rounds. `--output FILE` writes the results
-as JSON, `--markdown FILE` as tables; `--least RATIO` fails if the ratio to a bare loop is lower. The peers are
-installed in a separate environment in `ZOO_CACHE` on first use.
+same update rule, one thread each, or as many as `--threads` says. Contenders are warm processes that run one round in
+turn, so that other load on the machine affects all equally. Prints the median number of images (chain steps,
+temperatures) per second, and the zoo's speed divided by each contender's, with the quartiles of that ratio over the
+rounds. `--output FILE` writes the results as JSON, `--markdown FILE` as tables; `--least RATIO` fails if the ratio to a
+bare loop is lower. The peers are installed in a separate environment in `ZOO_CACHE` on first use.
 """
 
 import argparse
@@ -34,6 +34,7 @@ CASES = {
             "zoo, PCD-1": ("ours.py", "rbm-pcd1"),
             "bare loop, 16-bit thresholds": ("bare.py", "rbm-cd1"),
             "bare loop, uniform": ("bare.py", "rbm-cd1-uniform"),
+            "its matrix products alone": ("bare.py", "rbm-cd1-products"),
             "scikit-learn, PCD-1": ("peers.py", "sklearn-pcd1"),
             "rbms, CD-1": ("peers.py", "rbms-cd1"),
             "rbms, PCD-1": ("peers.py", "rbms-pcd1"),
@@ -66,6 +67,7 @@ CASES = {
         {
             "zoo": ("ours.py", "gibbs"),
             "bare loop": ("bare.py", "gibbs"),
+            "its matrix products alone": ("bare.py", "gibbs-products"),
             "rbms": ("peers.py", "rbms-gibbs"),
             "scikit-learn": ("peers.py", "sklearn-gibbs"),
         },
@@ -88,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"one of {', '.join(CASES)}; default: all")
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--threads", type=int, default=1, help="threads of each contender")
     parser.add_argument("--no-peers", action="store_true", help="run only the zoo and the bare loops")
     parser.add_argument(
         "--least", type=float, help="fail if the zoo's speed divided by a bare loop's is below RATIO", metavar="RATIO"
@@ -95,8 +98,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write the results as JSON")
     parser.add_argument("--markdown", type=Path, help="write the results as tables")
     options = parser.parse_args()
+    os.environ["RACE_THREADS"] = str(options.threads)
     peers = None if options.no_peers else peers_python()
-    found = {"machine": machine(), "rounds": options.rounds, "cases": {}}
+    found = {"machine": machine(), "rounds": options.rounds, "threads": options.threads, "cases": {}}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "bits.npy"
         save_bits(data)
@@ -177,8 +181,9 @@ def markdown(found: dict) -> str:
         "# Speed",
         "",
         f"Written by `python benchmarks/speed/run.py --rounds {found['rounds']} --markdown docs/benchmarks.md "
-        f"{' '.join(found['cases'])}`: one thread per contender, contenders run in turn, medians of {found['rounds']} "
-        "rounds. The ratio is the zoo's speed divided by the contender's, with its quartiles.",
+        f"{' '.join(found['cases'])}`, with one thread per contender, or the number that `--threads` gives: here "
+        f"{found['threads']}. Contenders run in turn; medians of {found['rounds']} rounds. The ratio is the "
+        "zoo's speed divided by the contender's, with its quartiles.",
         "",
         f"Machine: {found['machine']['processor']}, {found['machine']['cores']} cores, load "
         f"{found['machine']['load'][0]:.1f} before and {found['load after'][0]:.1f} after the run.",

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Callable
 
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+from sizes import THREADS
+
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS)))
 
 Work = Callable[[], "float | None"]
 

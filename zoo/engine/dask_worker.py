@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import shutil
 import threading
 from collections.abc import Iterable
@@ -25,7 +24,6 @@ from zoo.plugins.fingerprint import Fingerprint, mismatch
 
 _POLL = 0.5  # seconds between two looks at whether the task is still wanted
 _HOME = "zoo-files"  # of a folder that Dask has put on sys.path: no name that could be imported
-_TRIM = "MALLOC_TRIM_THRESHOLD_"  # Dask sets it so low that torch needs a third more CPU time
 _ENDING = ("closing", "closing_gracefully", "closed")
 
 _tasks: dict[str, RemoteTask] = {}  # of this worker, by key
@@ -79,7 +77,6 @@ def executor(preload: Iterable[str]) -> ProcessExecutor:
     global _executor
     with _lock:
         if _executor is None:
-            os.environ.pop(_TRIM, None)
             _executor = process_executor(1, preload=tuple(preload))
         return _executor
 

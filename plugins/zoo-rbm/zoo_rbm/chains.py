@@ -193,11 +193,10 @@ def enough_steps(rbm: RBM, n: int, start: Literal["bias", "uniform"]) -> int:
     if n <= AT_ONCE:
         return MOST
     weights = [each.detach() for each in (rbm.W, rbm.b, rbm.c)]
-    tried, steps = rbm.trials.get(start, ([], 0))
-    if not (tried and all(map(torch.equal, tried, weights))):
-        steps = _steps_of_trial(rbm, start)
-        rbm.trials[start] = [each.clone() for each in weights], steps
-    return steps
+    trial = rbm.trials.get(start)
+    if trial is None or not all(map(torch.equal, trial[0], weights)):
+        trial = rbm.trials[start] = [each.clone() for each in weights], _steps_of_trial(rbm, start)
+    return trial[1]
 
 
 def _steps_of_trial(rbm: RBM, start: Literal["bias", "uniform"]) -> int:

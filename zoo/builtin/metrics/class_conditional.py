@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.builtin.features.classifier import UNITS, feature_network
-from zoo.builtin.metrics.frechet import frechet_distance
-from zoo.builtin.metrics.jackknife import GROUPS, bias_corrected, both_shares, without_each_group
+from zoo.builtin.metrics.frechet import corrected_frechet_distance, frechet_distance
+from zoo.builtin.metrics.jackknife import GROUPS, both_shares, without_each_group
 from zoo.builtin.metrics.sets import real_and_fake, refuse_enumerated
 
 _LEAST = 2 * GROUPS  # rows of a class, for the correction of the bias
@@ -41,12 +41,7 @@ def class_frechet(real: Tensor, fake: Tensor, y: Tensor, fake_y: Tensor, classes
         y, fake_y: their classes, shapes (N,) and (M,).
         classes: the K classes.
     """
-    return sum(_corrected(fake[fake_y == c], real[y == c]) for c in classes) / len(classes)
-
-
-def _corrected(x: Tensor, y: Tensor) -> float:
-    corrected = bias_corrected(frechet_distance, x, y)
-    return frechet_distance(x, y) if corrected is None else corrected
+    return sum(corrected_frechet_distance(fake[fake_y == c], real[y == c]) for c in classes) / len(classes)
 
 
 class ClassFrechet:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.jackknife import GROUPS, corrected, groups, standard_error
+from zoo.builtin.metrics.jackknife import corrected, standard_error, without_each_group
 from zoo.builtin.metrics.sets import checked_sets, real_and_fake, refuse_enumerated, refuse_few
 
 
@@ -34,7 +34,7 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
         ValueError: if the numbers of columns differ, a set has too few rows, or values are not finite.
     """
     x, y = checked_sets(2, x=x, y=y)
-    return frechet_from_moments(x.mean(0), _covariance(x), y.mean(0), _covariance(y))
+    return _gaussian(x).distance(_gaussian(y))
 
 
 def corrected_frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -77,24 +77,17 @@ class _Gaussian(NamedTuple):
         return max(float(distance), 0.0)  # rounding can give a few ulp below 0 for equal moments
 
 
-def _gaussians(x: Tensor) -> list[_Gaussian]:
-    """The Gaussian of all rows, then those without each group of rows; with fewer than 40 rows only the first.
-
-    Means and covariances come from sums over each group: Σ (x - o) and Σ (x - o)(x - o)ᵀ, with the mean of all as o.
-    """
-    N, o, of = len(x), x.mean(0), groups(len(x))
-    centred = x - o
-    squares = centred.T @ centred
-    found = [_Gaussian.of(o, squares / (N - 1))]
-    for g in range(GROUPS if N >= 2 * GROUPS else 0):
-        rows = centred[of == g]
-        n = N - len(rows)
-        m = -rows.sum(0) / n  # the sum over all rows is 0
-        found.append(_Gaussian.of(o + m, (squares - rows.T @ rows - n * torch.outer(m, m)) / (n - 1)))
-    return found
+def _gaussian(x: Tensor) -> _Gaussian:
+    """The Gaussian with the mean and covariance of the rows of x."""
+    return _Gaussian.of(x.mean(0), _covariance(x))
 
 
-def _corrected(x: list[_Gaussian], y: list[_Gaussian]) -> float:
+def _gaussians(x: Tensor) -> tuple[_Gaussian, ...]:
+    """The Gaussian of all rows, then those without each group of rows; with fewer than 40 rows only the first."""
+    return _gaussian(x), *without_each_group(_gaussian, x)
+
+
+def _corrected(x: tuple[_Gaussian, ...], y: tuple[_Gaussian, ...]) -> float:
     """Bias-corrected FD, or FD itself where groups are missing."""
     whole = x[0].distance(y[0])
     left_out = [a.distance(b) for a, b in zip(x[1:], y[1:], strict=False)]

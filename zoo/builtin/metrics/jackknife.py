@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 import zoo
+
+Answer = TypeVar("Answer")
 
 GROUPS = 20
 _SEED = 0  # assignment to groups, the same for all contestants; never used for training
@@ -36,7 +39,7 @@ def standard_error(left_out: Sequence[float]) -> float | None:
     return math.sqrt((G - 1) / G * math.fsum((value - mean) ** 2 for value in left_out))
 
 
-def without_each_group(figure: Callable[[Tensor], float], x: Tensor, count: int = GROUPS) -> tuple[float, ...]:
+def without_each_group(figure: Callable[[Tensor], Answer], x: Tensor, count: int = GROUPS) -> tuple[Answer, ...]:
     """Return figure(x without its g-th group of rows) for each g; () with fewer than two rows per group."""
     if len(x) < 2 * count:
         return ()

@@ -146,6 +146,37 @@ def test_the_bound_is_the_log_of_the_mean_weight():
     torch.testing.assert_close(bound, weights.mean(0).log().detach())
 
 
+def test_the_same_draws_under_another_prior_need_no_decoder():
+    def wide(z):
+        return Normal(0.0, 2.0).log_prob(z).sum(-1)
+
+    model, x = build(), examples()
+    passes = []
+    model.output.register_forward_hook(lambda *_: passes.append(1))
+
+    def bound(log_prior, x=x, k=4, seed=0):
+        passes.clear()
+        found = model.importance_weighted_bound(x, k, seeded(seed), log_prior)
+        used = len(passes)
+        model.last_pass = None if used else model.last_pass
+        fresh = model.importance_weighted_bound(x, k, seeded(seed), log_prior)
+        assert torch.equal(found, fresh)
+        return used
+
+    assert bound(log_standard_normal)
+    assert not bound(wide)
+    changed = x.clone()
+    changed[0, 0] = 1 - changed[0, 0]
+    for other in ({"x": changed}, {"k": 5}, {"seed": 1}, {"x": x.double()[:3]}):
+        assert bound(wide, **other)
+    x[0, 0] = 1 - x[0, 0]  # in place
+    assert bound(wide)
+    assert not bound(log_standard_normal)
+    with torch.no_grad():
+        model.output.bias[0] += 1
+    assert bound(log_standard_normal)
+
+
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize(("support", "likelihood"), [("bits", "auto"), ("unit", "gaussian"), ("real", "auto")])
 def test_the_gradient_matches_finite_differences(support, likelihood, k):

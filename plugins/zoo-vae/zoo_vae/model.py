@@ -32,7 +32,7 @@ import math
 from collections.abc import Callable
 from itertools import repeat
 from math import prod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,9 @@ _ONE_HOT = 8.0  # value of the one in e(y); with 1 on MNIST, z encoded y, and sa
 
 # Values of the widest layer in memory at once in the bound: 2 MiB in single precision, which fit in caches.
 _BLOCK = 2**19
+
+# Draws whose terms are remembered, at most: 64 MiB in single precision.
+_REMEMBERED = 2**24
 
 
 class VAEConfig(zoo.Config):
@@ -116,6 +119,13 @@ class VAEConfig(zoo.Config):
         return self
 
 
+class Pass(NamedTuple):
+    """log p(x|z) − log q(z|x) of every draw of a bound, block by block, and all that determines them."""
+
+    causes: list[Tensor]
+    log_ratios: list[Tensor]
+
+
 class VAE(nn.Module):
     """p(z) p(x|z) and q(z|x), for examples of `data.shape`, flattened inside.
 
@@ -149,6 +159,7 @@ class VAE(nn.Module):
         if self.gaussian:
             self.s = nn.Parameter(torch.zeros(()))
         self.widest = max(*sizes, config.latent_dim)
+        self.last_pass: Pass | None = None  # of `importance_weighted_bound`
 
     @property
     def sigma(self) -> Tensor:
@@ -285,6 +296,8 @@ class VAE(nn.Module):
         """log 1/k Σ_i p(x|z_i) p(z_i) / q(z_i|x), z_i ~ q(z|x), with k draws for each x; float64, shape (N,).
 
         Its expectation is L_k(x) ≤ log p(x). Examples and draws are processed in blocks, with a running logsumexp.
+        log p(x|z_i) − log q(z_i|x) of the last call are remembered, so that the same draws under another p(z) need no
+        decoder.
 
         Args:
             x: examples in the domain of the likelihood, bits or real values, shape (N, *shape).
@@ -295,18 +308,33 @@ class VAE(nn.Module):
         """
         rows = max(1, _BLOCK // self.widest)
         draws = min(k, rows)
-        bounds = []
+        causes = [*self.state_dict().values(), x, torch.tensor(k), generator.get_state(), *(() if y is None else (y,))]
+        known = iter(self.last_pass.log_ratios if self.last_pass and _equal(self.last_pass.causes, causes) else ())
+        causes = [each.clone() for each in causes] if k * len(x) <= _REMEMBERED else []
+        bounds, log_ratios = [], []
         size = max(1, rows // draws)
         for block, of in zip(x.split(size), repeat(None) if y is None else y.split(size), strict=False):
             mu, sigma_q = self.posterior(block, of)
             total = torch.full((len(block),), -math.inf, dtype=torch.float64, device=x.device)
             for start in range(0, k, draws):
                 z = draw(mu.expand(min(draws, k - start), -1, -1), sigma_q, generator)
-                log_w = (self.log_likelihood(block, z, of) - log_normal(z, mu, sigma_q)).double()  # (≤ draws, B)
-                log_w += log_prior(z.double().flatten(0, 1)).view_as(log_w)
+                log_ratio = next(known, None)  # (≤ draws, B)
+                if log_ratio is None:
+                    log_ratio = self.log_likelihood(block, z, of) - log_normal(z, mu, sigma_q)
+                if causes:
+                    log_ratios.append(log_ratio)
+                log_w = log_ratio.double() + log_prior(z.double().flatten(0, 1)).view_as(log_ratio)
                 total = total.logaddexp(log_w.logsumexp(0))
             bounds.append(total - math.log(k))
+        self.last_pass = Pass(causes, log_ratios) if causes else None
         return torch.cat(bounds)
+
+
+def _equal(some: list[Tensor], others: list[Tensor]) -> bool:
+    """Whether all tensors are equal, of one type, and on one device."""
+    return len(some) == len(others) and all(
+        (a.dtype, a.device) == (b.dtype, b.device) and torch.equal(a, b) for a, b in zip(some, others, strict=True)
+    )
 
 
 def draw(mu: Tensor, sigma: Tensor, generator: Generator) -> Tensor:

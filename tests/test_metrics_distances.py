@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zoo.builtin.metrics import distances as module
-from zoo.builtin.metrics.distances import TIE, distances, nearest, neighbour_distances
+from zoo.builtin.metrics.distances import TIE, nearest, neighbour_distances, reach, root, squares
 
 
 def seeded(seed):
@@ -14,7 +14,7 @@ def seeded(seed):
 
 
 def whole(x, y):
-    return torch.cat([block for _, block in distances(x, y)])
+    return torch.cat([root(block.values, block.x2) for block in squares(x, y)])
 
 
 def by_differences(x, y):
@@ -41,6 +41,15 @@ def test_identical_rows_are_at_distance_exactly_0_and_others_are_not(block, kind
     same = torch.eye(40, dtype=torch.bool).flip(1)
     assert (found[same] == 0).all()
     assert (found[~same] > 0).all()
+
+
+def test_a_square_is_within_reach_of_a_radius_if_its_root_is_at_most_the_radius(block):
+    x = torch.randn(40, 33, generator=seeded(3), dtype=torch.float64)
+    x = torch.cat([x, x[:10], x[:5] + 1e-3])
+    for radii in (torch.zeros(1), torch.tensor([1e-2]), by_differences(x, x)[0].double() * TIE):
+        for _, squared, x2, y2 in squares(x, x):
+            for bound, length2 in ((radii, y2), (radii[:1, None], x2)):
+                assert torch.equal(squared <= reach(bound, length2), root(squared, length2) <= bound)
 
 
 def test_neighbours_are_those_of_the_sorted_distances(block):

@@ -162,14 +162,14 @@ def test_neighbours_are_kept_for_each_form_feature_space_and_data_set(digits, ca
 
 def test_neighbours_of_held_out_images_are_kept_for_each_set_of_reference_images(digits, cache, monkeypatch):
     train, sets = digits.train.flatten(1).double(), (digits.test, digits.test[:50], digits.valid[:50])
-    expected = [torch.cdist(some.flatten(1).double(), train).min(1).values for some in sets]
+    expected = [tuple(torch.cdist(some.flatten(1).double(), train).min(1)) for some in sets]
     evaluations = [Evaluation(None, digits, digits.valid, PIXELS, some) for some in sets]
-    for count, (evaluation, distance) in enumerate(zip(evaluations, expected, strict=True), 1):
-        torch.testing.assert_close(held_out_neighbours(evaluation), distance)
+    for count, (evaluation, found) in enumerate(zip(evaluations, expected, strict=True), 1):
+        torch.testing.assert_close(held_out_neighbours(evaluation), found)
         assert len(list((cache / "neighbours").iterdir())) == count
     monkeypatch.setattr(neighbours_module, "nearest", None)  # nothing is computed
-    for evaluation, distance in zip(evaluations, expected, strict=True):
-        torch.testing.assert_close(held_out_neighbours(evaluation), distance)
+    for evaluation, found in zip(evaluations, expected, strict=True):
+        torch.testing.assert_close(held_out_neighbours(evaluation), found)
 
 
 # the plugins

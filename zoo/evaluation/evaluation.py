@@ -7,11 +7,11 @@ seeds, so that the reference does not depend on the training seed.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from zoo.contract.data_spec import into_unit
@@ -94,9 +94,9 @@ class Evaluation:
         shape, x = self.data.spec.shape, self.generated
         if x.shape[1:] != shape or len(x) == 0:
             raise ValueError(f"samples must have shape (M, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
-        if not torch.isfinite(x).all():
+        low, high = x.min().item(), x.max().item()  # nan if there is one
+        if not math.isfinite(high - low):
             raise ValueError("samples must be finite, got nan or infinity")
-        low, high = x.min().item(), x.max().item()
         if self.data.spec.support != "real" and (low < 0 or high > 1):
             raise ValueError(f"samples must be in [0, 1], got values in [{low:g}, {high:g}]; {into_unit(low, high)}")
         if self.labels is not None and self.labels.shape != (len(x),):
@@ -138,12 +138,12 @@ class Evaluation:
         """The real images to compare with, shape (N, *shape), in the user's units."""
         return reference_split(self.data).images if self.against is None else self.against
 
-    @cached_property
+    @property
     def sample_bits(self) -> Tensor:
         """The samples as compared: one draw of bits from each mean; real-valued samples standardised."""
         return self._compared(self.samples, "bits of the samples")
 
-    @cached_property
+    @property
     def reference_bits(self) -> Tensor:
         """The reference as compared: one draw of bits from each image; real-valued images standardised."""
         return self._compared(self.reference, "bits of the reference")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,8 @@ class Model:
         draws = None if seed is None else generator(seed, "encode", self.device)
         chosen = self._options(options)
         blocks = zip(examples.split(BLOCK), labels, strict=True)
-        return torch.cat([self._encode(self._standardise(x), y, draws, chosen).to(examples.device) for x, y in blocks])
+        codes = (self._encode(self._standardise(x), y, draws, chosen).to(examples.device) for x, y in blocks)
+        return self._joined(codes, len(examples))
 
     def decode(self, z: Array, y: Labels | None = None, *, seed: int | None = None, **options: Any) -> Tensor:
         """Return E[x|z] in the data's units, shape (B, *spec.shape); E[x|z, y] for a conditional model.
@@ -185,7 +186,8 @@ class Model:
         draws = None if seed is None else generator(seed, "decode", self.device)
         chosen = self._options(options)
         blocks = zip(codes.split(BLOCK), labels, strict=True)
-        return torch.cat([self._restore(self._decode(z, y, draws, chosen), codes.device) for z, y in blocks])
+        decoded = (self._restore(self._decode(z, y, draws, chosen), codes.device) for z, y in blocks)
+        return self._joined(decoded, len(codes))
 
     def reconstruct(self, x: Array, y: Labels | None = None, **options: Any) -> Tensor:
         """Return decode(encode(x)), computed with mean codes, shape (B, *spec.shape).
@@ -227,7 +229,7 @@ class Model:
         chosen = self._options(options)
         sizes = [BLOCK] * (n // BLOCK) + ([n % BLOCK] if n % BLOCK else [])
         blocks = zip(sizes, self._blocks(labels, n), strict=True)
-        x = torch.cat([self._restore(self._sample(size, y, draws, chosen), CPU) for size, y in blocks])
+        x = self._joined((self._restore(self._sample(size, y, draws, chosen), CPU) for size, y in blocks), n)
         return x if self.table is None else self.table.nearest(x)
 
     def draw_labels(self, n: int, *, seed: int) -> Tensor:
@@ -514,6 +516,21 @@ class Model:
         else:
             z = self.density.sample(n, draws)
         return z.reshape(n, *self.density.latent)
+
+    def _joined(self, blocks: Iterable[Tensor], count: int) -> Tensor:
+        """Return blocks of `count` rows as one tensor; unlike `torch.cat`, it never holds them twice."""
+        whole, done = torch.empty(0), 0
+        for block in blocks:
+            if not done:
+                whole = block.new_empty(count, *block.shape[1:])
+            if block.shape[1:] != whole.shape[1:]:
+                raise PluginError(
+                    f"Hooks of {self.plugin.source} must return rows of one shape, got {tuple(whole.shape[1:])} and "
+                    f"then {tuple(block.shape[1:])}."
+                )
+            whole[done : done + len(block)] = block
+            done += len(block)
+        return whole
 
     def _blocks(self, labels: Tensor | None, count: int) -> Sequence[Tensor | None]:
         """Return the classes of each block of `count` examples."""

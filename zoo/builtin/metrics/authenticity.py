@@ -18,7 +18,7 @@ from torch import Tensor
 
 import zoo
 from zoo.builtin.metrics.distances import TIE, nearest, neighbour_distances
-from zoo.builtin.metrics.neighbours import train_neighbours
+from zoo.builtin.metrics.neighbours import held_out_neighbours, sample_neighbours, train_neighbours
 from zoo.builtin.metrics.sets import checked_sets, refuse_enumerated
 
 
@@ -37,7 +37,11 @@ def authenticity(train: Tensor, fake: Tensor, neighbours: Tensor | None = None) 
         neighbours = neighbour_distances(train)
     if neighbours.shape != train.shape[:1]:
         raise ValueError(f"neighbours must have shape ({len(train)},), one per row of train, got {neighbours.shape}")
-    distance, t = nearest(fake, train)
+    return _authentic(*nearest(fake, train), neighbours)
+
+
+def _authentic(distance: Tensor, t: Tensor, neighbours: Tensor) -> float:
+    """A from the distance d(fⱼ, t) and the index t of each fake's nearest training example."""
     return float((distance > TIE * neighbours[t]).double().mean())
 
 
@@ -60,9 +64,9 @@ class Authenticity:
         refuse_enumerated(evaluation.data)
         if len(evaluation.data.train) < 2:
             raise zoo.Unsupported("needs at least two training examples")
-        train, neighbours = evaluation.train_features, train_neighbours(evaluation)
-        sets = evaluation.returned_features, evaluation.held_out_features
-        A, baseline = (authenticity(train, x, neighbours) for x in sets)
-        stderr = math.sqrt(sum(p * (1 - p) / len(x) for p, x in zip((A, baseline), sets, strict=True)))
+        neighbours = train_neighbours(evaluation)
+        found = sample_neighbours(evaluation), held_out_neighbours(evaluation)
+        A, baseline = (_authentic(distance, t, neighbours) for distance, t in found)
+        stderr = math.sqrt(sum(p * (1 - p) / len(t) for p, (_, t) in zip((A, baseline), found, strict=True)))
         note = f"samples {A:.3f}, held-out real examples {baseline:.3f}"
         return zoo.Measurement(A - baseline, stderr=stderr, note=note)

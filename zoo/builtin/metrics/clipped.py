@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.distances import TIE, distances
+from zoo.builtin.metrics.distances import TIE, reach, root, squares
 from zoo.builtin.metrics.jackknife import GROUPS, groups, standard_error
 from zoo.builtin.metrics.sets import checked_sets, once, real_and_fake
 
@@ -122,13 +122,14 @@ def _radii(real: Tensor, k: int, kept: Tensor, listed: int) -> tuple[Tensor, Ten
     """Return R, shape (N, C), found in a list of each row's nearest others, and the distance to the nearest, (N,)."""
     listed = min(listed, len(real) - 1)
     R, nearest = real.new_empty(kept.shape), real.new_empty(len(real))
-    for rows, apart in distances(real, real):
-        apart.diagonal(rows.start).fill_(torch.inf)  # a row is not its own neighbour
-        found = apart.topk(listed, largest=False)
+    for rows, squared, real2, _ in squares(real, real):
+        squared.diagonal(rows.start).fill_(torch.inf)  # a row is not its own neighbour
+        found = squared.topk(listed, largest=False)
+        apart = root(found.values, real2)
         passed = (kept[found.indices].cumsum(1) < k).sum(1)  # (B, C): place of the k-th neighbour in the subset
         if passed.max() == listed:
             return _radii(real, k, kept, 2 * listed)  # a list was too short
-        R[rows], nearest[rows] = found.values.gather(1, passed), found.values[:, 0]
+        R[rows], nearest[rows] = apart.gather(1, passed), apart[:, 0]
     return R, nearest
 
 
@@ -174,12 +175,12 @@ def _clipped(real: Tensor, fake: Tensor, k: int, n: int | None = None, kept: Ten
 def _pairs(x: Tensor, y: Tensor, balls: _Balls, itself: bool = True) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield i, j and the distances, shape (P, 1), of the pairs (xᵢ, yⱼ) with yⱼ in a ball of xᵢ, some at a time."""
     largest = balls.R.amax(1, keepdim=True)
-    for rows, apart in distances(x, y):
+    for rows, squared, x2, _ in squares(x, y):
         if not itself:
-            apart.diagonal(rows.start).fill_(torch.inf)
-        for pairs in (apart <= largest[rows]).nonzero().split(_PAIRS):
+            squared.diagonal(rows.start).fill_(torch.inf)
+        for pairs in (squared <= reach(largest[rows], x2)).nonzero().split(_PAIRS):
             i, j = pairs.T
-            yield i + rows.start, j, apart[i, j, None]
+            yield i + rows.start, j, root(squared[i, j, None], x2[i])
 
 
 def _without(a: Tensor, inside: Tensor, by: Tensor, n: int, k: int) -> tuple[Tensor, Tensor]:

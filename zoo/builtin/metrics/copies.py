@@ -26,7 +26,7 @@ from torch import Tensor
 import zoo
 from zoo.builtin.metrics.distances import TIE, nearest
 from zoo.builtin.metrics.jackknife import GROUPS, groups
-from zoo.builtin.metrics.neighbours import held_out_neighbours
+from zoo.builtin.metrics.neighbours import held_out_neighbours, sample_neighbours
 from zoo.builtin.metrics.sets import checked_sets, refuse_enumerated
 
 _LEVEL = 0.001  # of the warning
@@ -99,8 +99,7 @@ class CopyTest:
     def measure(self, evaluation: zoo.Evaluation) -> zoo.Measurement:
         """Per cent of near-copies by the features of images as returned, with its binomial standard error."""
         refuse_enumerated(evaluation.data)
-        held_out = held_out_neighbours(evaluation)
-        fake = nearest(evaluation.returned_features, evaluation.train_features)[0]
+        held_out, fake = held_out_neighbours(evaluation)[0], sample_neighbours(evaluation)[0]
         found = copies_from_distances(held_out, fake)
         if found.threshold == 0:
             raise zoo.Unsupported(

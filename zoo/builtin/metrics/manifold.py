@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.builtin.metrics.distances import TIE, distances, neighbour_distances
+from zoo.builtin.metrics.distances import TIE, neighbour_distances, reach, squares
 from zoo.builtin.metrics.sets import checked_sets, matched, once
 
 _K_PRECISION, _K_DENSITY = 3, 5  # as in the papers
@@ -51,9 +51,9 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = _K_PRECISION) -> Preci
     real, fake = checked_sets(1, real=real, fake=fake)
     real_radii, fake_radii = TIE * neighbour_distances(real, k), TIE * neighbour_distances(fake, k)
     precise, recalled = torch.zeros(len(fake), dtype=torch.bool), torch.zeros(len(real), dtype=torch.bool)
-    for rows, apart in distances(real, fake):
-        precise |= (apart <= real_radii[rows, None]).any(0)
-        recalled[rows] = (apart <= fake_radii).any(1)
+    for rows, squared, real2, fake2 in squares(real, fake):
+        precise |= (squared <= reach(real_radii[rows, None], real2)).any(0)
+        recalled[rows] = (squared <= reach(fake_radii, fake2)).any(1)
     return PrecisionRecall(_share(precise), _share(recalled))
 
 
@@ -65,8 +65,8 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = _K_DENSITY) -> Density
     """
     real, fake = checked_sets(1, real=real, fake=fake)
     radii, within = TIE * neighbour_distances(real, k), torch.zeros(len(real), dtype=torch.int64)
-    for rows, apart in distances(real, fake):
-        within[rows] = (apart <= radii[rows, None]).sum(1)
+    for rows, squared, real2, _ in squares(real, fake):
+        within[rows] = (squared <= reach(radii[rows, None], real2)).sum(1)
     return DensityCoverage(int(within.sum()) / (k * len(fake)), _share(within > 0))
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+
 import zoo
+
+_BLOCK = 1024  # images at a time, as many as a model encodes in one call
 
 
 class Reconstruction:
@@ -20,6 +24,10 @@ class Reconstruction:
         """1/m Σᵢ Σⱼ (x̂ᵢⱼ - xᵢⱼ)² over the m test images; real-valued data in standardised units."""
         if evaluation.model is None:
             raise zoo.Unsupported("bare samples have no encoder")
-        x, standardise = evaluation.data.test, evaluation.data.standardise
-        error = standardise(evaluation.model.reconstruct(x, evaluation.test_y())) - standardise(x)
-        return error.double().square().flatten(1).sum(1).mean().item()
+        standardise, y = evaluation.data.standardise, evaluation.test_y()
+        errors = []
+        for rows in torch.arange(len(evaluation.data.test)).split(_BLOCK):
+            x = evaluation.data.test[rows]
+            error = standardise(evaluation.model.reconstruct(x, None if y is None else y[rows])) - standardise(x)
+            errors.append(error.double().square().flatten(1).sum(1))
+        return torch.cat(errors).mean().item()

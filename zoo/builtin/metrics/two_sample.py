@@ -27,6 +27,7 @@ from zoo.builtin.metrics.sets import checked_sets, matched
 _SEED = 0  # choice of the halves; never used for training
 _MOST_PAIRED = 64  # columns: 2,144 features
 _PENALTY = 30.0  # λ of λ/2 |w|²: a prior of about 0.2 for each weight of standardised features
+_BLOCK = 1000  # held-out rows at a time
 _LEVEL = 0.01  # of the warning about copies
 
 
@@ -108,26 +109,35 @@ def c2st(real: Tensor, fake: Tensor) -> TwoSampleTest:
     sets = [real[order[0]], fake[order[1]]]
     seen, unseen = torch.cat([z[:half] for z in sets]), torch.cat([z[half:] for z in sets])
     labels = torch.arange(2).repeat_interleave(half)
-    seen, unseen = _standardised(*map(_products, _standardised(seen, unseen)))
-    classifier = LogisticRegression(C=1 / _PENALTY, max_iter=1000).fit(seen.numpy(), labels.numpy())
+    of_columns = _scale(seen)
+    x = _products(_standardised(seen, *of_columns))
+    of_products = _scale(x)
+    x = _standardised(x, *of_products)
+    classifier = LogisticRegression(C=1 / _PENALTY, max_iter=1000).fit(x.numpy(), labels.numpy())
+    del x  # as large as all that follows
+    blocks = (_standardised(_products(_standardised(z, *of_columns)), *of_products) for z in unseen.split(_BLOCK))
+    predicted = torch.cat([torch.from_numpy(classifier.predict(block.numpy())) for block in blocks])
     truth = torch.arange(2).repeat_interleave(len(unseen) // 2)
-    right = torch.from_numpy(classifier.predict(unseen.numpy())) == truth
-    real_right, fake_right = right.chunk(2)
+    real_right, fake_right = (predicted == truth).chunk(2)
     return TwoSampleTest(real_right, fake_right, order[0][half:], len(real))
 
 
-def _standardised(seen: Tensor, unseen: Tensor) -> tuple[Tensor, Tensor]:
-    """(z - m) / s with mean and standard deviation of the training rows; s = 1 for constant columns."""
-    m, s = seen.mean(0), seen.std(0, correction=0)
-    s = s.masked_fill(s <= 1e-9 * (1 + m.abs()), 1)
-    return (seen - m) / s, (unseen - m) / s
+def _scale(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the columns; 1 for the deviation of constant ones."""
+    m, s = z.mean(0), z.std(0, correction=0)
+    return m, s.masked_fill(s <= 1e-9 * (1 + m.abs()), 1)
+
+
+def _standardised(z: Tensor, m: Tensor, s: Tensor) -> Tensor:
+    """(z - m) / s."""
+    return (z - m).div_(s)
 
 
 def _products(z: Tensor) -> Tensor:
     """The columns and their pairwise products, shape (N, d + d(d+1)/2), or only their squares, (N, 2d), for large d."""
     d = z.shape[1]
     i, j = torch.triu_indices(d, d) if d <= _MOST_PAIRED else (torch.arange(d), torch.arange(d))
-    return torch.cat([z, z[:, i] * z[:, j]], 1)
+    return torch.cat([z, z[:, i].mul_(z[:, j])], 1)
 
 
 class C2ST:

@@ -15,7 +15,7 @@ from zoo_ae.plugin import AEPlugin
 
 import zoo
 from zoo.models import declared_likelihood
-from zoo.models.declared_likelihood import DeclaredLikelihood
+from zoo.models.declared_likelihood import DeclaredLikelihood, _Laplace, _Normal
 
 PLUGIN = AEPlugin()
 V, H, SIGMA = 4, 2, 0.7
@@ -86,7 +86,7 @@ def bound(model: AE, x: Tensor, k: int, prior=TWO, sigma: float | None = SIGMA, 
 def with_exact_moments(model: AE) -> DeclaredLikelihood:
     """Under the one Gaussian, with its m and C and not those of draws from it."""
     likelihood = declared(model, GAUSSIAN, SIGMA, seeded())
-    likelihood.m, likelihood.C_inverse = GAUSSIAN.parts[0].loc, torch.linalg.inv(C.double())
+    likelihood.everywhere = _Normal(GAUSSIAN.parts[0].loc, torch.linalg.inv(C.double()))
     return likelihood
 
 
@@ -100,18 +100,21 @@ def test_a_weight_is_the_joint_density_over_that_of_the_mixture_wherever_the_cod
     model = build()
     x = data(model, 6)
     likelihood = declared(model, TWO, SIGMA, seeded())
-    h_star, A = likelihood.proposal(x)
+    laplace = likelihood.approximations(x)
     h = torch.randn(4, 6, H, generator=seeded(1), dtype=torch.float64)
     p_h = TWO.log_prob(h.flatten(0, 1)).view(4, 6).exp()
     joint = Normal(model.decode(h.flatten(0, 1)).view(4, 6, V), SIGMA).log_prob(x).sum(2).exp() * p_h
-    q = 0.75 * MultivariateNormal(h_star, precision_matrix=A).log_prob(h).exp() + 0.25 * p_h
-    log_w = likelihood._log_weights(x, h, h_star, torch.linalg.cholesky(A), 0.25)
+    r = [MultivariateNormal(each.h_star, precision_matrix=each.L @ each.L.mT).log_prob(h).exp() for each in laplace]
+    q = 0.5 * r[0] + 0.3 * r[1] + 0.2 * p_h
+    log_w = likelihood._log_weights(x, h, laplace, (5, 3, 2))
     torch.testing.assert_close(log_w, (joint / q).log())
 
 
-@pytest.mark.parametrize("k", [1, 2, 5, 8])
-def test_half_of_the_codes_come_from_the_latent_density(k, monkeypatch):
-    """Of k codes, ⌊k/2⌋: r is put far away from p(h), so that the origin of a code can be told."""
+@pytest.mark.parametrize(
+    ("k", "counts"), [(1, (1, 0, 0)), (2, (1, 0, 1)), (5, (2, 1, 2)), (8, (2, 2, 4)), (10, (3, 2, 5))]
+)
+def test_half_of_the_codes_come_from_the_latent_density_and_a_quarter_from_each_approximation(k, counts, monkeypatch):
+    """The parts are put far apart, so that the origin of a code can be told."""
     seen = []
 
     class Recorded(Mixture):
@@ -121,12 +124,48 @@ def test_half_of_the_codes_come_from_the_latent_density(k, monkeypatch):
 
     model, far = build(), 1e3
     likelihood = declared(model, Recorded([1.0], [[0.0, 0.0]], [C]), SIGMA, seeded())
-    r = torch.full((3, H), far).double(), torch.eye(H).double().expand(3, H, H)
-    monkeypatch.setattr(likelihood, "proposal", lambda x: r)
+    r = [
+        _Laplace(torch.full((3, H), place).double(), torch.eye(H).double().expand(3, H, H)) for place in (far, 2 * far)
+    ]
+    monkeypatch.setattr(likelihood, "approximations", lambda x: r)
     likelihood.bound(torch.ones(3, V).double(), k)
-    near = torch.cat(seen).norm(dim=1) < far / 2
-    assert near.sum() == 3 * (k // 2)
-    assert (~near).sum() == 3 * (k - k // 2)
+    origin = (torch.cat(seen)[:, 0] / far).round()
+    assert tuple(int((origin == place).sum()) for place in (1, 2, 0)) == tuple(3 * n for n in counts)
+
+
+def test_draws_of_an_approximation_have_its_moments_and_its_density():
+    L = torch.tensor([[[2.0, 0.0], [0.5, 1.0]], [[1.0, 0.0], [-1.0, 3.0]]]).double()
+    r = _Laplace(torch.tensor([[1.0, 2.0], [-3.0, 0.0]]).double(), L)
+    exact = [MultivariateNormal(h_star, precision_matrix=A) for h_star, A in zip(r.h_star, L @ L.mT, strict=True)]
+    h = r.draw(n := 20_000, seeded(4))
+    for i, law in enumerate(exact):
+        torch.testing.assert_close(r.log_prob(h)[:, i], law.log_prob(h[:, i]))
+        cov, variances = law.covariance_matrix, law.covariance_matrix.diagonal()
+        assert ((h[:, i].mean(0) - law.loc).abs() < 4 * (variances / n).sqrt()).all()
+        stderr = ((cov.square() + variances[:, None] * variances) / n).sqrt()
+        assert ((torch.cov(h[:, i].T) - cov).abs() < 4 * stderr).all()
+
+
+def test_around_a_code_the_density_has_the_moments_of_the_component_there():
+    """Of two distant components, the one around the code; its spread is that of the nearest draws, so not above."""
+    apart = Mixture([0.5, 0.5], [[30.0, 0.0], [-30.0, 5.0]], [C, 0.3 * torch.eye(2)])
+    likelihood = declared(build(), apart, SIGMA, seeded(3))
+    for part in apart.parts:
+        m, C_inverse = likelihood.nearby(part.loc[None])
+        ridge = declared_likelihood._RIDGE * likelihood.C
+        assert (m[0] - part.loc).norm() < 0.2
+        assert ((torch.linalg.inv(C_inverse)[0] - ridge).diagonal() < part.covariance_matrix.diagonal()).all()
+
+
+def test_around_the_mode_of_a_mixture_few_codes_suffice():
+    """log p(x) of examples of a narrow component among distant ones, which the moments of the mixture do not show."""
+    narrow = Mixture([0.5, 0.5], [[20.0, 0.0], [-20.0, 5.0]], [0.01 * torch.eye(2), 0.01 * torch.eye(2)])
+    model = build()
+    with torch.no_grad():
+        model.W_star[0].mul_(0.05)  # the data say little about h
+        model.W[0].copy_(torch.linalg.pinv(model.W_star[0]))
+    x = data(model, 200, narrow)
+    assert (narrow.evidence(model, x) - bound(model, x, 50, narrow)).mean() < 0.5
 
 
 @pytest.mark.parametrize("sigma", [None, 0.5])
@@ -163,9 +202,9 @@ def test_the_bound_meets_the_likelihood_of_a_code_with_two_modes_by_quadrature(s
 def test_the_moments_are_those_of_the_density():
     likelihood, n = declared(build(), GAUSSIAN, SIGMA, seeded(3)), declared_likelihood._MOMENTS
     exact = C.double()
-    assert ((likelihood.m - GAUSSIAN.parts[0].loc).abs() < 4 * (exact.diagonal() / n).sqrt()).all()
+    assert ((likelihood.everywhere.m - GAUSSIAN.parts[0].loc).abs() < 4 * (exact.diagonal() / n).sqrt()).all()
     stderr = ((exact.square() + exact.diagonal()[:, None] * exact.diagonal()) / n).sqrt()
-    assert ((torch.linalg.inv(likelihood.C_inverse) - exact).abs() < 4 * stderr).all()
+    assert ((torch.linalg.inv(likelihood.everywhere.C_inverse) - exact).abs() < 4 * stderr).all()
 
 
 @pytest.mark.parametrize("block", [1, 50, 2**20])
@@ -223,24 +262,27 @@ def test_the_log_likelihood_of_bits_stays_finite_where_a_probability_rounds_to_o
     assert likelihood.log_likelihood(torch.zeros(1, V).double(), h).item() == -800 * V
 
 
+@pytest.mark.parametrize("around", [False, True])
 @pytest.mark.parametrize("sigma", [None, 0.4])
 @pytest.mark.parametrize(
     ("shape", "config"),
     [((V,), {"hidden": (5,), "tied": True}), ((4, 3), {"network": "conv", "channels": (2,), "hidden": (512,)})],
 )
-def test_the_derivatives_are_those_of_autograd(shape, config, sigma):
+def test_the_derivatives_are_those_of_autograd(shape, config, sigma, around):
     model = build(shape, "unit" if sigma is None else "real", activation="tanh", **config)
     likelihood = declared(model, TWO, sigma, seeded())
     x = torch.rand(3, math.prod(shape), generator=seeded()).round().double()
     h = torch.randn(3, H, generator=seeded(1), dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(likelihood._log_joint(x, h).sum(), h)
-    slope, A = likelihood._derivatives(x, h)
+    prior = likelihood.nearby(h.detach()) if around else likelihood.everywhere
+    (gradient,) = torch.autograd.grad(likelihood._log_joint(x, h, prior).sum(), h)
+    slope, A = likelihood._derivatives(x, h, prior)
     torch.testing.assert_close(slope, gradient)
     for i in range(3):
         J = torch.autograd.functional.jacobian(lambda code: model.o(code[None])[0], h[i])
         mean = model.decode(h[i : i + 1]).flatten()
         weight = mean * (1 - mean) if sigma is None else torch.full_like(mean, 1 / sigma**2)
-        torch.testing.assert_close(A[i], J.T @ weight.diag() @ J + likelihood.C_inverse)
+        C_inverse = prior.C_inverse[i] if around else prior.C_inverse
+        torch.testing.assert_close(A[i], J.T @ weight.diag() @ J + C_inverse)
 
 
 def test_one_step_from_anywhere_finds_the_posterior_of_a_linear_decoder(monkeypatch):
@@ -249,7 +291,8 @@ def test_one_step_from_anywhere_finds_the_posterior_of_a_linear_decoder(monkeypa
     x, W = data(model, 5, GAUSSIAN), model.W_star[0].detach()
     precision = W.T @ W / SIGMA**2 + torch.linalg.inv(C.double())
     towards = (x - model.c[0]) @ W / SIGMA**2 + torch.linalg.solve(C.double(), GAUSSIAN.parts[0].loc)
-    h_star, A = with_exact_moments(model).proposal(x)
+    likelihood = with_exact_moments(model)
+    h_star, A = likelihood.proposal(x, model.encode(x).detach(), likelihood.everywhere)
     torch.testing.assert_close(h_star, torch.linalg.solve(precision, towards.T).T.detach())
     torch.testing.assert_close(A, precision.expand(5, H, H))
 
@@ -261,9 +304,12 @@ def test_no_step_goes_downhill():
             W.mul_(20)  # so steep that a full step can land anywhere
     likelihood = declared(model, TWO, None, seeded())
     x = torch.rand(300, V, generator=seeded(1)).round().double()
-    start, end = likelihood._log_joint(x, model.encode(x)), likelihood._log_joint(x, likelihood.proposal(x)[0])
-    assert (end >= start).all()
-    assert (end > start).any()
+    code = model.encode(x).detach()
+    for prior in (likelihood.everywhere, likelihood.nearby(code)):
+        start = likelihood._log_joint(x, code, prior)
+        end = likelihood._log_joint(x, likelihood.proposal(x, code, prior)[0], prior)
+        assert (end >= start).all()
+        assert (end > start).any()
 
 
 @pytest.mark.parametrize(("block", "rows"), [(1, 1), (V * H * 3, 6), (2**20, 55)])

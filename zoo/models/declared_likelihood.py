@@ -5,20 +5,21 @@
 
     log 1/k Σ_i w_i,  w_i = p(x|h_i) p(h_i) / q(h_i|x)                        ≤ log p(x) in expectation
 
-    q(h|x) = (1 − s) r(h|x) + s p(h),  s = ⌊k/2⌋/k                            a defensive mixture
+    q(h|x) = Σ_j n_j/k q_j(h|x),  q_1 = r(h|x; m, C),  q_2 = r(h|x; m_x, C_x),  q_3 = p(h)        a defensive mixture
 
-⌈k/2⌉ of the h_i are drawn from r, the others from p(h). With the density of the mixture in every weight (the balance
-heuristic), whichever part the draw comes from, E 1/k Σ_i w_i = p(x) for every r and k, and w_i ≤ p(x|h_i)/s is bounded
-where r alone would miss a mode of p(h|x).
+n_j of the h_i are drawn from q_j: about 1/4, 1/4 and 1/2 of them. With the density of the mixture in every weight (the
+balance heuristic), whichever part the draw comes from, E 1/k Σ_i w_i = p(x) for all q_j, and w_i ≤ k/n_3 p(x|h_i) is
+bounded where the others would miss a mode of p(h|x).
 
-Training did not use p(x|h), so the encoder does not provide r. r is the Laplace approximation of p(h|x), with the
-Gauss-Newton matrix instead of second derivatives and N(m, C), which has the moments of p(h), instead of p(h):
+Training did not use p(x|h), so the encoder does not provide q. r is the Laplace approximation of p(h|x), with the
+Gauss-Newton matrix instead of second derivatives and N(m, C) instead of p(h):
 
-    r(h|x) = N(h*, A⁻¹),  A = Jᵀ Λ J + C⁻¹,  J = ∂o/∂h (V, H),  Λ = diag(x̂ (1 − x̂)) for bits, I/σ² for real data
+    r(h|x; m, C) = N(h*, A⁻¹),  A = Jᵀ Λ J + C⁻¹,  J = ∂o/∂h (V, H),  Λ = diag(x̂ (1 − x̂)) for bits, I/σ² for real data
 
-where h* results from Newton steps h ← h + A⁻¹ ∂/∂h [log p(x|h) + log N(h; m, C)] that start at the code of x. For a
-linear decoder with Gaussian noise and a Gaussian p(h), r is p(h|x), up to the error of m and C, which are estimated
-from draws of p(h).
+where h* results from Newton steps h ← h + A⁻¹ ∂/∂h [log p(x|h) + log N(h; m, C)] that start at the code of x. m and C
+are the moments of 10,000 draws of p(h); m_x and C_x those of the 200 that are nearest to the code of x: around a mode,
+p(h) is narrower than C says. For a linear decoder with Gaussian noise and a Gaussian p(h), q_1 is p(h|x), up to the
+error of m and C.
 
 All log-densities are in nats and per example, shape (B,).
 
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,8 @@ from zoo.errors import Unsupported
 
 _STEPS = 3
 _MOMENTS = 10_000  # draws of p(h) from which m and C are estimated
+_NEAREST = 200  # of them, from which m_x and C_x are estimated; more than four for each value of a code
+_RIDGE = 0.01  # weight of C in C_x
 
 # Values of the widest layer in memory at once: 4 MiB in single precision.
 _BLOCK = 2**20
@@ -71,7 +74,7 @@ class DeclaredNoise(Config):
             description="gaussian: σ of the noise; with σ = 1, −log p(x|h) is half the squared error plus a constant",
         ),
     ] = 1.0
-    k: Annotated[int, Field(gt=0, description="draws of the code per example in the bound on log p(x)")] = 500
+    k: Annotated[int, Field(gt=0, description="draws of the code per example in the bound on log p(x)")] = 200
 
     @model_validator(mode="after")
     def _sigma_is_that_of_gaussian_noise(self) -> Self:
@@ -125,6 +128,32 @@ class DeclaredNoise(Config):
         return (LogProb(nats, "lower", method=method, declared=True),)
 
 
+class _Normal(NamedTuple):
+    """N(m, C) in the place of p(h), one for all examples or one for each."""
+
+    m: Tensor  # (H,) or (B, H)
+    C_inverse: Tensor  # (H, H) or (B, H, H)
+
+
+class _Laplace(NamedTuple):
+    """r(h|x) = N(h*, A⁻¹), A = L Lᵀ, of B examples."""
+
+    h_star: Tensor  # (B, H)
+    L: Tensor  # (B, H, H)
+
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        """n draws, h* + L⁻ᵀ ε with ε ~ N(0, I); shape (n, B, H)."""
+        epsilon = torch.randn(n, *self.h_star.shape, generator=generator, dtype=torch.float64, device=self.L.device)
+        steps: Tensor = torch.linalg.solve_triangular(self.L.mT, epsilon.permute(1, 2, 0), upper=True)  # (B, H, n)
+        return (self.h_star + steps.permute(2, 0, 1)).contiguous()
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        """log r(h|x): (n, B, H) -> (n, B)."""
+        epsilon = (h - self.h_star).transpose(0, 1) @ self.L  # Lᵀ (h − h*), (B, n, H)
+        log_determinant = self.L.diagonal(dim1=1, dim2=2).log().sum(1) - h.shape[-1] * math.log(2 * math.pi) / 2  # (B,)
+        return log_determinant - epsilon.square().sum(-1).T / 2
+
+
 class DeclaredLikelihood:
     """p(x) = ∫ p(x|h) p(h) dh of a trained decoder with V values in an example and H in a code.
 
@@ -149,9 +178,9 @@ class DeclaredLikelihood:
     ) -> None:
         self.o, self.encode, self.prior, self.sigma, self.width = o, encode, prior, sigma, width
         self.generator = generator
-        h = prior.sample(_MOMENTS, generator)
-        self.m = h.mean(0)
-        self.C_inverse: Tensor = torch.linalg.inv(torch.cov(h.T).reshape(len(self.m), -1))  # cov of one row is a scalar
+        self.draws = prior.sample(_MOMENTS, generator)
+        m, C = _moments(self.draws)
+        self.C, self.everywhere = C, _Normal(m, torch.linalg.inv(C))
 
     def log_likelihood(self, x: Tensor, h: Tensor) -> Tensor:
         """log p(x|h): x (B, V), h (…, B, H) -> (…, B)."""
@@ -162,15 +191,25 @@ class DeclaredLikelihood:
             nats = -((x - o) / self.sigma).square() / 2 - math.log(self.sigma) - math.log(2 * math.pi) / 2
         return nats.sum(-1)
 
-    def proposal(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """h* and A of r(h|x): x (B, V) -> (B, H) and (B, H, H), float64. Skips steps that lower the log joint."""
-        h = self.encode(x).double()
+    def nearby(self, code: Tensor) -> _Normal:
+        """N(m_x, C_x) for each code (B, H): the moments of the nearest draws of p(h), in the metric of C⁻¹."""
+        whiten = torch.linalg.cholesky(self.everywhere.C_inverse)
+        n = min(max(_NEAREST, 4 * code.shape[1]), len(self.draws))
+        m, C = _moments(self.draws[torch.cdist(code @ whiten, self.draws @ whiten).topk(n, largest=False).indices])
+        return _Normal(m, torch.linalg.inv(C.lerp(self.C, _RIDGE)))
+
+    def proposal(self, x: Tensor, code: Tensor, prior: _Normal) -> tuple[Tensor, Tensor]:
+        """h* and A of r(h|x): x (B, V), codes (B, H) where the search starts -> (B, H) and (B, H, H), float64.
+
+        Steps that lower the log joint are skipped.
+        """
+        h = code
         for _ in range(_STEPS):
-            slope, A = self._derivatives(x, h)
+            slope, A = self._derivatives(x, h, prior)
             proposed = h + torch.linalg.solve(A, slope)
-            gains = self._log_joint(x, proposed) > self._log_joint(x, h)
+            gains = self._log_joint(x, proposed, prior) > self._log_joint(x, h, prior)
             h = torch.where(gains[:, None], proposed, h)
-        return h, self._derivatives(x, h)[1]
+        return h, self._derivatives(x, h, prior)[1]
 
     @torch.no_grad()
     def bound(self, x: Tensor, k: int) -> Tensor:
@@ -179,54 +218,56 @@ class DeclaredLikelihood:
         Examples and draws are processed in blocks, with a running logsumexp.
         """
         x = x.flatten(1)
-        bounds = []
-        for block in x.split(max(1, _BLOCK // (self.width * len(self.m)))):
-            h_star, A = self.proposal(block)
-            L = torch.linalg.cholesky(A)
+        defensive, others = k // 2, k - k // 2
+        counts, bounds = (others - others // 2, others // 2, defensive), []
+        for block in x.split(max(1, _BLOCK // (self.width * self.draws.shape[1]))):
+            laplace = self.approximations(block)
             total = torch.full((len(block),), -math.inf, dtype=torch.float64, device=x.device)
             draws = max(1, _BLOCK // (self.width * len(block)))
-            for draw, n in ((self._draw_laplace, k - k // 2), (self._draw_prior, k // 2)):
-                for start in range(0, n, draws):
-                    h = draw(h_star, L, min(draws, n - start))
-                    log_w = self._log_weights(block, h, h_star, L, (k // 2) / k)
-                    total = total.logaddexp(log_w.logsumexp(0))
+            for r, count in zip((*laplace, None), counts, strict=True):
+                for start in range(0, count, draws):
+                    n = min(draws, count - start)
+                    h = r.draw(n, self.generator) if r else self._draw_prior(n, len(block))
+                    total = total.logaddexp(self._log_weights(block, h, laplace, counts).logsumexp(0))
             bounds.append(total - math.log(k))
         return torch.cat(bounds)
 
-    def _draw_laplace(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
-        """n draws of r(h|x): h* + L⁻ᵀ ε with ε ~ N(0, I), L Lᵀ = A; shape (n, B, H)."""
-        epsilon = torch.randn(n, *h_star.shape, generator=self.generator, dtype=torch.float64, device=h_star.device)
-        steps: Tensor = torch.linalg.solve_triangular(L.mT, epsilon.permute(1, 2, 0), upper=True)  # (B, H, n)
-        return (h_star + steps.permute(2, 0, 1)).contiguous()
+    def approximations(self, x: Tensor) -> tuple[_Laplace, _Laplace]:
+        """q_1 and q_2 of examples (B, V)."""
+        code = self.encode(x).double()
+        found = [self.proposal(x, code, prior) for prior in (self.everywhere, self.nearby(code))]
+        first, second = (_Laplace(h_star, torch.linalg.cholesky(A)) for h_star, A in found)
+        return first, second
 
-    def _draw_prior(self, h_star: Tensor, L: Tensor, n: int) -> Tensor:
+    def _draw_prior(self, n: int, examples: int) -> Tensor:
         """n draws of p(h) for each example, shape (n, B, H)."""
-        return self.prior.sample(n * len(h_star), self.generator).view(n, *h_star.shape)
+        return self.prior.sample(n * examples, self.generator).view(n, examples, -1)
 
-    def _log_weights(self, x: Tensor, h: Tensor, h_star: Tensor, L: Tensor, s: float) -> Tensor:
-        """log w of draws h (n, B, H) from the mixture with a share s of p(h): shape (n, B)."""
-        epsilon = (h - h_star).transpose(0, 1) @ L  # Lᵀ (h − h*), (B, n, H)
-        log_determinant = L.diagonal(dim1=1, dim2=2).log().sum(1) - h.shape[-1] * math.log(2 * math.pi) / 2  # (B,)
-        log_r = log_determinant - epsilon.square().sum(-1).T / 2
-        log_p = self.prior.log_prob(h.flatten(0, 1)).view_as(log_r)
-        log_q = (math.log1p(-s) + log_r).logaddexp(math.log(s) + log_p) if s else log_r
-        return self.log_likelihood(x, h) + log_p - log_q
+    def _log_weights(
+        self, x: Tensor, h: Tensor, laplace: tuple[_Laplace, _Laplace], counts: tuple[int, int, int]
+    ) -> Tensor:
+        """log w of draws h (n, B, H) from the mixture of q_1, q_2, p(h) in proportion to the counts: shape (n, B)."""
+        log_p = self.prior.log_prob(h.flatten(0, 1)).view(h.shape[:-1])
+        parts = zip(counts, (*(r.log_prob(h) for r in laplace), log_p), strict=True)
+        log_q = torch.stack([math.log(n / sum(counts)) + log_part for n, log_part in parts if n])
+        return self.log_likelihood(x, h) + log_p - log_q.logsumexp(0)
 
-    def _log_joint(self, x: Tensor, h: Tensor) -> Tensor:
+    def _log_joint(self, x: Tensor, h: Tensor, prior: _Normal) -> Tensor:
         """log p(x|h) + log N(h; m, C) up to a constant: x (B, V), h (B, H) -> (B,)."""
-        away = h - self.m
-        return self.log_likelihood(x, h) - ((away @ self.C_inverse) * away).sum(1) / 2
+        away = h - prior.m
+        return self.log_likelihood(x, h) - (_times(away, prior.C_inverse) * away).sum(1) / 2
 
-    def _derivatives(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    def _derivatives(self, x: Tensor, h: Tensor, prior: _Normal) -> tuple[Tensor, Tensor]:
         """The gradient of the log joint and A: x (B, V), h (B, H) -> (B, H) and (B, H, H), float64."""
+        away = h - prior.m
         h = h.to(x.dtype)
         o, J = self.o(h), self._jacobian(h)
         if self.sigma is None:
             slope, weight = x - o.sigmoid(), o.sigmoid() * o.neg().sigmoid()
         else:
             slope, weight = (x - o) / self.sigma**2, torch.full_like(o, self.sigma**-2)
-        gradient = (slope[:, None] @ J)[:, 0].double() - (h - self.m) @ self.C_inverse
-        return gradient, (J.mT @ (weight[..., None] * J)).double() + self.C_inverse
+        gradient = _times(slope, J).double() - _times(away, prior.C_inverse)
+        return gradient, (J.mT @ (weight[..., None] * J)).double() + prior.C_inverse
 
     def _jacobian(self, h: Tensor) -> Tensor:
         """J, with columns J e_j from the derivative of Jᵀ v with respect to v: (B, H) -> (B, V, H)."""
@@ -237,3 +278,15 @@ class DeclaredLikelihood:
             (product,) = torch.autograd.grad((o * v).sum(), h, create_graph=True)
             columns = [torch.autograd.grad(each.sum(), v, retain_graph=True)[0] for each in product.unbind(1)]
         return torch.stack(columns, 2)
+
+
+def _moments(h: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of draws: (…, n, H) -> (…, H) and (…, H, H)."""
+    m = h.mean(-2)
+    away = h - m[..., None, :]
+    return m, away.mT @ away / (h.shape[-2] - 1)
+
+
+def _times(v: Tensor, M: Tensor) -> Tensor:
+    """vᵀ M for each row: v (B, V), M (V, H) or (B, V, H) -> (B, H)."""
+    return (v[:, None] @ M)[:, 0]

@@ -25,8 +25,8 @@ COMMANDS = {
 
 def install(site: Path, plugins: int = 47) -> None:
     """Write distributions of one plugin each, as pip would: a module and its metadata."""
-    sources = ["raise ImportError('broken')", "import time; time.sleep(10)"] + [""] * (plugins - 2)
-    for number, source in enumerate(sources):
+    sources = ["raise ImportError('broken')", "import time; time.sleep(10)", *[""] * plugins]
+    for number, source in enumerate(sources[:plugins]):
         (site / f"zoo_many_{number}.py").write_text(source)
         info = site / f"zoo_many_{number}-1.0.dist-info"
         info.mkdir()

@@ -260,7 +260,11 @@ class Data:
             "sha256": self.sha256,
             "table": self.table.facts() if self.table else None,
         }
-        tensors = {name: tensor.clone() for name, tensor in self._tensors().items()}  # splits may share memory
+        tensors, memory = {}, set()
+        for name, tensor in self._tensors().items():
+            start = tensor.untyped_storage().data_ptr()
+            tensors[name] = tensor.clone() if start in memory else tensor  # of splits that share memory
+            memory.add(start)
         write_plain(path, tensors, facts)
 
     @classmethod

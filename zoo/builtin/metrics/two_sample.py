@@ -111,11 +111,10 @@ def c2st(real: Tensor, fake: Tensor) -> TwoSampleTest:
     labels = torch.arange(2).repeat_interleave(half)
     of_columns = _scale(seen)
     x = _products(_standardised(seen, *of_columns))
-    of_products = _scale(x)
-    x = _standardised(x, *of_products)
+    m, s = _scale(x)
+    x.sub_(m).div_(s)  # in place: it is larger than all else
     classifier = LogisticRegression(C=1 / _PENALTY, max_iter=1000).fit(x.numpy(), labels.numpy())
-    del x  # as large as all that follows
-    blocks = (_standardised(_products(_standardised(z, *of_columns)), *of_products) for z in unseen.split(_BLOCK))
+    blocks = (_standardised(_products(_standardised(z, *of_columns)), m, s) for z in unseen.split(_BLOCK))
     predicted = torch.cat([torch.from_numpy(classifier.predict(block.numpy())) for block in blocks])
     truth = torch.arange(2).repeat_interleave(len(unseen) // 2)
     real_right, fake_right = (predicted == truth).chunk(2)

@@ -117,6 +117,21 @@ def test_large_requests_are_served_in_blocks_of_bounded_size(registry, real, mon
     assert torch.allclose(model.encode(real.test), real.standardise(real.test))
 
 
+def test_blocks_whose_rows_differ_in_shape_are_refused(monkeypatch):
+    class Wrong(AffinePlugin):
+        @zoo.hookimpl
+        def encode(self, model, x):
+            return torch.zeros(len(x), len(x))
+
+    registry = Registry()
+    registry.register(Wrong)
+    model = registry.create("affine", zoo.DataSpec((2,), "unit"))
+    monkeypatch.setattr("zoo.models.model.BLOCK", 7)
+    assert model.encode(torch.zeros(14, 2)).shape == (14, 7)
+    with pytest.raises(zoo.PluginError, match=r"Hooks of 'affine'.* rows of one shape, got \(7,\) and then \(1,\)"):
+        model.encode(torch.zeros(8, 2))
+
+
 def test_wrong_requests_say_what_must_hold_and_what_came(registry, real):
     model = registry.train("affine", real)
     with pytest.raises(ValueError, match=r"x must have shape \(B, 3\), got \(2, 4\)"):

@@ -1,4 +1,4 @@
-"""Bare loops: only the arithmetic of a race, on one thread: `python bare.py CASE DATA`."""
+"""Bare loops: only the arithmetic of a race: `python bare.py CASE DATA`."""
 
 import math
 import sys
@@ -7,10 +7,29 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from serve import serve
-from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, DECODED, GIBBS, RATE, STEPS, TEMPERATURES, THREADS, WIDE, H, V
+from sizes import (
+    ADAM,
+    ANNEALED,
+    BATCH,
+    CHAINS,
+    CHANNELS,
+    CODE,
+    DECODED,
+    DEVICE,
+    GIBBS,
+    IMAGES,
+    RATE,
+    STEPS,
+    TEMPERATURES,
+    THREADS,
+    WIDE,
+    H,
+    V,
+)
 from torch import nn
 
 torch.set_num_threads(THREADS)
+torch.set_default_device(DEVICE)
 torch.manual_seed(0)
 
 
@@ -109,9 +128,22 @@ def trained(x: torch.Tensor, loss, parameters: list[nn.Parameter]):
     return work
 
 
-def vae(x: torch.Tensor):
-    encoder, decoder = networks()(2 * CODE)
+def convolutions() -> tuple[nn.Module, nn.Module]:
+    wide, narrow = CHANNELS
+    conv = {"kernel_size": 3, "stride": 2, "padding": 1}
+    encoder = nn.Sequential(
+        *(nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, wide, **conv), nn.ReLU(), nn.Conv2d(wide, narrow, **conv)),
+        *(nn.ReLU(), nn.Flatten(), nn.Linear(narrow * 7 * 7, 2 * CODE)),
+    )
+    decoder = nn.Sequential(
+        *(nn.Linear(CODE, narrow * 7 * 7), nn.ReLU(), nn.Unflatten(1, (narrow, 7, 7))),
+        *(nn.ConvTranspose2d(narrow, wide, output_padding=1, **conv), nn.ReLU()),
+        *(nn.ConvTranspose2d(wide, 1, output_padding=1, **conv), nn.Flatten()),
+    )
+    return encoder, decoder
 
+
+def vae(x: torch.Tensor, encoder: nn.Module, decoder: nn.Module):
     def loss(batch: torch.Tensor) -> torch.Tensor:
         mu, raw = encoder(batch).chunk(2, dim=1)
         sigma = F.softplus(raw)
@@ -167,7 +199,7 @@ def vae_by_hand(x: torch.Tensor):
 
     def work() -> None:
         order = torch.randperm(len(x))
-        for index in order[: STEPS * BATCH].split(BATCH):
+        for index in order[:IMAGES].split(BATCH):
             step(x.index_select(0, index))
 
     return work
@@ -228,7 +260,8 @@ CASES = {
     "rbm-cd1-uniform": lambda x: cd(x, 1, uniform),
     "rbm-cd1-products": cd_products,
     "rbm-cd10": lambda x: cd(x, 10, Bits),
-    "vae": vae,
+    "vae": lambda x: vae(x, *networks()(2 * CODE)),
+    "conv": lambda x: vae(x, *convolutions()),
     "vae-by-hand": vae_by_hand,
     "ae": ae,
     "decode": decode,
@@ -239,4 +272,4 @@ CASES = {
 
 if __name__ == "__main__":
     case, path = sys.argv[1:]
-    serve(CASES[case](torch.from_numpy(np.load(path)).float()))
+    serve(CASES[case](torch.from_numpy(np.load(path)).float().to(DEVICE)))

@@ -7,7 +7,23 @@ import tempfile
 import numpy as np
 import torch
 from serve import serve
-from sizes import ADAM, ANNEALED, BATCH, CHAINS, CODE, GIBBS, RATE, STEPS, TEMPERATURES, THREADS, WIDE, H, V
+from sizes import (
+    ADAM,
+    ANNEALED,
+    BATCH,
+    CHAINS,
+    CODE,
+    DEVICE,
+    GIBBS,
+    IMAGES,
+    RATE,
+    STEPS,
+    TEMPERATURES,
+    THREADS,
+    WIDE,
+    H,
+    V,
+)
 
 torch.set_num_threads(THREADS)
 torch.manual_seed(0)
@@ -17,7 +33,7 @@ def sklearn_pcd1(x: torch.Tensor):
     from sklearn.neural_network import BernoulliRBM
 
     model = BernoulliRBM(n_components=H, learning_rate=RATE, batch_size=BATCH, n_iter=1, random_state=0)
-    return lambda: void(model.fit(x[: STEPS * BATCH].numpy().astype(np.float32)))
+    return lambda: void(model.fit(x[:IMAGES].numpy().astype(np.float32)))
 
 
 def sklearn_gibbs(x: torch.Tensor):
@@ -81,7 +97,7 @@ def learnergy_cd1(x: torch.Tensor):
     from learnergy.models.bernoulli import RBM
 
     model = RBM(n_visible=V, n_hidden=H, steps=1, learning_rate=RATE)
-    rows = x[: STEPS * BATCH]
+    rows = x[:IMAGES]
     dataset = torch.utils.data.TensorDataset(rows, torch.zeros(len(rows)))
     return lambda: void(model.fit(dataset, batch_size=BATCH, epochs=1))
 
@@ -113,7 +129,7 @@ def pythae(x: torch.Tensor, variational: bool):
         def forward(self, z: torch.Tensor) -> ModelOutput:
             return ModelOutput(reconstruction=self.body(z).view(-1, 1, 28, 28))
 
-    rows = x[: STEPS * BATCH].reshape(-1, 1, 28, 28)
+    rows = x[:IMAGES].reshape(-1, 1, 28, 28)
     if variational:
         config = VAEConfig(input_dim=(1, 28, 28), latent_dim=CODE, reconstruction_loss="bce")
         model = VAE(config, encoder=Encoder(), decoder=Decoder())
@@ -131,7 +147,7 @@ def pythae(x: torch.Tensor, variational: bool):
                 learning_rate=ADAM,
                 per_device_train_batch_size=BATCH,
                 optimizer_cls="Adam",
-                no_cuda=True,
+                no_cuda=DEVICE == "cpu",
             )
             BaseTrainer(model, dataset, training_config=settings).train()
 
@@ -158,4 +174,8 @@ PEERS = {
 if __name__ == "__main__":
     os.environ["TQDM_DISABLE"] = "1"
     name, path = sys.argv[1:]
-    serve(PEERS[name](torch.from_numpy(np.load(path)).float()))
+    x = torch.from_numpy(np.load(path)).float()
+    if not name.startswith(("sklearn", "pythae")):  # the first has no GPU, the second moves its data
+        torch.set_default_device(DEVICE)
+        x = x.to(DEVICE)
+    serve(PEERS[name](x))

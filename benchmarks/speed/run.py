@@ -1,11 +1,12 @@
 """Speed of the zoo relative to bare loops and peers: `python benchmarks/speed/run.py [--rounds N] [CASE …]`.
 
 All contenders of a case do the same work: the shapes of `sizes.py`, MNIST's training images drawn as bits once, the
-same update rule, one thread each, or as many as `--threads` says. Contenders are warm processes that run one round in
-turn, so that other load on the machine affects all equally. Prints the median number of images (chain steps,
-temperatures) per second, and the zoo's speed divided by each contender's, with the quartiles of that ratio over the
-rounds. `--output FILE` writes the results as JSON, `--markdown FILE` as tables; `--least RATIO` fails if the ratio to a
-bare loop is lower. The peers are installed in a separate environment in `ZOO_CACHE` on first use.
+same update rule, one thread each, or as many as `--threads` says, on the CPU or the `--device`. Contenders are warm
+processes that run one round in turn, so that other load on the machine affects all equally. Prints the median number of
+images (chain steps, temperatures) per second, and the zoo's speed divided by each contender's, with the quartiles of
+that ratio over the rounds. `--output FILE` writes the results as JSON, `--markdown FILE` as tables; `--least RATIO`
+fails if the ratio to a bare loop is lower. The peers are installed in a separate environment in `ZOO_CACHE` on first
+use.
 """
 
 import argparse
@@ -20,15 +21,14 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import numpy as np
-from sizes import ANNEALED, BATCH, CELL_STEPS, CELLS, CHAINS, DECODED, GIBBS, STEPS, TEMPERATURES
+from sizes import ANNEALED, BATCH, CELL_STEPS, CELLS, CHAINS, DECODED, GIBBS, IMAGES, TEMPERATURES
 
 HERE = Path(__file__).parent
-TRAINED = BATCH * STEPS
 # case -> (what is counted, how many in a round, contender -> (script, argument))
 CASES = {
     "rbm-cd1": (
         "images/s",
-        TRAINED,
+        IMAGES,
         {
             "zoo": ("ours.py", "rbm-cd1"),
             "zoo, PCD-1": ("ours.py", "rbm-pcd1"),
@@ -43,12 +43,12 @@ CASES = {
     ),
     "rbm-cd10": (
         "images/s",
-        TRAINED,
+        IMAGES,
         {"zoo": ("ours.py", "rbm-cd10"), "bare loop": ("bare.py", "rbm-cd10"), "rbms": ("peers.py", "rbms-cd10")},
     ),
     "vae": (
         "images/s",
-        TRAINED,
+        IMAGES,
         {
             "zoo": ("ours.py", "vae"),
             "bare loop, fused Adam": ("bare.py", "vae"),
@@ -56,9 +56,14 @@ CASES = {
             "pythae": ("peers.py", "pythae-vae"),
         },
     ),
+    "conv": (
+        "images/s",
+        IMAGES,
+        {"zoo": ("ours.py", "conv"), "bare loop, fused Adam": ("bare.py", "conv")},
+    ),
     "ae": (
         "images/s",
-        TRAINED,
+        IMAGES,
         {"zoo": ("ours.py", "ae"), "bare loop, fused Adam": ("bare.py", "ae"), "pythae": ("peers.py", "pythae-ae")},
     ),
     "gibbs": (
@@ -91,6 +96,8 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"one of {', '.join(CASES)}; default: all")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=1, help="threads of each contender")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda; scikit-learn stays on the CPU")
+    parser.add_argument("--batch", type=int, default=BATCH, help=f"images per update, a divisor of {IMAGES:,}")
     parser.add_argument("--no-peers", action="store_true", help="run only the zoo and the bare loops")
     parser.add_argument(
         "--least", type=float, help="fail if the zoo's speed divided by a bare loop's is below RATIO", metavar="RATIO"
@@ -98,7 +105,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write the results as JSON")
     parser.add_argument("--markdown", type=Path, help="write the results as tables")
     options = parser.parse_args()
-    os.environ["RACE_THREADS"] = str(options.threads)
+    asked = {"RACE_THREADS": options.threads, "RACE_DEVICE": options.device, "RACE_BATCH": options.batch}
+    os.environ |= {name: str(value) for name, value in asked.items()}
     peers = None if options.no_peers else peers_python()
     found = {"machine": machine(), "rounds": options.rounds, "threads": options.threads, "cases": {}}
     with tempfile.TemporaryDirectory() as folder:

@@ -1,11 +1,15 @@
-"""Shapes, batch size and work per round, shared by all contenders of a race, and their number of threads."""
+"""Shapes, batch size and work per round, shared by all contenders of a race, their device and number of threads."""
 
 import os
 
 THREADS = int(os.environ.get("RACE_THREADS", "1"))
-V, H, BATCH, RATE = 784, 500, 128, 0.05
-STEPS = 200  # updates per round of training
+DEVICE = os.environ.get("RACE_DEVICE", "cpu")
+BATCH = int(os.environ.get("RACE_BATCH", "128"))
+V, H, RATE = 784, 500, 0.05
+IMAGES = 25_600  # per round of training
+STEPS = IMAGES // BATCH
 WIDE, CODE = 512, 32  # the VAE and the AE: 784-512-32-512-784
+CHANNELS = (32, 64)  # of the convolutional VAE
 ADAM = 1e-3
 CHAINS, GIBBS = 10_000, 5
 TEMPERATURES, ANNEALED = 1000, 100

@@ -157,6 +157,21 @@ def test_around_a_code_the_density_has_the_moments_of_the_component_there():
         assert ((torch.linalg.inv(C_inverse)[0] - ridge).diagonal() < part.covariance_matrix.diagonal()).all()
 
 
+def test_draws_are_near_a_code_in_units_of_their_spread():
+    """Two components differ in the second value only, in which they are narrow; the first is wide and says nothing."""
+    wide = torch.diag(torch.tensor([1e4, 0.01]))
+    likelihood = declared(build(), Mixture([0.5, 0.5], [[0.0, 1.0], [0.0, -1.0]], [wide, wide]), SIGMA, seeded(3))
+    m, _ = likelihood.nearby(torch.tensor([[0.0, 1.0], [0.0, -1.0]]).double())
+    torch.testing.assert_close(m[:, 1], torch.tensor([1.0, -1.0]).double(), atol=0.1, rtol=0)
+
+
+def test_moments_of_each_set_of_draws_are_its_mean_and_unbiased_covariance():
+    h = torch.randn(3, 5, H, generator=seeded(), dtype=torch.float64)
+    m, covariance = declared_likelihood._moments(h)
+    torch.testing.assert_close(m, h.mean(1))
+    torch.testing.assert_close(covariance, torch.stack([torch.cov(each.T) for each in h]))
+
+
 def test_around_the_mode_of_a_mixture_few_codes_suffice():
     """log p(x) of examples of a narrow component among distant ones, which the moments of the mixture do not show."""
     narrow = Mixture([0.5, 0.5], [[20.0, 0.0], [-20.0, 5.0]], [0.01 * torch.eye(2), 0.01 * torch.eye(2)])

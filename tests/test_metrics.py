@@ -291,6 +291,14 @@ def test_enumerated_data_are_scored_exactly_instead(bars, metric):
         metric().measure(Evaluation(None, bars, bars.train, PIXELS))
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_samples_that_are_not_finite_are_refused(table, value):
+    samples = table.valid.clone()
+    samples[0, 0] = value
+    with pytest.raises(ValueError, match="samples must be finite, got nan or infinity"):
+        Evaluation(None, table, samples, PIXELS)
+
+
 # Reconstruction
 
 

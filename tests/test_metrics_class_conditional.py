@@ -162,13 +162,15 @@ def test_the_likelihood_of_a_conditional_model_is_the_lower_bound_with_the_share
         Likelihood().measure(evaluation)
 
 
-def test_a_conditional_models_codes_are_given_the_classes_of_the_test_split(data):
+def test_a_conditional_models_codes_are_given_the_classes_of_the_test_split(data, monkeypatch):
     registry = Registry()
     registry.register(ClassMeansPlugin)
     model = registry.train("class-means", data, seed=0)
     evaluation = Evaluation(model, data, data.valid, AS_IT_IS)
     assert torch.equal(evaluation.test_y(), data.test_labels)
     assert torch.equal(evaluation.test_y(5), data.test_labels[:5])
+    assert Reconstruction().measure(evaluation) == pytest.approx(0, abs=1e-8)
+    monkeypatch.setattr("zoo.builtin.metrics.reconstruction._BLOCK", 7)
     assert Reconstruction().measure(evaluation) == pytest.approx(0, abs=1e-8)
     assert Evaluation(None, data, data.valid, AS_IT_IS).test_y() is None
     assert dataclasses.replace(evaluation, model=None).test_y() is None

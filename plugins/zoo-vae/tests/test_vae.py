@@ -146,7 +146,7 @@ def test_the_bound_is_the_log_of_the_mean_weight():
     torch.testing.assert_close(bound, weights.mean(0).log().detach())
 
 
-def test_the_same_draws_under_another_prior_need_no_decoder():
+def test_the_same_draws_under_another_prior_need_no_decoder(monkeypatch):
     def wide(z):
         return Normal(0.0, 2.0).log_prob(z).sum(-1)
 
@@ -168,12 +168,19 @@ def test_the_same_draws_under_another_prior_need_no_decoder():
     changed = x.clone()
     changed[0, 0] = 1 - changed[0, 0]
     for other in ({"x": changed}, {"k": 5}, {"seed": 1}, {"x": x.double()[:3]}):
+        bound(wide)
         assert bound(wide, **other)
+    bound(wide)
     x[0, 0] = 1 - x[0, 0]  # in place
     assert bound(wide)
     assert not bound(log_standard_normal)
     with torch.no_grad():
         model.output.bias[0] += 1
+    assert bound(log_standard_normal)
+    monkeypatch.setattr("zoo_vae.model._REMEMBERED", 4 * len(x) - 1)
+    bound(log_standard_normal, k=3)
+    assert not bound(log_standard_normal, k=3)
+    bound(log_standard_normal)
     assert bound(log_standard_normal)
 
 

@@ -170,7 +170,11 @@ def test_a_conditional_models_codes_are_given_the_classes_of_the_test_split(data
     assert torch.equal(evaluation.test_y(), data.test_labels)
     assert torch.equal(evaluation.test_y(5), data.test_labels[:5])
     assert Reconstruction().measure(evaluation) == pytest.approx(0, abs=1e-8)
+    seen = []
     monkeypatch.setattr("zoo.builtin.metrics.reconstruction._BLOCK", 7)
-    assert Reconstruction().measure(evaluation) == pytest.approx(0, abs=1e-8)
+    monkeypatch.setattr(type(model), "reconstruct", lambda self, x, y: seen.append((x, y)) or x)
+    assert Reconstruction().measure(evaluation) == 0
+    for given, whole in zip(zip(*seen, strict=True), (data.test, data.test_labels), strict=True):
+        assert torch.equal(torch.cat(given), whole)
     assert Evaluation(None, data, data.valid, AS_IT_IS).test_y() is None
     assert dataclasses.replace(evaluation, model=None).test_y() is None

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--model", default="vae:sample.k=10")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        data, run = Path(scratch) / "images.npz", Path(scratch) / "run"
+        data = Path(scratch) / "images.npz"
         rng = np.random.default_rng(0)
         sizes = {"x_train": asked.images, "x_test": asked.images // 3}
         images = {name: rng.integers(256, size=(n, SIDE, SIDE), dtype=np.uint8) for name, n in sizes.items()}

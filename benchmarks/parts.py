@@ -71,6 +71,7 @@ def part(name: str, sums: list[float], work: Callable[[], Any]) -> Any:
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=send_products, args=(work, sender))
     child.start()
+    sender.close()  # so that a child that fails ends the wait
     products = receiver.recv()
     child.join()
     began = time.process_time()

@@ -181,6 +181,8 @@ class DeclaredLikelihood:
         self.draws = prior.sample(_MOMENTS, generator)
         m, C = _moments(self.draws)
         self.C, self.everywhere = C, _Normal(m, torch.linalg.inv(C))
+        self.whiten = torch.linalg.cholesky(self.everywhere.C_inverse)
+        self.white = self.draws @ self.whiten
 
     def log_likelihood(self, x: Tensor, h: Tensor) -> Tensor:
         """log p(x|h): x (B, V), h (…, B, H) -> (…, B)."""
@@ -193,9 +195,8 @@ class DeclaredLikelihood:
 
     def nearby(self, code: Tensor) -> _Normal:
         """N(m_x, C_x) for each code (B, H): the moments of the nearest draws of p(h), in the metric of C⁻¹."""
-        whiten = torch.linalg.cholesky(self.everywhere.C_inverse)
         n = min(max(_NEAREST, 4 * code.shape[1]), len(self.draws))
-        m, C = _moments(self.draws[torch.cdist(code @ whiten, self.draws @ whiten).topk(n, largest=False).indices])
+        m, C = _moments(self.draws[torch.cdist(code @ self.whiten, self.white).topk(n, largest=False).indices])
         return _Normal(m, torch.linalg.inv(C.lerp(self.C, _RIDGE)))
 
     def proposal(self, x: Tensor, code: Tensor, prior: _Normal) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from startup import install
+from usage import usage
 
 FACTORS = (1, 3, 10)
 IMAGES, SIDE, PLUGINS = 5_000, 8, 5
@@ -68,10 +69,7 @@ def measured(
     command += ["--seeds", str(seeds), *budget, "--out", str(scratch / "runs")]
     path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"ZOO_CACHE": str(scratch / "cache"), "PYTHONPATH": path}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(command)} failed")
+    used = usage(command, env=environment, stderr=subprocess.DEVNULL)
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 

@@ -5,13 +5,12 @@ many test images. Prints the peak of the resident memory of both processes, and 
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from usage import usage
 
 SIDE = 28
 
@@ -36,11 +35,7 @@ def main() -> None:
 
 def peak(*words: str) -> float:
     """Return MiB of the largest process of a command."""
-    process = subprocess.Popen([sys.executable, "-m", "zoo", *words], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"zoo {' '.join(words)} failed")
-    return used.ru_maxrss / 1024
+    return usage([sys.executable, "-m", "zoo", *words]).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

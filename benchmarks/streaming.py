@@ -7,14 +7,13 @@ process of its own. It prints the peak of the resident memory of that process, a
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from usage import usage
 
 import zoo
 
@@ -38,12 +37,9 @@ def main() -> None:
             output = f"{folder}/{OUTPUTS[command]}"
             words = [sys.executable, "-m", "zoo", command, str(run), "--data", str(path), "-o", output]
             began = time.monotonic()
-            process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            assert process.returncode == 0, process.returncode
-            seconds, cpu = time.monotonic() - began, usage.ru_utime + usage.ru_stime
-            print(f"  peak {usage.ru_maxrss / 2**20:.2f} GiB, {seconds:.0f} s, {cpu:.0f} CPU s", flush=True)
+            used = usage(words)
+            seconds, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
+            print(f"  peak {used.ru_maxrss / 2**20:.2f} GiB, {seconds:.0f} s, {cpu:.0f} CPU s", flush=True)
 
 
 def block(number: int) -> np.ndarray:

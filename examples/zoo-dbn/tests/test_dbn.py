@@ -321,7 +321,7 @@ def test_in_evaluation_the_loss_of_a_player_measures_the_fit_of_its_rbm(support)
 @pytest.mark.parametrize("algorithm", ["cd", "pcd"])
 def test_the_gradient_is_that_of_the_centred_machine_mapped_to_w_b_and_c(support, algorithm):
     """autograd of <F>_data - <F>_model in W, b + Wλ, c + Wᵀμ/σ², with the chains' v held fixed; plus weight decay."""
-    rbm = an_rbm(support=support, algorithm=algorithm, sigma=0.7)
+    rbm = an_rbm(support=support, algorithm=algorithm, sigma=0.7, weight_decay=0.3)
     for tensor in (rbm.mu, rbm.lam):
         tensor.normal_(generator=seeded())
     v = torch.randn(50, 4, generator=seeded()) if support == "real" else zoo.bernoulli(torch.full((50, 4), 0.4))
@@ -347,9 +347,9 @@ def test_the_gradient_is_that_of_the_centred_machine_mapped_to_w_b_and_c(support
 
     dW, db, dc = torch.autograd.grad(mean_free_energy(v) - mean_free_energy(v_model), centred)
     found = torch.autograd.grad(value, (rbm.W, rbm.b, rbm.c))
-    torch.testing.assert_close(found, (dW + 1e-3 * rbm.W, db - dW @ lam, dc - mu @ dW / s))
+    torch.testing.assert_close(found, (dW + 0.3 * rbm.W, db - dW @ lam, dc - mu @ dW / s))
     energies = rbm.energy(v, h).mean() - rbm.energy(v_model, h_model).mean()
-    torch.testing.assert_close(value, energies + 5e-4 * rbm.W.square().sum())
+    torch.testing.assert_close(value, energies + 0.15 * rbm.W.square().sum())
 
 
 def test_gibbs_steps_leave_the_distribution_as_it_is():

@@ -43,7 +43,7 @@ from zoo_dbn.model import DBN, RBM
 
 _RESOLUTION = 2.0**-24  # of the probabilities that `zoo.bernoulli` draws with: none is closer to 0 or 1
 _MOST = 20  # units to enumerate: their 2^20 states take seconds
-_BLOCK = 2**12  # states in memory at a time
+_BLOCK = 2**12  # states, or draws, in memory at a time
 _CHAINS = 100  # of the annealing, and from each start that is compared
 ALARM = 0.001  # level of the test that chains from both starts have the same distribution
 
@@ -64,17 +64,24 @@ def bound(model: DBN, x: Tensor, k: int, temperatures: int, generator: Generator
         A lower bound, float64, shape (N,), or an estimate if the top RBM has one; its stderr is that of the top RBM's
         log Z, which all examples share.
     """
-    below = x.flatten(1).repeat_interleave(k, dim=0)  # (N k, V)
-    log_w = torch.zeros(len(below), dtype=torch.float64, device=x.device)
+    drawn = [weighted_draws(model, block, k, generator) for block in x.flatten(1).split(max(1, _BLOCK // k))]
+    log_w, h = (torch.cat(blocks) for blocks in zip(*drawn, strict=True))
+    top = log_prob(model.rbms[-1], h, temperatures, generator)
+    nats = (log_w + top.nats).view(-1, k).logsumexp(1) - math.log(k)
+    kind = "estimate" if top.kind == "estimate" else "lower"
+    return zoo.LogProb(nats, kind, top.stderr, f"bound of {k} draws; top RBM: {top.method}")
+
+
+def weighted_draws(model: DBN, v: Tensor, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Draw h ~ q(h|v), k times for each v (B, V): log w without p(h^{L−1}), (B k,), and h^{L−1}, (B k, H_{L−1})."""
+    below = v.repeat_interleave(k, dim=0)
+    log_w = v.new_zeros(len(below), dtype=torch.float64)
     for rbm in model.rbms[:-1]:
         q = rbm.prob_h(below)
         h = zoo.bernoulli(q, generator)
         log_w += log_conditional(rbm, below, h) - log_bernoulli(h.double(), q.double())
         below = h
-    top = log_prob(model.rbms[-1], below, temperatures, generator)
-    nats = (log_w + top.nats).view(-1, k).logsumexp(1) - math.log(k)
-    kind = "estimate" if top.kind == "estimate" else "lower"
-    return zoo.LogProb(nats, kind, top.stderr, f"bound of {k} draws; top RBM: {top.method}")
+    return log_w, below
 
 
 def log_conditional(rbm: RBM, v: Tensor, h: Tensor) -> Tensor:
@@ -105,7 +112,8 @@ def log_prob(rbm: RBM, v: Tensor, temperatures: int, generator: Generator) -> zo
         temperatures: temperatures of the annealing, and Gibbs steps before it.
         generator: source of all draws.
     """
-    nats = -copy.deepcopy(rbm).double().free_energy(v.double())
+    machine = copy.deepcopy(rbm).double()
+    nats = -torch.cat([machine.free_energy(some.double()) for some in v.split(_BLOCK)])
     units = min(rbm.W.shape)
     if units <= _MOST:
         return zoo.LogProb(nats - log_partition(rbm), "exact", method=f"enumeration of 2^{units} states")

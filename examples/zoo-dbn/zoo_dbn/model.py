@@ -41,7 +41,6 @@ import zoo
 
 _CHAINS = 100  # persistent chains of each RBM
 _SLIDING = 0.01  # weight of the new batch in the offsets (Melchior et al. 2016)
-_WEIGHT_DECAY = 1e-3
 _RAREST = 1e-3  # a unit that is never on in the data gets a finite bias
 
 
@@ -56,6 +55,9 @@ class DBNConfig(zoo.Config):
         Literal["cd", "pcd"], Field(description="for each RBM: chains start at the data (cd) or are persistent (pcd)")
     ] = "pcd"
     k: Annotated[int, Field(gt=0, description="Gibbs steps per update")] = 2
+    weight_decay: Annotated[
+        float, Field(ge=0, description="adds weight_decay/2 times the sum of squared weights of each RBM to its loss")
+    ] = 1e-3
     sigma: Annotated[
         float, Field(gt=0, description="noise of real values given h¹, in standard deviations of the data")
     ] = 0.5
@@ -72,6 +74,7 @@ class RBM(nn.Module):
     def __init__(self, config: DBNConfig, data: zoo.DataSpec, H: int) -> None:
         super().__init__()
         self.persistent, self.k = config.algorithm == "pcd", config.k
+        self.weight_decay = config.weight_decay
         self.real = data.support == "real"
         self.sigma = config.sigma if self.real else 1.0
         V = data.size
@@ -142,13 +145,13 @@ class RBM(nn.Module):
         self.lam.copy_(self.prob_h(v).mean(0))
 
     def contrast(self, v: Tensor, generator: Generator) -> Tensor:
-        """<E>_data − <E>_model + ½ weight decay ‖W‖², whose gradient is set to an estimate of −∂ log p(v)/∂θ:
+        """<E>_data − <E>_model + ½ weight_decay ‖W‖², whose gradient is set to an estimate of −∂ log p(v)/∂θ:
 
             ∇W = <(v − μ)(h − λ)ᵀ>_model/σ² − <(v − μ)(h − λ)ᵀ>_data/σ²        h = p(h = 1 | v)
             ∇b = <v>_model/σ² − <v>_data/σ² − ∇W λ        ∇c = <h>_model − <h>_data − ∇Wᵀ μ/σ²
 
         For μ = 0 and λ = 0 this is the ordinary gradient. Otherwise it is the gradient of the centered machine,
-        E = −(v − μ)ᵀW(h − λ) − …, mapped to W, b, c; both vanish at the same points. Weight decay is added to ∇W. The
+        E = −(v − μ)ᵀW(h − λ) − …, mapped to W, b, c; both vanish at the same points. The decay is added to ∇W. The
         call also moves the offsets and the persistent chains.
 
         Args:
@@ -180,9 +183,9 @@ class RBM(nn.Module):
         dW -= (v - self.mu).T @ (h - self.lam) * (precision / len(v))
         db = precision * (mean_v_model - mean_v) - dW @ self.lam
         dc = mean_h_model - mean_h - precision * (self.mu @ dW)
-        decay = 0.5 * _WEIGHT_DECAY * self.W.square().sum()
+        decay = 0.5 * self.weight_decay * self.W.square().sum()
         value = self.energy(v, h).mean() - self.energy(v_model, h_model).mean() + decay
-        return value, (dW + _WEIGHT_DECAY * self.W, db, dc)
+        return value, (dW + self.weight_decay * self.W, db, dc)
 
     def held_out_loss(self, v: Tensor) -> Tensor:
         """A measure of fit without Z, lower for a better model, shape (B,).

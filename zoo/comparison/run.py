@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import shlex
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -68,6 +70,9 @@ PRELOAD = (
     "zoo.comparison.measuring",
     "zoo.training.train",
 )
+
+# What this process imports for the results and the report.
+AFTERWARDS = ("scipy.special", "plotly.offline", "jinja2", "zoo.report.grid", "zoo.report.html", "zoo.report.latex")
 
 
 def compare(
@@ -312,6 +317,7 @@ def begun(
         place = folder.absolute()
         try:
             running = stack.enter_context(_running(executor, jobs, method))
+            threading.Thread(target=_import_afterwards).start()  # this process waits while the server starts
             if not resumed:
                 plan.write(folder)
             is_remote = isinstance(running, RemoteExecutor)
@@ -391,6 +397,13 @@ def evaluated(registry: PluginRegistry, source: str | Path, data: Any = None) ->
         assert row.source
         data = data_of_runs([row.source], registry, data)
     return row.text, data
+
+
+def _import_afterwards() -> None:
+    """Import AFTERWARDS; what cannot be imported is reported when it is needed."""
+    with contextlib.suppress(Exception):
+        for name in AFTERWARDS:
+            importlib.import_module(name)
 
 
 @contextlib.contextmanager

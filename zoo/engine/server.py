@@ -130,6 +130,7 @@ def main() -> None:
         importlib.import_module(name)
     with contextlib.suppress(BrokenPipeError):
         Server(requests, messages).serve()
+    os._exit(0)  # an interpreter that has imported torch takes a second to end
 
 
 if __name__ == "__main__":

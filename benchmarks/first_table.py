@@ -2,8 +2,9 @@
 
 Installs the projects of the earlier commit in a folder of their own, beside the packages of this environment, and runs
 `zoo compare` with both builds in turn, each in a fresh folder with an empty cache. Prints the medians of the wall time
-and of the CPU time (user and system, of all processes of the comparison), and the ratios to the earlier build. CPU time
-is less sensitive to other load on the machine than wall time; both grow with it.
+and of the CPU time (user and system, of all processes of the comparison), and the ratios to the earlier build; and the
+wall time until the data are there, when the first training begins, and until the provisional table. CPU time is less
+sensitive to other load on the machine than wall time; both grow with it.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from statistics import median
 
 HERE = Path(__file__).parents[1]
 PROJECTS = ("", "plugins/zoo-rbm", "plugins/zoo-ae", "plugins/zoo-vae")
-PROVISIONAL = b"Provisional, "  # what the new build prints once every row has its first seed
+# What a comparison prints when its data are there, and, in the new build, once every row has its first seed.
+LOADED, PROVISIONAL = b"data: ", b"Provisional, "
 
 
 def main() -> None:
@@ -40,14 +42,14 @@ def main() -> None:
             timed(environment, ["ae@normal", "--seeds", "1", "--steps", "1"])  # writes the byte code
         rounds = [{name: timed(*contender) for name, contender in contenders.items()} for _ in range(asked.rounds)]
     first = next(iter(contenders))
-    print(f"{'':24} {'wall':>8} {'ratio':>6} {'CPU':>8} {'ratio':>6} {'first seed':>11} {'ratio':>6}")
+    print(f"{'':24} {'wall':>8} {'ratio':>6} {'CPU':>8} {'ratio':>6} {'data':>8} {'first seed':>11} {'ratio':>6}")
     for name in contenders:
-        wall, cpu, seen = (median(each[name][place] for each in rounds) for place in range(3))
+        wall, cpu, loaded, seen = (median(each[name][place] for each in rounds) for place in range(4))
         ratios = [
-            median(each[name][place] / each[first][0 if place == 2 else place] for each in rounds) for place in range(3)
+            median(each[name][place] / each[first][of] for each in rounds) for place, of in ((0, 0), (1, 1), (3, 0))
         ]
-        provisional = f"{seen:9.1f} s {ratios[2]:6.2f}" if seen else ""
-        print(f"{name:24} {wall:6.1f} s {ratios[0]:6.2f} {cpu:6.1f} s {ratios[1]:6.2f} {provisional}")
+        text = f"{name:24} {wall:6.1f} s {ratios[0]:6.2f} {cpu:6.1f} s {ratios[1]:6.2f} {loaded:6.1f} s"
+        print(text, f"{seen:9.1f} s {ratios[2]:6.2f}" if seen else "")
 
 
 def build(commit: str, folder: Path) -> dict[str, str]:
@@ -61,9 +63,9 @@ def build(commit: str, folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder / "site")}
 
 
-def timed(environment: dict[str, str], arguments: list[str]) -> tuple[float, float, float]:
-    """Return wall seconds, CPU seconds, and the seconds until the provisional table (0 if there was none)."""
-    scratch, seen = tempfile.mkdtemp(), 0.0
+def timed(environment: dict[str, str], arguments: list[str]) -> tuple[float, float, float, float]:
+    """Return wall seconds, CPU seconds, and the seconds until the data and the provisional table (0 without one)."""
+    scratch, loaded, seen = tempfile.mkdtemp(), 0.0, 0.0
     command = [sys.executable, "-P", "-m", "zoo", "compare", *arguments, "--out", f"{scratch}/runs"]
     env = os.environ | environment | {"ZOO_CACHE": f"{scratch}/cache"}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # a process would otherwise compile what it imports
@@ -71,6 +73,8 @@ def timed(environment: dict[str, str], arguments: list[str]) -> tuple[float, flo
     process = subprocess.Popen(command, env=env, cwd=scratch, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr
     for line in process.stderr:
+        if line.startswith(LOADED):
+            loaded = time.perf_counter() - began
         if line.startswith(PROVISIONAL):
             seen = time.perf_counter() - began
     _, status, used = os.wait4(process.pid, 0)
@@ -78,7 +82,7 @@ def timed(environment: dict[str, str], arguments: list[str]) -> tuple[float, flo
     shutil.rmtree(scratch)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
-    return wall, used.ru_utime + used.ru_stime, seen
+    return wall, used.ru_utime + used.ru_stime, loaded, seen
 
 
 if __name__ == "__main__":

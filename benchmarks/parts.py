@@ -1,8 +1,9 @@
-"""Where one seed of the default comparison spends its time: `python benchmarks/parts.py [--seed N]`.
+"""Where one seed of the default comparison spends its time: `python benchmarks/parts.py [--data NAME] [MODEL ...]`.
 
 Trains each model, then draws samples, and computes the likelihood and all other metrics of each row, in this process,
-on one thread, without a server. Prints CPU seconds of each part, and how many of them are matrix products, by torch's
-profiler, which adds a little to every operation. No other way to write the same computation saves the products.
+on one thread, without a server. Prints CPU seconds of each part and, by torch's profiler, how many of them are matrix
+products, and how many are products, random draws, activations and their derivatives, or the optimiser's updates. No
+other way to write the same computation with torch saves these. The profiler adds a little to every operation.
 """
 
 import argparse
@@ -31,26 +32,34 @@ from zoo.runtime.threads import single_thread
 from zoo.training.train import fit_density
 
 FORK = multiprocessing.get_context("fork")
-PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "aten::bmm", "aten::baddbmm")
+PRODUCTS = ["mm", "addmm", "addmm_", "bmm", "baddbmm"]
+DRAWS = ["random_", "normal_", "uniform_", "randperm", "multinomial", "exponential_"]
+ACTIVATIONS = ["sigmoid", "sigmoid_", "softplus", "softplus_backward", "clamp_min", "threshold_backward", "tanh"]
+ACTIVATIONS += ["exp", "exp_", "log"]
+UPDATES = ["_fused_adam_", "_fused_sgd_"]
+KERNELS = {"products": PRODUCTS, "needed": [*PRODUCTS, *DRAWS, *ACTIVATIONS, *UPDATES]}
 ROWS = {"ae": ("normal", "gaussian", "gmm"), "vae": ("", "gmm"), "rbm": ("",)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="of ae, vae and rbm; all of them")
+    parser.add_argument("--data", default="digits")
     parser.add_argument("--seed", type=int, default=0)
-    seed = parser.parse_args().seed
-    data, registry = zoo.load_data("digits"), PluginRegistry()
+    asked = parser.parse_args()
+    seed, data, registry = asked.seed, zoo.load_data(asked.data), PluginRegistry()
     metrics = tuple(
         name
         for name in registry.names("zoo.metrics")
         if registry.plugin(name, "zoo.metrics").card.level != "full" and name != "likelihood"
     )
     bits = zoo.bernoulli(data.test, zoo.generator(seed, "bits"))
-    sums = [0.0, 0.0]
-    print(f"{'':24} {'CPU s':>8} {'products':>9}")
+    sums = [0.0] * (1 + len(KERNELS))
+    print(f"{'':24} {'CPU s':>8}", *(f"{each:>9}" for each in KERNELS))
     with single_thread(), tempfile.TemporaryDirectory() as folder:
         measuring = Measuring(data, Path(folder), metrics, None, registry)
-        for name, densities in ROWS.items():
+        for name in asked.models or ROWS:
+            densities = ROWS[name]
             trained = part(f"{name}: training", sums, partial(zoo.train, name, data, seed=seed))
             for density in densities:
                 row, model = name, trained
@@ -60,7 +69,7 @@ def main() -> None:
                 samples = part(f"{row}: samples", sums, partial(model.sample, measuring.n, seed=seed))
                 part(f"{row}: likelihood", sums, partial(model.log_prob, bits, seed=seed))
                 part(f"{row}: metrics", sums, partial(measuring.samples, row, samples, seed, pictures=False))
-    print(f"{'all':24} {sums[0]:8.1f} {sums[1]:9.1f}")
+    show("all", sums)
 
 
 def part(name: str, sums: list[float], work: Callable[[], Any]) -> Any:
@@ -69,25 +78,29 @@ def part(name: str, sums: list[float], work: Callable[[], Any]) -> Any:
     The profiled run is that of a forked process, so that nothing that a model remembers of it is there for the other.
     """
     receiver, sender = FORK.Pipe(duplex=False)
-    child = FORK.Process(target=send_products, args=(work, sender))
+    child = FORK.Process(target=send_kernels, args=(work, sender))
     child.start()
     sender.close()  # so that a child that fails ends the wait
-    products = receiver.recv()
+    kernels = receiver.recv()
     child.join()
     began = time.process_time()
     found = work()
-    seconds = time.process_time() - began
-    sums[0] += seconds
-    sums[1] += products
-    print(f"{name:24} {seconds:8.2f} {products:9.2f}", flush=True)
+    seconds = [time.process_time() - began, *kernels]
+    sums[:] = map(sum, zip(sums, seconds, strict=True))
+    show(name, seconds)
     return found
 
 
-def send_products(work: Callable[[], Any], sender: Connection) -> None:
-    """Send the seconds that a part spends in matrix products."""
+def send_kernels(work: Callable[[], Any], sender: Connection) -> None:
+    """Send the seconds that a part spends in each group of kernels."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         work()
-    sender.send(sum(each.self_cpu_time_total for each in profiler.key_averages() if each.key in PRODUCTS) / 1e6)
+    spent = {each.key.removeprefix("aten::"): each.self_cpu_time_total / 1e6 for each in profiler.key_averages()}
+    sender.send([sum(spent.get(each, 0.0) for each in kernels) for kernels in KERNELS.values()])
+
+
+def show(name: str, seconds: list[float]) -> None:
+    print(f"{name:24} {seconds[0]:8.2f}", *(f"{each:9.2f}" for each in seconds[1:]), flush=True)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ class TinyConfig(zoo.Config):
     """The size of the tiny VAE."""
 
     latent_dim: Annotated[int, Field(gt=0, description="values in z")] = 3
+    beta: Annotated[float, Field(ge=0, description="weight of the KL term")] = 1.0
 
 
 class TinyVAE(nn.Module):
@@ -97,6 +98,7 @@ class TinyVAE(nn.Module):
     def __init__(self, config: TinyConfig, data: zoo.DataSpec) -> None:
         super().__init__()
         self.shape, self.D, self.real = data.shape, config.latent_dim, data.support == "real"
+        self.beta = config.beta
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(data.size, 32), nn.Tanh(), nn.Linear(32, 2 * self.D))
         self.decoder = nn.Sequential(nn.Linear(self.D, 32), nn.Tanh(), nn.Linear(32, data.size))
         self.register_parameter("log_sigma", nn.Parameter(torch.zeros(())) if self.real else None)
@@ -140,6 +142,7 @@ class TinyVAEPlugin:
         latent="real",
         samples="means",
         training=zoo.Training(learning_rate=1e-2, batch_size=40),
+        objective=("beta",),
     )
 
     @zoo.hookimpl
@@ -150,7 +153,7 @@ class TinyVAEPlugin:
     def loss(self, model, x, generator):
         mu, sigma = model.posterior(x)
         kl = ((mu.square() + sigma.square() - 1) / 2 - sigma.log()).sum(-1)
-        return {"loss": (kl - model.log_likelihood(x, draw(mu, sigma, generator))).mean(), "kl": kl.mean()}
+        return {"loss": (model.beta * kl - model.log_likelihood(x, draw(mu, sigma, generator))).mean(), "kl": kl.mean()}
 
     @zoo.hookimpl
     def encode(self, model, x, generator):
@@ -650,6 +653,13 @@ class WhatItLearnedInAPlainAttribute(CoinsPlugin):
         del model.mean
         model.mean = torch.full(data.shape, 0.0 if model.real else 0.5)
         return model
+
+
+@caught_by("the-objective-leaves-the-model-as-it-is")
+class SamplesThatReadTheObjective(TinyVAEPlugin):
+    @zoo.hookimpl
+    def sample_codes(self, model, n, generator):
+        return model.beta * super().sample_codes(model, n, generator)
 
 
 @caught_by("a-stopped-training-goes-on")

@@ -140,7 +140,11 @@ def test_a_run_without_a_checkpoint_starts_again_with_the_weights_which_must_be_
             (4, 4),
             r"must be those of zoo-vae/vae, got zoo-ae/ae in .*; train ae, or give a run of vae",
         ),
-        ("ae:latent_dim=3", (4, 4), r"do not fit: latent_dim 2 there, 3 here\. Only settings of the training"),
+        (
+            "ae:latent_dim=3",
+            (4, 4),
+            r"latent_dim 2 there, 3 here\. Only settings of .*its objective \(noise\), may differ",
+        ),
         ("ae:latent_dim=2,hidden=[5,6]", (4, 4), r"hidden \[512\] there, \[5, 6\] here"),
         (
             "ae:latent_dim=2",
@@ -157,6 +161,16 @@ def test_weights_of_another_structure_are_refused_before_anything_is_written(
     with pytest.raises(zoo.ConfigError, match=message):
         zoo.train(contestant, other, steps=1, weights=tmp_path / "source", folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_of_the_objective_may_differ(data, tmp_path):
+    """Without steps of any size, an importance-weighted VAE is the VAE that it starts from."""
+    source = zoo.train("vae:latent_dim=2,hidden=[5]", data, steps=7, seed=1, folder=tmp_path)
+    contestant = f"vae:latent_dim=2,hidden=[5],k=5,resample=true,{STILL}"
+    model = zoo.train(contestant, data, steps=3, seed=2, weights=tmp_path)
+    assert model.config.k == 5
+    assert same(model.module.state_dict(), source.module.state_dict())
+    assert torch.equal(model.sample(3, seed=0), source.sample(3, seed=0))
 
 
 def test_data_of_another_support_are_refused(data, tmp_path):

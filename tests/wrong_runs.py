@@ -116,7 +116,8 @@ WRONG_RUNS = [
         "weights of a model with other settings",
         "train vae:latent_dim=3,hidden=[3] --weights RUN",
         "The weights of …model.safetensors do not fit: latent_dim 2 there, 3 here. Only settings of the training and "
-        "sampling may differ, and the data must have the same shape.",
+        "sampling, and of its objective (beta, warmup, free_bits, k, resample), may differ, and the data must have the "
+        "same shape.",
         code=2,
     ),
     WrongRun(

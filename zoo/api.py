@@ -133,7 +133,8 @@ class Registry(PluginRegistry):
                 `zoo.resume` continues; None writes nothing.
             weights: run folder or model file with whose weights the training starts, instead of random ones. It must be
                 of the same model, with the same settings of the model and data of the same shape; settings of the
-                training may differ. Its optimiser's state is not used.
+                training, and those that the model's card names as its objective, may differ. Its optimiser's state is
+                not used.
             save_every: seconds between two checkpoints, 0 or more; 0 saves after every step.
             keep: number of checkpoints to keep, 1 or more.
             device: device on which the model is trained and stays: `cpu`, `cuda`, `cuda:1` for the second GPU, `mps`

@@ -75,7 +75,7 @@ def command(
     DENSITY is a latent density. KEY is a setting of the model, train.KEY a setting of training; 'zoo info NAME' lists
     them. For a model with several players, train.KEY is for all of them, and train.PLAYER.KEY for one.
 
-    --weights starts with the weights of a finished run, for example to continue with another learning rate.
+    --weights starts with the weights of a finished run, for example to go on with another learning rate or objective.
 
     Ctrl-C saves a checkpoint; --resume continues from it, bit-identical to an uninterrupted run.
 

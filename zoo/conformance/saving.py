@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +17,9 @@ from torch import Tensor
 
 from zoo.conformance.claim import DoesNotApply, Failure, Skip, case_claim, plugin_claim
 from zoo.conformance.subject import FEW, Case, Subject, of_one_class
-from zoo.errors import CheckpointError, Unsupported
+from zoo.contract.config import Config
+from zoo.contract.search import Range, space_of
+from zoo.errors import CheckpointError, ConfigError, Unsupported
 from zoo.models.checkpoint import load_model
 from zoo.models.model import Model
 from zoo.plugins.registry import PluginRegistry
@@ -51,6 +55,22 @@ def a_fresh_process_gives_the_same(subject: Subject) -> None:
             wanted = outputs(case.trained, case.data.train[:8], case.bits[:8])
             who = f"on {case.circumstances}: the model in a new process"
             _must_agree(load_file(folder / "outputs"), wanted, who)
+
+
+@case_claim()
+def the_objective_leaves_the_model_as_it_is(case: Case) -> None:
+    """With other values of the settings that the card names as `objective`, the same weights are the same model."""
+    names = case.plugin.card.objective
+    if not names:
+        raise DoesNotApply("its card names no settings of the objective")
+    x, bits = case.data.train[:8], case.bits[:8]
+    wanted = outputs(case.trained, x, bits)
+    for name in names:
+        for config in _others(case.config, name):
+            module = replace(case, config=config).build().eval()
+            module.load_state_dict(case.trained.module.state_dict())
+            who = f"the model with {name} = {getattr(config, name)!r}"
+            _must_agree(outputs(replace(case.trained, module=module, config=config), x, bits), wanted, who)
 
 
 @case_claim()
@@ -94,6 +114,15 @@ def answer(folders: list[str]) -> None:
         inputs = {name: value.clone() for name, value in load_file(folder / "inputs").items()}
         model = of_one_class(load_model(folder / "model.safetensors", PluginRegistry(extensions=False)))
         save_file(outputs(model, inputs["x"], inputs["bits"]), folder / "outputs")
+
+
+def _others(config: Config, name: str) -> Iterator[Config]:
+    """Return the configs with another value of a setting, the ends of a range or each choice, that are valid alone."""
+    values = space_of(config).get(name, ())
+    for value in (values.low, values.high) if isinstance(values, Range) else values:
+        if value != getattr(config, name):
+            with contextlib.suppress(ConfigError):
+                yield type(config).parse(config.model_dump() | {name: value}, f"other values of {name}")
 
 
 def _answer_elsewhere(folders: list[Path]) -> None:

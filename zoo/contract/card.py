@@ -69,6 +69,9 @@ class Card:
             towards means over the batch ("mu", which is also "layers.0.mu"). Where several processes train the model,
             each on its part of every batch, these are averaged after each call of `loss`; all other buffers, such as
             chains, belong to a process.
+        objective: names of the settings of the config that only `loss` reads: with the same weights and other values of
+            these, the model is the same distribution ("beta" of a VAE). A training that starts with the weights of
+            another run (`zoo train --weights`) may change them, and no other setting of the config.
         sensitivity: settings that `zoo compare --full` varies, one at a time, each with its values
             (`{"latent_dim": (4, 64), "train.learning_rate": (1e-4, 1e-2)}`); `sample.` settings need no retraining.
         search: settings that `zoo tune` and `zoo compare --tune` choose, each with a `zoo.Range` or a tuple of choices
@@ -89,6 +92,7 @@ class Card:
     training: Training = field(default_factory=Training)
     phases: tuple[Phase, ...] | Callable[[Config], tuple[Phase, ...]] = ()
     synchronised: tuple[str, ...] = ()
+    objective: tuple[str, ...] = ()
     sensitivity: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     search: Mapping[str, Range | tuple[Any, ...]] | None = None
     expected_failures: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +116,12 @@ class Card:
             completed(self.phases_with(self.config()), self.training, {}, {}, f"the training of {self.name}")
         if not isinstance(self.synchronised, tuple) or not all(isinstance(name, str) for name in self.synchronised):
             raise TypeError(f"synchronised must be a tuple of names of buffers, got {self.synchronised!r}")
+        fields = self.config.model_fields
+        if not isinstance(self.objective, tuple) or not set(self.objective) <= set(fields):
+            raise TypeError(
+                f"objective must be a tuple of names of settings of the config, some of {', '.join(fields) or 'none'}, "
+                f"got {self.objective!r}"
+            )
         self._check_sensitivity()
         self._check_search()
         self._check_expected_failures()

@@ -34,8 +34,8 @@ class InitialWeights:
         """Return the weights of a run folder or model file, after checking that they fit.
 
         Raises:
-            ConfigError: for another model, other settings of the model, data of another shape or support, or a model
-                with its own `fit`.
+            ConfigError: for another model, other settings of the model besides those of its objective, data of another
+                shape or support, or a model with its own `fit`.
             CheckpointError: if the file is missing or damaged, or does not fit its plugin.
         """
         plugin = resolved.plugin
@@ -55,11 +55,16 @@ class InitialWeights:
         then, now = source.config.model_dump(), resolved.config.model_dump()
         then |= {"data": _described(source.spec)}
         now |= {"data": _described(spec)}
-        wrong = [f"{key} {_text(then[key])} there, {_text(now[key])} here" for key in now if then[key] != now[key]]
+        wrong = [
+            f"{key} {_text(then[key])} there, {_text(now[key])} here"
+            for key in now
+            if then[key] != now[key] and key not in plugin.card.objective
+        ]
         if wrong:
+            free = f", and of its objective ({', '.join(plugin.card.objective)})," if plugin.card.objective else ""
             raise ConfigError(
-                f"The weights of {file} do not fit: {'; '.join(wrong)}. Only settings of the training and sampling may "
-                "differ, and the data must have the same shape."
+                f"The weights of {file} do not fit: {'; '.join(wrong)}. Only settings of the training and "
+                f"sampling{free} may differ, and the data must have the same shape."
             )
         return found
 

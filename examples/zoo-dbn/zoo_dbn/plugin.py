@@ -54,6 +54,7 @@ class DBNPlugin:
         expected_failures={
             "gradients-are-those-of-the-loss": "contrastive divergence estimates the gradient of the likelihood",
         },
+        objective=("algorithm", "k", "weight_decay"),
         sensitivity={"hidden": ((128, 128), (256, 256, 256)), "sample.steps": (10, 1000), "sample.k": (1, 100)},
         paper="doi:10.1162/neco.2006.18.7.1527",
     )

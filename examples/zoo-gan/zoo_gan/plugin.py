@@ -28,6 +28,7 @@ class GANPlugin:
                 zoo.Player("generator", training=zoo.Training(average=0.99)),
             ),
         ),
+        objective=("penalty",),
         sensitivity={"penalty": (1.0, 100.0), "latent_dim": (8, 128), "train.generator.average": (0.0, 0.999)},
         paper="arXiv:1704.00028",
     )

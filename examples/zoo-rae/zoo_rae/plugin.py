@@ -24,6 +24,7 @@ class RAEPlugin:
         latent="real",
         samples="means",
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
+        objective=("beta", "penalty"),
         sensitivity={"beta": (1e-3, 0.1), "penalty": (1e-3, 0.1)},
         paper="arXiv:1903.12436",
     )

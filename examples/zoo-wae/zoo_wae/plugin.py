@@ -22,6 +22,7 @@ class WAEPlugin:
         latent="real",
         samples="means",
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
+        objective=("penalty",),
         sensitivity={"penalty": (1.0, 100.0), "latent_dim": (4, 16)},
         paper="arXiv:1711.01558",
     )

@@ -24,6 +24,7 @@ class AEPlugin:
         latent="real",
         samples="means",
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
+        objective=("noise",),
         sensitivity={"latent_dim": (4, 64), "noise": (0.1, 0.3)},
         search={
             "latent_dim": zoo.Range(4, 64, log=True),

@@ -51,6 +51,7 @@ class RBMPlugin:
             optimiser="sgd", learning_rate=0.2, batch_size=40, schedule="linear", average=0.999, clip=10.0
         ),
         synchronised=("mu", "lam"),
+        objective=("algorithm", "k", "chains", "centred", "weight_decay"),
         sensitivity={"hidden": (128, 512), "k": (1, 5), "sample.steps": (1, 10, 100, 1000, 10_000)},
         search={
             "hidden": zoo.Range(64, 512, log=True),

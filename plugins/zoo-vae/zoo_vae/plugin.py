@@ -43,6 +43,7 @@ class VAEPlugin:
         samples="means",
         conditional=_conditional,
         training=zoo.Training(optimiser="adam", learning_rate=3e-3, batch_size=50, schedule="cosine"),
+        objective=("beta", "warmup", "free_bits", "k", "resample"),
         sensitivity={"latent_dim": (4, 64), "beta": (0.5, 4.0)},
         search={
             "latent_dim": zoo.Range(4, 64, log=True),

@@ -68,6 +68,30 @@ def test_a_finite_one_is_the_figure(measured):
     assert measured(zoo.Measurement(1.5, stderr=0.1)) == {"value": 1.5, "stderr": 0.1}
 
 
+@pytest.mark.parametrize(("n", "expected"), [(None, 72), (10, 10), (72, 72), (100, 72)])
+def test_n_limits_the_test_examples_of_every_metric(n, expected, tmp_path, monkeypatch):
+    """The likelihood of a variation of settings is that of its reference images, not of the whole test split."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    seen = []
+
+    class Look(Figure):
+        @zoo.hookimpl
+        def measure(self, evaluation):
+            seen.append(evaluation)
+            return 0.0
+
+    registry = Registry()
+    registry.register(Look(0.0), "zoo.metrics")
+    data = zoo.Data.from_arrays(torch.rand(180, 3, 3, generator=torch.Generator().manual_seed(0)), name="grey")
+    assert len(data.test) == 72
+    Measuring(data, tmp_path, ["figure"], n, registry).samples("mine", torch.rand(60, 3, 3), 0, pictures=False)
+    (evaluation,) = seen
+    assert evaluation.data.sha256 == data.sha256
+    assert torch.equal(evaluation.data.test, data.test[:expected])
+    assert torch.equal(evaluation.reference, evaluation.data.test)
+    assert len(evaluation.test_bits) == expected
+
+
 def test_the_classes_of_samples_have_the_shares_of_training_and_reach_the_metrics(tmp_path, monkeypatch):
     """A metric that sees the evaluation: samples, their classes, and the codes of a model that is given classes."""
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))

@@ -39,7 +39,7 @@ class Measuring:
         data: all splits.
         folder: where the pictures go.
         metrics: names of the metrics.
-        n: number of samples, and of reference images; None for those of `reference_split`.
+        n: number of samples, and of test examples for all that is measured; None for those of `reference_split`.
         registry: where the metrics and features are.
         features: name of the feature space; "" for the default.
     """
@@ -53,8 +53,8 @@ class Measuring:
         registry: PluginRegistry,
         features: str = "",
     ) -> None:
-        self._data, self._folder = data, folder
-        self._registry = registry
+        self._data = data if n is None or data.enumerated else data.with_first_test_examples(min(n, len(data.test)))
+        self._folder, self._registry = folder, registry
         self._features = feature_space(data, cache_folder("features"), features, registry)
         self._complete = n is None
         self._plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]

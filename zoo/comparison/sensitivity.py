@@ -1,4 +1,7 @@
-"""Sensitivity: each setting that a card declares, varied one at a time, with the first seed and 1,000 samples."""
+"""Sensitivity: each setting that a card declares, varied one at a time.
+
+Each variation has the first seed, 1,000 samples and at most as many test examples.
+"""
 
 from __future__ import annotations
 

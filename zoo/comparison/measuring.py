@@ -58,9 +58,8 @@ class Measuring:
         self._features = feature_space(data, cache_folder("features"), features, registry)
         self._complete = n is None
         self._plugins = [registry.plugin(metric, "zoo.metrics") for metric in metrics]
-        reference = reference_split(data)
-        self.n = min(n or reference.n_samples, reference.n_samples)
-        self._against = reference.images if n is None or data.enumerated else reference.images[:n]
+        enough = reference_split(data).n_samples
+        self.n = min(n or enough, enough)
 
     def model(self, name: str, model: Model, seed: int, *, pictures: bool) -> Measurements:
         """Draw samples of a model and measure it."""
@@ -68,7 +67,7 @@ class Measuring:
         y = model.draw_labels(self.n, seed=seed) if model.class_shares else None
         samples = _samples(model, self.n, y, seed)
         seconds = (time.monotonic() - began) / self.n * 1000 if isinstance(samples, Tensor) else None
-        evaluation = Evaluation(model, self._data, samples, self._features, self._against, y, self._registry)
+        evaluation = Evaluation(model, self._data, samples, self._features, labels=y, registry=self._registry)
         metrics = self._measured(name, evaluation, seed, pictures)
         if not self._complete:
             return Measurements(metrics=metrics, sample_seconds_per_1000=seconds)
@@ -79,7 +78,7 @@ class Measuring:
         self, name: str, samples: Tensor, seed: int, *, pictures: bool, labels: Tensor | None = None
     ) -> Measurements:
         """Measure samples that have no model."""
-        evaluation = Evaluation(None, self._data, samples, self._features, self._against, labels, self._registry)
+        evaluation = Evaluation(None, self._data, samples, self._features, labels=labels, registry=self._registry)
         return Measurements(metrics=self._measured(name, evaluation, seed, pictures))
 
     def _diagnostics(self, model: Model, seed: int) -> dict[str, Any]:

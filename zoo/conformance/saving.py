@@ -18,7 +18,7 @@ from torch import Tensor
 from zoo.conformance.claim import DoesNotApply, Failure, Skip, case_claim, plugin_claim
 from zoo.conformance.subject import FEW, Case, Subject, of_one_class
 from zoo.contract.config import Config
-from zoo.contract.search import Range, space_of
+from zoo.contract.search import extremes, space_of
 from zoo.errors import CheckpointError, ConfigError, Unsupported
 from zoo.models.checkpoint import load_model
 from zoo.models.model import Model
@@ -118,8 +118,7 @@ def answer(folders: list[str]) -> None:
 
 def _others(config: Config, name: str) -> Iterator[Config]:
     """Return the configs with another value of a setting, the ends of a range or each choice, that are valid alone."""
-    values = space_of(config).get(name, ())
-    for value in (values.low, values.high) if isinstance(values, Range) else values:
+    for value in extremes(space_of(config).get(name, ())):
         if value != getattr(config, name):
             with contextlib.suppress(ConfigError):
                 yield type(config).parse(config.model_dump() | {name: value}, f"other values of {name}")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from zoo.contract.config import Config
 from zoo.contract.names import PLUGIN_NAME
-from zoo.contract.search import Range, space_of
+from zoo.contract.search import Range, extremes, space_of
 from zoo.contract.training import Phase, Player, Training, check_phases, completed
 
 TrainsOn = Literal["grey", "bits", "real"]
@@ -188,7 +188,7 @@ class Card:
                 raise TypeError(f"search must map settings to zoo.Range or tuples of choices, got {key!r}: {values!r}")
             if prefix == "train" and self.phases != ():
                 raise ValueError(f"search of a card with phases must not have settings of the training, got {key!r}")
-            for value in (values.low, values.high) if isinstance(values, Range) else values:
+            for value in extremes(values):
                 type(defaults[prefix]).parse({name: value}, f"the search of {self.name}")
             default = getattr(defaults[prefix], name)
             if default not in values:

@@ -47,6 +47,11 @@ class Range:
         return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}"
 
 
+def extremes(values: Range | tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return both ends of a range, or all choices: the values that a config must accept."""
+    return (values.low, values.high) if isinstance(values, Range) else values
+
+
 def space_of(config: Config) -> dict[str, Range | tuple[Any, ...]]:
     """Return the values from which tuning chooses each field of a config that declares enough.
 

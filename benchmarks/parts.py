@@ -1,4 +1,4 @@
-"""Where one seed of the default comparison spends its time: `python benchmarks/parts.py [--data NAME] [MODEL ...]`.
+"""Where one seed of the default comparison spends its time: `python benchmarks/parts.py [MODEL ...]`.
 
 Trains each model, then draws samples, and computes the likelihood and all other metrics of each row, in this process,
 on one thread, without a server. Prints CPU seconds of each part and, by torch's profiler, how many of them are matrix
@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help="of ae, vae and rbm; all of them")
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--epochs", type=int, help="of training; as many as in a comparison by default")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     seed, data, registry = asked.seed, zoo.load_data(asked.data), PluginRegistry()
@@ -60,7 +61,7 @@ def main() -> None:
         measuring = Measuring(data, Path(folder), metrics, None, registry)
         for name in asked.models or ROWS:
             densities = ROWS[name]
-            trained = part(f"{name}: training", sums, partial(zoo.train, name, data, seed=seed))
+            trained = part(f"{name}: training", sums, partial(zoo.train, name, data, seed=seed, epochs=asked.epochs))
             for density in densities:
                 row, model = name, trained
                 if density:

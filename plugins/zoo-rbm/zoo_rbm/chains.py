@@ -16,8 +16,9 @@ n steps:
     R̂² = ((n - 1)/n W + B/n)/W        W: mean variance within a half        B/n: variance of the means of the halves
 
 For m steps of chains in equilibrium, R̂² ≈ 1 + 2 (τ - 1)/m. R̂ < 1.01 therefore takes about 100 (τ - 1) steps, many more
-than a chain needs to forget its start. Conversely, chains that start alike and miss the same mode agree: R̂ near 1 is
-evidence of convergence, not a proof.
+than a chain needs to forget its start: if ρ_t = ρ^t, then ρ ≈ exp(-2/τ), and after 10 τ a share of 2·10⁻⁹ of the start
+is left. Conversely, chains that start alike and miss the same mode agree: R̂ near 1 is evidence of convergence, not a
+proof.
 
 References:
     Geyer (1992), Practical Markov Chain Monte Carlo, Statistical Science 7(4), section 3.3.
@@ -41,7 +42,7 @@ from .model import AT_ONCE, RBM
 
 MOST = 1000  # Gibbs steps of a sample, unless the user sets another number
 FEWEST = 100
-FORGOTTEN = 20  # autocorrelation times after which a chain has forgotten its start
+FORGOTTEN = 10  # autocorrelation times after which a chain has forgotten its start
 CONVERGED = 1.01  # R̂ below it (Vehtari et al. 2021)
 CHAINS = 64
 _TRIAL_SEED = 0  # never used for training or samples
@@ -184,7 +185,7 @@ def traces(
 
 @torch.no_grad()
 def enough_steps(rbm: RBM, n: int, start: Literal["bias", "uniform"]) -> int:
-    """Return the Gibbs steps after which n chains are samples: 20 τ, from 100 to 1000; 1000 for up to 512 chains.
+    """Return the Gibbs steps after which n chains are samples: 10 τ, from 100 to 1000; 1000 for up to 512 chains.
 
     τ is the longest autocorrelation time of the traces of 64 trial chains, over the second half of 1000 steps. For few
     chains, the trial would take longer than it saves. The trial's draws have a seed of their own, so that the number

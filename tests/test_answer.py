@@ -8,7 +8,6 @@ import pytest
 
 from tests.report_folder import results, typed
 from zoo.report.answer import answer
-from zoo.report.copying import latex, to_bibtex, to_latex
 from zoo.report.settings import differing_settings, shared_settings
 
 
@@ -114,28 +113,3 @@ def test_settings_that_differ_have_a_line_and_those_that_all_share_a_word(found)
     cells = {line.contestant: [cell.text for cell in line.cells] for line in table.lines}
     assert cells == {"hidden": ["9", *["64"] * 5], "beta": ["true", *["–"] * 5]}
     assert shared_settings(typed(found)) == ["train.learning_rate = 0.1", "sample.k = 5"]
-
-
-def test_the_table_in_latex_has_its_figures_marks_and_escapes(found):
-    only_frechet(found, ae_gmm="best", vae_gmm="indistinguishable")
-    found["rows"][0]["contestant"] = "rbm_1"
-    lines = to_latex(typed(found)).splitlines()
-    row = next(line for line in lines if line.startswith("ae@gmm &"))
-    assert r"\textbf{9.13 $\pm$ 0.42}" in row
-    assert row.endswith(r"\\")
-    columns = lines[lines.index(r"\toprule") + 1].count("&")
-    assert row.count("&") == columns
-    assert next(line for line in lines if line.startswith("vae@gmm &")).count(r"9.31 $\pm$ 0.51 \textasciitilde{}") == 1
-    assert any(line.startswith(r"rbm\_1 &") for line in lines)
-    assert latex("50 % of {a_b}^2 \\ ≥ −1") == r"50 \% of \{a\_b\}\textasciicircum{}2 \textbackslash{} $\geq$ $-$1"
-
-
-def test_a_paper_has_one_entry_however_many_metrics_cite_it(found):
-    found["metrics"][2]["paper"] = "arXiv:1706.08500"
-    found["metrics"][3]["paper"] = "doi:10.1000/xyz"
-    text = to_bibtex(typed(found))
-    assert text.count("@misc") == 2
-    assert "@misc{arxiv-1706-08500,\n  eprint = {1706.08500},\n  archivePrefix = {arXiv}," in text
-    assert "note = {Metric: Fréchet distance, kernel distance}" in text
-    assert "doi = {10.1000/xyz}" in text
-    assert text.startswith("@software{genzoo,")

@@ -77,7 +77,8 @@ def test_every_row_is_in_the_table_of_its_protocol_with_its_figures(folder, caps
             figure = row.figure(metric)
             assert cell[1] == (None if figure is None else str(float(figure.mean)))
             assert (cell[0] == "n/a") == (figure is None)
-        assert [cell[0] for cell in line[-3:]] == [str(len(row.cells)), "40 steps", line[-1][0]]
+        budget = "40 steps" if row.role == "contestant" else ""
+        assert [cell[0] for cell in line[-3:]] == [str(len(row.cells)), budget, line[-1][0]]
     assert [line[-1][0] for line in bars] == ["a"] * 4 + ["deep/b"] * 4
     assert page.links == ["a/report.html"] * 4
     assert [line[0][0] for line in digits] == [
@@ -120,7 +121,7 @@ def test_another_budget_is_in_the_same_table():
     other = results()
     other["protocol"] |= {"budget": {"value": 50, "unit": "epochs"}, "command": "another", "versions": {}}
     (section,) = sections({"a": typed(), "b": typed(other)}, {})
-    assert {line.budget for line in section.lines} == {"100 epochs", "50 epochs"}
+    assert {line.budget for line in section.lines if line.role == "contestant"} == {"100 epochs", "50 epochs"}
     assert len(section.lines) == 2 * len(typed().rows)
     failed = next(line for line in section.lines if line.contestant == "rbm:hidden=9")
     assert failed.seeds == 3

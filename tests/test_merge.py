@@ -13,6 +13,7 @@ from zoo.results.merging import merge
 from zoo.results.ranking import rank
 from zoo.results.schema import Results
 from zoo.results.summary import summarise
+from zoo.results.trained import in_brief, in_full
 
 TABLE = Path(__file__).with_name("old_files") / "table"
 RBM, AE, VAE = "rbm:hidden=6", "ae@gaussian:hidden=[8],latent_dim=2", "vae:hidden=[8],latent_dim=2"
@@ -93,7 +94,12 @@ def test_a_row_of_other_settings_budget_or_figures_stays_apart_under_the_name_of
         merged = merge({"mine": mine, "theirs": changed})
         assert [each.contestant for each in merged.rows] == [RBM, "real", f"{RBM} [theirs]"]
         assert all(each.role == "real" or len(each.cells) == 2 for each in merged.rows)
-    assert merged.protocol.changes == ["theirs: budget 50 steps instead of 40 steps"]
+    assert merged.protocol.changes == []
+    assert merged.protocol.budget is None
+    assert in_brief(merged) == "trainings with different budgets"
+    assert in_full(merged) == f"Trainings: {RBM}: 40 steps, 2 seeds; {RBM} [theirs]: 50 steps, 2 seeds"
+    again = merge({"both": merged, "mine": mine})
+    assert in_full(again) == in_full(merged)
 
 
 def test_what_was_measured_differently_is_refused_and_every_difference_is_named(whole):

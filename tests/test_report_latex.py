@@ -33,7 +33,7 @@ def test_a_table_is_one_environment_with_rules_between_the_groups_and_the_best_i
     table = to_latex(typed(small())).partition("\\end{tabular}")[0]
     assert table == (
         "% needs \\usepackage{booktabs}\n\n"
-        "\\begin{table}\n  \\centering\n  \\caption{How well each model generates: digits}\n"
+        "\\begin{table}\n  \\centering\n  \\caption{How well each model generates: digits, 100 epochs, 5 seeds}\n"
         "  \\begin{tabular}{lr}\n    \\toprule\n    contestant & Fréchet distance~$\\downarrow$ \\\\\n    \\midrule\n"
         "    ae\\_1@gmm:a=5\\% & \\textbf{9.13 $\\pm$ 0.42} \\\\\n"
         "    vae & 11.80 $\\pm$ 0.63 \\\\\n    \\midrule\n"

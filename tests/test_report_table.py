@@ -197,8 +197,8 @@ def test_the_notebook_s_table_is_html_in_which_names_stay_text(found):
 
 
 def test_one_seed_gives_no_intervals_but_the_error_of_measuring(found):
-    found["protocol"]["seeds"] = [0]
     for row in found["rows"]:
+        row["cells"] = row["cells"][:1]
         for each in row["summary"].values():
             each.update({"half_width": None, "standing": None, "difference": None} if "mean" in each else {})
     text = as_text(comparison_table(typed(found)))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="Start with the weights of this run or model file, of the same model and settings.",
+    help="Start with the weights of this run or model file, of the same model; its objective may differ.",
 )
 @click.option("--save-every", type=float, default=30.0, show_default=True, help="Seconds between checkpoints.")
 @click.option("--keep", type=int, default=2, show_default=True, help="Number of checkpoints to keep.")

@@ -131,7 +131,7 @@ class Experiment(Config):
 
         Args:
             plan: of the comparison.
-            budget: of every training; None for the data set's.
+            budget: of every training; None for the data set's, or without trainings.
             executor: `jobs`, `method` and `timeout`.
         """
         from_files = any(row.kind in ("run", "samples") for row in plan.rows)

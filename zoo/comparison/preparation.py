@@ -216,6 +216,8 @@ class DescribeRun:
             "options": dict(model.options),
             "budget": model.protocol["budget"],
         }
+        if weights := model.protocol.get("weights"):
+            settings["weights"] = weights["sha256"]
         if papers := _papers(model.plugin, model.density.plugin if model.density else None):
             settings["papers"] = papers
         return OutsideRow(seed=model.protocol["seed"], settings=settings)

@@ -353,7 +353,8 @@ def begun(
         plan.write(folder)
         budget = plan.amount or TrainingBudget(prepared.data.epochs, "epochs")
         if plan.source is not None:
-            repeating = Experiment.of(plan, budget, {"jobs": jobs, "method": method, "timeout": timeout})
+            executor_settings = {"jobs": jobs, "method": method, "timeout": timeout}
+            repeating = Experiment.of(plan, budget if contestants_trained else None, executor_settings)
             for path in (place / EXPERIMENT, save):
                 if path is not None:
                     repeating.write(Path(path))
@@ -612,18 +613,27 @@ def _results(
     own = {row.text: _cells(row, cells) for row in grid.rows}
     rows, differences = rank([_row(grid, row, own[row.text]) for row in grid.rows], metrics)
     conditions = grid.prepared.data.conditions
-    registered = {each.model for each in trained(grid.rows) if is_registered(grid.registry, each)}
+    trainings = trained(grid.rows)
+    registered = {each.model for each in trainings if is_registered(grid.registry, each)}
+    budget: dict[str, Any] = (
+        {"budget": BudgetFacts(value=grid.budget.value, unit=grid.budget.unit)} if trainings else {}
+    )
+    seeds = (
+        plan.seeds
+        if trainings
+        else sorted({cell.seed for row in rows if row.role == "contestant" for cell in row.cells})
+    )
     tuning: dict[str, Any] = {"tuning": Tuning.model_validate(plan.tuning)} if plan.tuning else {}
     protocol = Protocol(
         **{name: getattr(conditions, name) for name in type(conditions).model_fields},
-        budget=BudgetFacts(value=grid.budget.value, unit=grid.budget.unit),
-        seeds=list(plan.seeds),
+        seeds=list(seeds),
         full=plan.full,
         changes=list(plan.changes),
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv and sys.argv[0] else "",
         in_process=sorted(registered),
         jobs=jobs,
         wall_seconds=wall_seconds,
+        **budget,
         **tuning,
     )
     return Results(

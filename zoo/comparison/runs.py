@@ -16,6 +16,7 @@ from zoo.plugins.registry import PluginRegistry
 from zoo.report.table_view import ranking_metric
 from zoo.results.file import FILE as RESULTS
 from zoo.results.file import read_results
+from zoo.results.trained import all_trained
 from zoo.training.record import FILE as RECORD
 
 _MODELS = "*.safetensors"
@@ -129,15 +130,15 @@ def _run(path: Path) -> Listed:
 def _comparison(path: Path) -> Listed:
     results = read_results(path)
     protocol, metric = results.protocol, ranking_metric(results)
-    names = [row.contestant for row in results.rows if row.role == "contestant"]
+    names, how = [row.contestant for row in results.rows if row.role == "contestant"], all_trained(results).values()
     best = [row.contestant for row in results.rows if metric and row.summary[metric.name].standing == "best"]
     return Listed(
         path,
         "comparison",
         " ".join(names),
         protocol.data.name,
-        f"{protocol.budget.value:g} {protocol.budget.unit}",
-        ", ".join(map(str, protocol.seeds)),
+        "; ".join(dict.fromkeys(each.budget for each in how)),
+        ", ".join(map(str, sorted({seed for each in how for seed in each.seeds}))),
         f"best {metric.title}: {best[0]}" if metric and best else "finished",
         protocol.wall_seconds,
     )

@@ -15,11 +15,12 @@ from markupsafe import Markup
 from zoo.files.storage import write_atomically
 from zoo.report import charts
 from zoo.report.answer import answer
+from zoo.report.bibtex import to_bibtex
 from zoo.report.classes import confusions, predicted_classes
-from zoo.report.copying import to_bibtex, to_latex
 from zoo.report.figures import figure, setting, whole
 from zoo.report.frozen import frozen_map
 from zoo.report.galleries import galleries
+from zoo.report.latex import to_latex
 from zoo.report.pictures import Arrays, load_pictures
 from zoo.report.plotly_json import INK, Figure
 from zoo.report.settings import differing_settings, shared_settings
@@ -44,6 +45,7 @@ from zoo.report.table_view import (
 )
 from zoo.report.tuning import tuning_lines
 from zoo.results.schema import Cell, Metric, Results, Variation
+from zoo.results.trained import all_trained, in_brief, in_full
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -146,6 +148,9 @@ def _tables(page: _Page, results: Results) -> dict[str, Any]:
         "shared_settings": shared_settings(results),
         "copies": [("CSV", to_csv(results)), ("LaTeX", to_latex(results)), ("BibTeX", to_bibtex(results))],
         "sources": [(row.contestant, row.source) for row in results.rows if row.source],
+        "in_brief": in_brief(results),
+        "in_full": in_full(results),
+        "trains": any(not each.is_run for each in all_trained(results).values()),
         "failures": all_failures(results),
         "incidents": incidents(results),
         "fooled": [(name, _titles(results, metrics)) for name, metrics in results.fooled.items()],

@@ -6,6 +6,7 @@ import re
 
 from zoo.report.table_view import TableCell, TableRow, TableView, all_failures, incidents, legend, scope, sheets
 from zoo.results.schema import Results
+from zoo.results.trained import in_brief, in_full
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -31,11 +32,13 @@ def to_latex(results: Results) -> str:
     r"""Return one `table` environment for each table, with its notes; the best figure of a column is bold."""
     shown = sheets(results)
     signs = "; ".join(legend(shown))
-    foot = [*all_failures(results), *incidents(results), *([f"{signs}."] if signs else []), scope(results)]
+    how = [f"{trainings}."] if (trainings := in_full(results)) else []
+    data = ", ".join(filter(None, (results.protocol.data.name, in_brief(results))))
+    foot = [*all_failures(results), *incidents(results), *([f"{signs}."] if signs else []), *how, scope(results)]
     parts = ["% needs \\usepackage{booktabs}"]
     for sheet in shown:
         last = sheet is shown[-1]
-        parts.append(_table(sheet, [*sheet.notes, *(foot if last else [])], results.protocol.data.name))
+        parts.append(_table(sheet, [*sheet.notes, *(foot if last else [])], data))
     return "\n\n".join(parts) + "\n"
 
 

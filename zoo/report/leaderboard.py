@@ -18,6 +18,7 @@ from zoo.report.figures import interval, kind_mark
 from zoo.report.table_view import Column
 from zoo.results.merging import measured_how
 from zoo.results.schema import Figure, Metric, Results, Row
+from zoo.results.trained import all_trained
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -65,7 +66,7 @@ def leaderboard_html(comparisons: Mapping[str, Results], links: Mapping[str, str
         skipped: folders whose results were not read, with the reasons.
     """
     found = sections(comparisons, links)
-    budgets = sorted({line.budget for section in found for line in section.lines})
+    budgets = sorted({line.budget for section in found for line in section.lines if line.budget})
     html: str = _template().render(sections=found, budgets=budgets, comparisons=comparisons, skipped=skipped)
     return html
 
@@ -97,10 +98,11 @@ def _section(id_: str, group: Mapping[str, Results], links: Mapping[str, str]) -
     columns = [Column(each.title, each.direction, each.summary) for each in metrics.values()]
     section = Section(id_, protocol.data.name, text, columns)
     for name, results in group.items():
-        budget = f"{results.protocol.budget.value:g} {results.protocol.budget.unit}"
+        how = all_trained(results)
         for row in results.rows:
             cells = [_cell(row, metric) for metric in metrics]
             seeds = len(row.cells) - len(row.failed_cells)
+            budget = how[row.contestant].budget if row.contestant in how else ""
             section.lines.append(Line(row.contestant, row.role, name, links.get(name, ""), budget, seeds, cells))
     return section
 

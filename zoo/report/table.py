@@ -21,6 +21,7 @@ from zoo.report.figures import figure
 from zoo.report.table_view import TableCell, TableRow, TableView, all_failures, incidents, legend, scope, sheets
 from zoo.report.tuning import tuning_lines
 from zoo.results.schema import Figure, Missing, Results
+from zoo.results.trained import in_brief, in_full
 
 __all__ = ["CSV_COLUMNS", "as_text", "comparison_table", "csv_lines", "figure", "to_csv", "to_html", "to_markdown"]
 
@@ -119,26 +120,18 @@ def _notes(sheet: TableView, *, first: bool) -> list[str]:
 
 
 def _heading(results: Results) -> str:
-    return f"{results.protocol.data.name}: {_budget(results)}mean ± 95 % interval"
-
-
-def _budget(results: Results) -> str:
-    """Return budget and seeds of what was trained, or of the finished run if that is all there is."""
-    rows = [row for row in results.rows if row.role == "contestant"]
-    if any(row.kind not in ("run", "samples") for row in rows):
-        budget, seeds = results.protocol.budget, len(results.protocol.seeds)
-        return f"{budget.value:g} {budget.unit}, {seeds} seed{'s' if seeds > 1 else ''}, "
-    if len(rows) == 1 and rows[0].settings and "budget" in rows[0].settings:
-        return f"a run of {rows[0].settings['budget']} with seed {rows[0].cells[0].seed}, "
-    return ""
+    how = in_brief(results)
+    return f"{results.protocol.data.name}: {how}{', ' if how else ''}mean ± 95 % interval"
 
 
 def _foot(results: Results, shown: list[TableView]) -> list[str]:
-    """Return failed seeds, incidents, the legend, and the protocol in brief."""
+    """Return failed seeds, incidents, the legend, the trainings, and the protocol in brief."""
     signs = "; ".join(legend(shown))
     shown_signs = [f"{signs}."] if signs else []
     tuning = tuning_lines(results)
-    return [*all_failures(results), *incidents(results), *tuning, *shown_signs, scope(results), _protocol(results)]
+    how = [f"{trainings}."] if (trainings := in_full(results)) else []
+    about = [*how, scope(results), _protocol(results)]
+    return [*all_failures(results), *incidents(results), *tuning, *shown_signs, *about]
 
 
 def _protocol(results: Results) -> str:

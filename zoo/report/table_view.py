@@ -167,6 +167,7 @@ def figures_over_epochs(results: Results, metric: str) -> dict[str, dict[int, li
     for row in results.rows:
         if curve := found.get(row.contestant):
             last = [its.value for cell in row.cells if (its := cell.metrics.get(metric))]
+            assert results.protocol.budget, "only a training has epochs"
             curve[int(results.protocol.budget.value)] = [value for value in last if value is not None]
             whole = max(map(len, curve.values()))
             found[row.contestant] = {epoch: curve[epoch] for epoch in sorted(curve) if len(curve[epoch]) == whole}
@@ -202,7 +203,7 @@ def incidents(results: Results) -> list[str]:
         if cell.failed_attempts
     ]
     changes = results.protocol.changes
-    return [*_flags(results), *retried, *([f"Resumed under other conditions: {'; '.join(changes)}"] if changes else [])]
+    return [*_flags(results), *retried, *([f"Under other conditions: {'; '.join(changes)}"] if changes else [])]
 
 
 def _flags(results: Results) -> list[str]:

@@ -1,7 +1,8 @@
 """Merging of comparisons: rows that were measured in the same way form one table, with standings computed anew.
 
 Results can be merged if they agree in the data and their split, the reference images, the binarisation, the number of
-samples, the features and the metrics. What else differs (budget, versions, device) is recorded in `protocol.changes`.
+samples, the features and the metrics. What else differs (versions, device) is recorded in `protocol.changes`. If
+budgets differ, each row has its own in its settings.
 
 A row that both have is one row with the seeds of both if its settings and budget agree and equal seeds have equal
 figures; otherwise the later one gets the name of its comparison: `vae [theirs]`. Real images are the same for everyone,
@@ -18,6 +19,7 @@ from zoo.errors import ConfigError
 from zoo.results.ranking import fools_metrics, rank
 from zoo.results.schema import Cell, Protocol, Results, Row, Variation
 from zoo.results.summary import summarise
+from zoo.results.trained import trained
 
 
 def merge(parts: Mapping[str, Results]) -> Results:
@@ -35,23 +37,23 @@ def merge(parts: Mapping[str, Results]) -> Results:
         raise ConfigError(f"Comparisons that were measured differently cannot be merged: {'; '.join(conflicts)}.")
 
     rows: dict[str, Row] = {}
-    budgets: dict[str, Any] = {}
+    budgets: dict[str, str] = {}
     sensitivity: list[Variation] = []
     pictures: dict[str, str | None] = {}
     for part, results in parts.items():
         names = {}
         for row in results.rows:
-            text = row.contestant
+            text, budget = row.contestant, _budget(row, results.protocol)
             known = rows.get(text)
             if known is None or row.role == "real":
                 joined = known or row
-            elif budgets[text] == results.protocol.budget and _is_same(known, row):
+            elif budgets[text] == budget and _is_same(known, row):
                 joined = _joined(known, row)
             else:
                 text = f"{text} [{part}]"
                 joined = row.model_copy(update={"contestant": text})
             rows[text] = joined
-            budgets.setdefault(text, results.protocol.budget)
+            budgets.setdefault(text, budget)
             names[row.contestant] = text
             if row.contestant in results.pictures:
                 pictures.setdefault(text, results.pictures[row.contestant])
@@ -60,15 +62,19 @@ def merge(parts: Mapping[str, Results]) -> Results:
             if varied not in sensitivity:
                 sensitivity.append(varied)
 
+    protocols = [results.protocol for results in parts.values()]
+    own = {each.budget for each in protocols if each.budget}
+    if len(own) > 1:
+        rows = {text: _with_budget(row, budgets[text]) for text, row in rows.items()}
     metrics = first.metrics
     fresh = [
         row.model_copy(update={"summary": {each.name: summarise(row.cells, each.name) for each in metrics}})
         for row in rows.values()
     ]
     ranked, differences = rank(fresh, metrics)
-    protocols = [results.protocol for results in parts.values()]
     protocol = first.protocol.model_copy(
         update={
+            "budget": own.pop() if len(own) == 1 else None,
             "seeds": sorted({seed for each in protocols for seed in each.seeds}),
             "full": all(each.full for each in protocols),
             "changes": [
@@ -124,8 +130,7 @@ def _changes(first: Results, other: str, results: Results) -> list[str]:
     """Return the conditions of a comparison that differ from those of the first, one clause each."""
     facts = []
     for protocol in (first.protocol, results.protocol):
-        conditions: dict[str, Any] = {"budget": f"{protocol.budget.value:g} {protocol.budget.unit}"}
-        conditions |= {"device": protocol.device, "threads": protocol.threads_per_process}
+        conditions: dict[str, Any] = {"device": protocol.device, "threads": protocol.threads_per_process}
         conditions |= {"extensions": ", ".join(protocol.extensions) or "none"} | dict(protocol.versions)
         facts.append(conditions)
     ours, theirs = facts
@@ -134,13 +139,29 @@ def _changes(first: Results, other: str, results: Results) -> list[str]:
     return [f"{other}: {key} {theirs.get(key, 'none')} instead of {ours.get(key, 'none')}" for key in differ] + own
 
 
+def _budget(row: Row, protocol: Protocol) -> str:
+    """Return the budget of a row's trainings; "" if it was not trained."""
+    how = trained(row, protocol)
+    return how.budget if how else ""
+
+
+def _with_budget(row: Row, budget: str) -> Row:
+    """Return a row whose settings name its budget."""
+    return row.model_copy(update={"settings": {**(row.settings or {}), "budget": budget}}) if budget else row
+
+
 def _is_same(row: Row, other: Row) -> bool:
     """Whether two rows are the same contestant, and a seed of both gave the same figures."""
     cells = {cell.seed: cell for cell in row.cells}
     common = [(cells[cell.seed], cell) for cell in other.cells if cell.seed in cells]
-    return (row.kind, row.settings) == (other.kind, other.settings) and all(
+    return (row.kind, _settings(row)) == (other.kind, _settings(other)) and all(
         ours.metrics == theirs.metrics and ours.has_failed == theirs.has_failed for ours, theirs in common
     )
+
+
+def _settings(row: Row) -> dict[str, Any] | None:
+    """Return a row's settings without its budget, which only some rows name."""
+    return None if row.settings is None else {key: its for key, its in row.settings.items() if key != "budget"}
 
 
 def _joined(row: Row, other: Row) -> Row:

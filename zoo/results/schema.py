@@ -329,7 +329,7 @@ class Protocol(_Part):
     extensions: Sequence[str]
     device: str = "cpu"
     threads_per_process: int
-    budget: BudgetFacts
+    budget: BudgetFacts | None = None
     tuning: Tuning | None = None
     seeds: Annotated[Sequence[Seed], Field(min_length=1)]
     full: bool

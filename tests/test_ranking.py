@@ -152,6 +152,30 @@ def test_rows_with_one_seed_are_compared_by_their_sampling_errors():
     assert contrast(first, row("c", [2.0]), FIGURE) is None  # without an error
 
 
+def test_likelihoods_of_one_seed_are_compared_by_the_differences_of_their_test_examples():
+    """One-sided p-value: that of Student's t for the paired jackknife of four groups, with 3 degrees of freedom."""
+    shared, own = np.array([-90.0, -93.0, -89.0, -97.0]), np.array([0.1, -0.2, 0.0, 0.1])
+    first = row("a", [-90.0], metric="bound", kind=["exact"], left_out=[shared.tolist()])
+    second = row("b", [-91.0], metric="bound", kind=["exact"], left_out=[(shared + own).tolist()])
+    found = contrast(first, second, BOUND)
+    stderr = math.sqrt(3 / 4 * np.var(own) * 4)
+    assert found.n == 0
+    assert found.uncertainty.stderr == pytest.approx(stderr)
+    assert found.better == pytest.approx(stats.t.sf(1 / stderr, 3))
+    assert found.worse == pytest.approx(stats.t.cdf(1 / stderr, 3))
+    estimated = row("c", [-91.0], metric="bound", kind=["exact"], left_out=[(shared + own).tolist()], stderr=[0.3])
+    assert contrast(first, estimated, BOUND).uncertainty.stderr == pytest.approx(math.hypot(stderr, 0.3))
+    trained = row("d", [-91.0, -91.4], metric="bound", kind=["exact"] * 2, left_out=[(shared + own).tolist()] * 2)
+    assert contrast(first, trained, BOUND).uncertainty.stderr == pytest.approx(
+        math.hypot(stderr, 0.2)
+    )  # one seed in common
+
+
+def test_a_figure_of_samples_is_not_compared_without_the_error_of_its_samples():
+    first, second = (row(name, [1.0], left_out=[[1.0, 1.1, 0.9]]) for name in "ab")
+    assert contrast(first, second, FIGURE) is None
+
+
 def test_pairs_are_compared_on_the_seeds_that_both_have():
     first = row("a", [1.0, 2.0, 3.0], failed={0})
     found = contrast(first, row("b", [0.0, 1.0, 1.0]), FIGURE)
@@ -274,6 +298,46 @@ def test_bounds_have_no_best_against_each_other_unless_a_bracket_allows_it():
     assert standings([low, bound("b", [-99.0, -99.1], "lower")], BOUND) == {"a": "open", "b": "open"}
     bracket = bound("c", [-97.0, -97.1], "lower", [(-97.0, -96.0), (-97.1, -96.1)])
     assert standings([low, bracket], BOUND) == {"a": "best", "c": "behind"}
+
+
+def one_seed(name, value, kind, bracket=None, error=True):
+    """A likelihood of one training; its test examples differ from row to row by 0.01 nats at most."""
+    noise = [0.01 * ((len(name) + place) % 3) for place in range(20)]
+    facts = {"left_out": [[value + each for each in noise]]} if error else {}
+    facts |= {"bracket": [bracket]} if bracket else {}
+    return row(name, [value], metric="bound", kind=[kind], **facts)
+
+
+def test_bounds_of_one_seed_are_ranked_as_those_of_several_are():
+    vae = one_seed("vae", -26.88, "lower")
+    below = one_seed("rb", -27.26, "lower", (-27.26, -27.26))
+    assert standings([vae, below], BOUND) == {"vae": "best", "rb": "behind"}
+    assert standings([vae, one_seed("made", -26.0, "exact")], BOUND) == {"vae": "open", "made": "open"}
+    assert standings([one_seed("a", -26.0, "exact"), one_seed("bb", -27.0, "exact")], BOUND) == {
+        "a": "best",
+        "bb": "behind",
+    }
+    assert standings([vae, one_seed("ab", -27.0, "estimate")], BOUND) == {"vae": None, "ab": None}
+
+
+def test_a_bound_without_an_error_leaves_the_order_open_and_a_decided_one_needs_an_error():
+    vae = one_seed("vae", -27.0, "lower", error=False)
+    rows = [vae, one_seed("b", -26.0, "exact", error=False), one_seed("c", -28.0, "exact", error=False)]
+    assert standings(rows[:2], BOUND) == {"vae": "open", "b": "open"}
+    assert standings([vae, rows[2]], BOUND) == {"vae": None, "c": None}
+    upper = one_seed("c", -25.0, "upper", error=False)
+    assert standings([*rows[:2], upper], BOUND) == {"vae": "open", "b": "open", "c": "open"}
+    (pair, *_) = rank(rows[:2], [BOUND]).differences["bound"]
+    assert (pair.mean, pair.half_width, pair.visible, pair.p_value) == (-1.0, None, None, 1.0)
+
+
+def test_an_exact_row_without_an_error_is_open_where_a_bound_may_be_on_either_side():
+    rows = [
+        one_seed("a", -30.0, "lower", error=False),
+        one_seed("b", -26.0, "exact", error=False),
+        one_seed("c", -28.0, "exact", error=False),
+    ]
+    assert standings(rows, BOUND) == {"a": "open", "b": "open", "c": "open"}
 
 
 def test_an_upper_bound_is_behind_a_higher_lower_bound():

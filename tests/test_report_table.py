@@ -119,6 +119,26 @@ def test_text_marks_only_what_the_results_say(found):
     assert not set("*~?") & set(text)
 
 
+def test_a_figure_without_a_standing_is_said_to_be_unranked_and_why(found):
+    found["metrics"] = [each for each in found["metrics"] if each["name"] in ("likelihood", "frechet", "coverage")]
+    found["fooled"] = {}
+    found["rows"] = [row for row in found["rows"] if row["role"] != "contestant" or "ae" not in row["contestant"][:2]]
+    rbm, vae, mixture, failed = (row["summary"] for row in found["rows"] if row["role"] == "contestant")
+    for each, standing in zip((rbm, vae, mixture), ("behind", "best", "indistinguishable"), strict=True):
+        each["frechet"]["standing"] = standing
+        each["coverage"]["half_width"] = None
+    rbm["likelihood"]["kind"], failed["coverage"] = "estimate", {"unsupported": "it does not generate"}
+    (headline, *_) = sheets(typed(found))
+    assert headline.notes[-1] == (
+        "No mark here means not ranked, not behind the best: "
+        "log-likelihood of rbm (an estimate promises nothing); "
+        "log-likelihood, Fréchet distance of rbm:hidden=9 (a seed failed); coverage (an error is not known)"
+    )
+    (ranked, *_) = [row for row in found["rows"] if row["contestant"] == "vae"]
+    found["rows"] = [ranked]
+    assert not any("not ranked" in note for note in sheets(typed(found))[0].notes)
+
+
 def test_text_names_reasons_brackets_failures_and_the_protocol(found):
     text = " ".join(as_text(comparison_table(typed(found))).split())
     assert "[−96.60, −84.90]" in text

@@ -105,7 +105,8 @@ def sheet(
     """Return a table of these rows and metrics, with costs as its last columns."""
     lines = [_line(row, [*(_cell(row, each.name) for each in metrics), *_costs(row, costs)]) for row in rows]
     columns = [*map(_column, metrics), *(Column(name, summary=summary) for name, summary in costs.values())]
-    notes = [*_missing(rows, metrics), *_parts(rows, metrics), *_visible(rows, metrics), *_orders(rows, metrics)]
+    ranks = [*_visible(rows, metrics), *_unranked(rows, metrics), *_orders(rows, metrics)]
+    notes = [*_missing(rows, metrics), *_parts(rows, metrics), *ranks]
     return TableView(title, columns, lines, notes, _remarks(rows, metrics))
 
 
@@ -393,6 +394,31 @@ def _visible(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
         "Not distinguishable from the best (± the difference that this table would have seen; seeds at which the one "
         f"found would be seen). {'; '.join(found)}"
     ]
+
+
+def _unranked(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
+    """Return which contestants have a figure and no standing, and why: they are not behind the best."""
+    contestants = [row for row in rows if row.role == "contestant"]
+    titles: dict[tuple[str, str], list[str]] = {}
+    for metric in (metric for metric in metrics if metric.sign):
+        figures = {row.contestant: (row, found) for row in contestants if (found := row.figure(metric.name))}
+        reasons: dict[str, list[str]] = {}
+        for name, (row, found) in figures.items():
+            if found.standing is None and len(figures) > 1:
+                reasons.setdefault(_why_unranked(row, found), []).append(name)
+        for reason, names in reasons.items():
+            whose = "" if len(names) == len(figures) else f" of {', '.join(names)}"
+            titles.setdefault((reason, whose), []).append(metric.title)
+    parts = [f"{', '.join(columns)}{whose} ({reason})" for (reason, whose), columns in titles.items()]
+    return [f"No mark here means not ranked, not behind the best: {'; '.join(parts)}"] if parts else []
+
+
+def _why_unranked(row: Row, found: Figure) -> str:
+    if row.failed_cells:
+        return "a seed failed"
+    if "estimate" in found.kind:
+        return "an estimate promises nothing"
+    return "an error is not known" if found.half_width is None else "not compared with any other row"
 
 
 def _probability(p: float) -> str:

@@ -3,7 +3,8 @@
 Rows with two or more common seeds are compared in pairs, since contestants of one seed share data, splits and order of
 the batches. Otherwise each row contributes its own variance: of its seeds, or, with one, of its samples; a contrast of
 two such rows is about these samples, not about retraining. All rows are measured on the same test examples, so that
-the share of the test set is the jackknife variance of the difference.
+the share of the test set is the jackknife variance of the difference. A likelihood is a figure of the test examples
+and not of samples, so that with one seed the test set's share is its whole error, unless it has one of its own.
 
 A figure with a bound is an interval of possible values: `exact` [v, v], `lower` [v, ∞), `upper` (-∞, v], a bracket
 [a, b]. An `estimate` promises nothing: (-∞, ∞). One row is better than another if its lowest possible value is
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ class Contrast(NamedTuple):
 
     Attributes:
         mean: of the figures.
-        parts: of the variance: `seeds` or `sampling` of either row, and `test`.
+        parts: of the variance: `seeds` or `sampling` of either row, and `test`; empty if an error cannot be estimated.
         n: number of common seeds; 0 if the rows are not compared in pairs.
         better, worse: one-sided p-values of the first row being better, and worse, than the second; 1 if a bound
             leaves it open.
@@ -45,9 +46,9 @@ class Contrast(NamedTuple):
     is_exact: bool
 
     @property
-    def uncertainty(self) -> Uncertainty:
-        """Of the mean."""
-        return Uncertainty(list(self.parts.values()))
+    def uncertainty(self) -> Uncertainty | None:
+        """Of the mean; None if no error is known."""
+        return Uncertainty(list(self.parts.values())) if self.parts else None
 
     @property
     def p_value(self) -> float:
@@ -75,39 +76,59 @@ class Contrast(NamedTuple):
 
 
 def contrast(row: Row, other: Row, metric: Metric) -> Contrast | None:
-    """Return the contrast of two rows in a metric; None if an error cannot be estimated."""
+    """Return the contrast of two rows in a metric.
+
+    None without a figure, and if an error cannot be estimated, unless bounds leave the order open whatever the error.
+    """
     ours, theirs = _measured(row, metric), _measured(other, metric)
     if not ours or not theirs:
         return None
     common = [seed for seed in ours if seed in theirs]
     paired = len(common) > 1
     mine, its = ([each[seed] for seed in common] if paired else list(each.values()) for each in (ours, theirs))
-    a, b = _values(mine), _values(its)
-    parts: dict[str, Part] = {}
-    if paired:
-        parts["seeds"] = seed_part([x - y for x, y in zip(a, b, strict=True)])
-    else:
-        for name, measured in (("first", mine), ("second", its)):
-            own = {key: part for key, part in parts_of(measured).items() if key != "test"}
-            if not own:
-                return None
-            parts |= {f"{key} of the {name}": part for key, part in own.items()}
-    left, right = mean_left_out(mine), mean_left_out(its)
-    if left and len(left) == len(right):
-        parts["test"] = jackknife_part([x - y for x, y in zip(left, right, strict=True)])
-    uncertainty = Uncertainty(list(parts.values()))
+    parts = _parts(mine, its, paired=paired)
     low_a, high_a, low_b, high_b = *_ends(mine, metric), *_ends(its, metric)
     is_exact = low_a == high_a and low_b == high_b
-    better = uncertainty.p_value(low_a - high_b) if math.isfinite(low_a - high_b) else 1.0
-    worse = uncertainty.p_value(low_b - high_a) if math.isfinite(low_b - high_a) and not is_exact else 1.0
-    n = len(common) if paired else 0
-    return Contrast(fmean(a) - fmean(b), parts, n, better, 1 - better if is_exact else worse, is_exact)
+    if not parts and (is_exact or not overlap((low_a, high_a), (low_b, high_b))):
+        return None
+    a, b = _values(mine), _values(its)
+    better = _p_value(parts, low_a - high_b)
+    worse = 1 - better if is_exact else _p_value(parts, low_b - high_a)
+    return Contrast(fmean(a) - fmean(b), parts, len(common) if paired else 0, better, worse, is_exact)
+
+
+def overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    """Return whether two intervals of possible values leave open which value is larger; not of two exact values."""
+    are_exact = a[0] == a[1] and b[0] == b[1]
+    return not are_exact and a[0] <= b[1] and b[0] <= a[1]
 
 
 def ends(row: Row, metric: Metric) -> tuple[float, float]:
     """Return the worst and the best value that a row may have, larger being better; (-inf, -inf) without figures."""
     measured = list(_measured(row, metric).values())
     return _ends(measured, metric) if measured else (-math.inf, -math.inf)
+
+
+def _parts(mine: Sequence[Measured], its: Sequence[Measured], *, paired: bool) -> dict[str, Part]:
+    """Return the parts of the variance of the difference of two means; {} if one of them is unknown."""
+    parts: dict[str, Part] = {}
+    left, right = mean_left_out(mine), mean_left_out(its)
+    if left and len(left) == len(right):
+        parts["test"] = jackknife_part([x - y for x, y in zip(left, right, strict=True)])
+    if paired:
+        return {"seeds": seed_part([x - y for x, y in zip(_values(mine), _values(its), strict=True)])} | parts
+    for name, measured in (("first", mine), ("second", its)):
+        own = {f"{key} of the {name}": part for key, part in parts_of(measured).items() if key != "test"}
+        is_of_test_examples = "test" in parts and all(each.kind for each in measured)
+        if not own and not is_of_test_examples:
+            return {}
+        parts |= own
+    return parts
+
+
+def _p_value(parts: Mapping[str, Part], mean: float) -> float:
+    """Return the one-sided p-value of a difference above 0; 1 if a bound or an unknown error leaves it open."""
+    return Uncertainty(list(parts.values())).p_value(mean) if parts and math.isfinite(mean) else 1.0
 
 
 def _ends(measured: Sequence[Measured], metric: Metric) -> tuple[float, float]:

@@ -33,14 +33,19 @@ class _Pair(NamedTuple):
     adjusted: float
     family: int
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a bound leaves the order of the two open."""
+        return not self.contrast.is_exact and self.adjusted >= LEVEL
+
     def difference(self) -> dict[str, Any]:
         """Return the fields of a `Difference`, first minus second."""
         uncertainty, level = self.contrast.uncertainty, LEVEL / self.family
         return {
             "mean": self.contrast.mean,
-            "half_width": uncertainty.half_width(),
+            "half_width": uncertainty.half_width() if uncertainty else None,
             "p_value": self.adjusted,
-            "visible": uncertainty.significant(level),
+            "visible": uncertainty.significant(level) if uncertainty else None,
             "seeds_needed": self.contrast.seeds_needed(level),
         }
 
@@ -51,10 +56,11 @@ def rank(rows: Sequence[Row], metrics: Sequence[Metric]) -> Ranking:
     - `best`: no other row may have a better mean.
     - `behind`: another row is better, with Holm's p-value below 5 % in this table.
     - `indistinguishable`: not told apart from the best; `difference.visible` is what the table could have seen.
-    - `open`: a bound leaves the order open.
+    - `open`: a bound leaves the order open, even without a known error.
 
-    A row with an estimate has no standing, for an estimate promises nothing. The difference is the row's figure minus
-    that of the best. The metrics of each level are a table of their own.
+    A row with an estimate has no standing, for an estimate promises nothing; nor has one without an error, unless a
+    bound leaves its order open. The difference is the row's figure minus that of the best. The metrics of each level
+    are a table of their own.
     """
     standings: dict[tuple[int, str], dict[str, Any]] = {}
     differences: dict[str, list[PairDifference]] = {}
@@ -135,7 +141,8 @@ def _standings(
         behind = any(_is_behind(place, pair, its) for pair, its in pairs.items())
         to_best = pairs.get((first, place)) or pairs.get((place, first))
         if to_best is None:
-            found[place, metric.name] = {"standing": "behind" if behind else None}
+            is_open = any(place in pair and its.is_open for pair, its in pairs.items())
+            found[place, metric.name] = {"standing": "behind" if behind else "open" if is_open else None}
             continue
         facts = to_best.difference()
         if (first, place) in pairs:

@@ -7,8 +7,11 @@ from scipy.stats import friedmanchisquare
 
 from tests.report_folder import results, typed
 from zoo.report.critical_difference import diagram_image, diagram_svg
+from zoo.report.summary import Summary, summary_text
+from zoo.results.ranking import rank
 from zoo.results.ranks import ColumnRanks, critical_difference, groups, mean_ranks, ranks_of
-from zoo.results.schema import BudgetFacts, TunedContestant, Tuning
+from zoo.results.schema import BudgetFacts, Cell, Measured, TunedContestant, Tuning
+from zoo.results.summary import summarise
 
 # Demšar (2006), table 6: AUC of C4.5, with m, with cf, with both, on 14 data sets.
 TABLE_6 = [
@@ -84,17 +87,84 @@ def test_contestants_are_ranked_on_each_data_set_and_one_without_a_figure_is_lef
     assert (column.critical_difference, column.friedman, column.groups) == (None, None, ())
 
 
-def test_a_tuned_contestant_is_one_whatever_its_settings_are():
-    def tuning(chosen):
-        budget = BudgetFacts(value=2, unit="epochs")
-        facts = {"space": {}, "default_value": 2.0, "value": 1.0, "completed": 2, "pruned": 0, "failed": 0}
-        contestants = [TunedContestant(contestant="vae", tuned=chosen, **facts)]
-        return Tuning(trials=2, budget=budget, metric="kernel", seed=1, sampler="", contestants=contestants)
+def likelihoods(declared=(), noise=0.0, **figures):
+    """Results with ranked likelihoods of two seeds: kind, value and perhaps bracket of each contestant.
 
+    Args:
+        declared: contestants with a declared noise.
+        noise: difference of the seeds, of alternating sign from contestant to contestant.
+    """
+    whole = typed(results())
+    metric = next(each for each in whole.metrics if each.name == "likelihood")
+    rows = []
+    for place, (name, (kind, value, *more)) in enumerate(figures.items()):
+        facts = {"kind": kind, "bracket": more[0] if more else None, "declared": name in declared}
+        values = [value + (-1) ** (place + seed) * noise / 2 for seed in (0, 1)]
+        measured = [Measured(value=each, **facts) for each in values]
+        cells = [Cell(seed=seed, metrics={"likelihood": each}) for seed, each in enumerate(measured)]
+        summary = {"likelihood": summarise(cells, "likelihood")}
+        rows.append(whole.rows[0].model_copy(update={"contestant": name, "summary": summary, "cells": cells}))
+    return whole.model_copy(update={"rows": rank(rows, [metric]).rows, "metrics": [metric], "fooled": {}})
+
+
+def test_a_data_set_on_which_a_bound_leaves_an_order_open_gives_no_ranks_and_no_wins():
+    decided = likelihoods("c", a=("lower", -80.0), b=("exact", -90.0), c=("lower", -99.0, (-99.0, -95.0)))
+    undecided = likelihoods(a=("lower", -95.0), b=("exact", -90.0), c=("exact", -99.0))
+    # b and c are both behind a, and their brackets overlap
+    nested = likelihoods(a=("exact", -80.0), b=("lower", -95.0, (-95.0, -92.0)), c=("lower", -99.0, (-99.0, -90.0)))
+    assert {row.summary["likelihood"].standing for row in nested.rows} == {"best", "behind"}
+    noisy = likelihoods(noise=1.0, a=("lower", -89.9), b=("exact", -90.0), c=("exact", -99.0))  # a above b by chance
+    assert [row.summary["likelihood"].standing for row in noisy.rows] == ["best", "open", "behind"]
+    tables = {"decided": decided, "undecided": undecided, "nested": nested, "noisy": noisy}
+    (column,) = ranks_of(tables)
+    assert (column.data, column.open) == (["decided"], ["undecided", "nested", "noisy"])
+    assert column.ranks == {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert column.wins == {"a": 1, "b": 0, "c": 0}
+    assert column.declared == {"c": ["decided"]}
+    assert Summary(tables, {}, [column]).notes == [
+        "log-likelihood: on decided only.",
+        "log-likelihood: no ranks or wins from undecided, nested, noisy, where a bound leaves the order of "
+        "contestants open.",
+        "log-likelihood: c has a declared noise, which training did not use, on decided.",
+        "Whether mean ranks differ is tested from 5 data sets on.",
+    ]
+
+
+def test_bounds_on_every_data_set_have_no_column_and_a_note_instead_of_a_test():
+    tables = {f"d{place}": likelihoods(a=("lower", -95.0), b=("lower", -90.0)) for place in range(5)}
+    (column,) = ranks_of(tables)
+    assert (column.ranks, column.wins, column.critical_difference) == ({}, {}, None)
+    summary = Summary(tables, {}, [column])
+    assert summary.table == (["contestant"], [])
+    assert summary_text(summary).splitlines() == [
+        "Mean rank (and wins) on 5 data sets: d0, d1, d2, d3, d4",
+        "No column ranks two contestants on every data set.",
+        "log-likelihood: no ranks or wins from d0, d1, d2, d3, d4, where a bound leaves the order of contestants open.",
+    ]
+    exact = {f"d{place}": likelihoods(a=("exact", -95.0), b=("exact", -90.0)) for place in range(5)}
+    assert ranks_of(exact)[0].ranks == {"b": 1.0, "a": 2.0}
+
+
+def tuning(chosen):
+    """Facts of a tuning of `vae` that chose this contestant."""
+    budget = BudgetFacts(value=2, unit="epochs")
+    facts = {"space": {}, "default_value": 2.0, "value": 1.0, "completed": 2, "pruned": 0, "failed": 0}
+    contestants = [TunedContestant(contestant="vae", tuned=chosen, **facts)]
+    return Tuning(trials=2, budget=budget, metric="kernel", seed=1, sampler="", contestants=contestants)
+
+
+def test_a_tuned_contestant_is_one_whatever_its_settings_are():
     other = on_data({"vae": 2.0, "ae@gmm": 1.0}, tuning=tuning("ae@gmm"))
     same = on_data({"vae": 2.0}, tuning=tuning("vae"))
     (column,) = ranks_of({"other": other, "same": same})
     assert column.ranks == {"vae, tuned": 1.25, "vae": 1.75}
+
+
+def test_a_bound_shares_its_rank_with_itself_where_the_defaults_were_the_best_settings():
+    table = likelihoods(vae=("lower", -80.0), b=("exact", -90.0))
+    protocol = table.protocol.model_copy(update={"tuning": tuning("vae")})
+    (column,) = ranks_of({"d": table.model_copy(update={"protocol": protocol})})
+    assert column.ranks == {"vae": 1.5, "vae, tuned": 1.5, "b": 3.0}
 
 
 def test_the_diagram_has_every_contestant_at_its_rank_and_a_bar_for_each_group():

@@ -28,7 +28,7 @@ class Summary:
     Attributes:
         results: by the name of the data set.
         failed: why there are none on other data sets.
-        columns: mean ranks and wins in each column.
+        columns: mean ranks and wins in each column; none in a column whose order is open.
     """
 
     results: Mapping[str, Results]
@@ -41,27 +41,41 @@ class Summary:
         return f"Mean rank (and wins) on {len(self.results)} data sets: {', '.join(self.results)}"
 
     @property
+    def ranked(self) -> list[ColumnRanks]:
+        """The columns that rank contestants."""
+        return [each for each in self.columns if each.ranks]
+
+    @property
     def table(self) -> tuple[list[str], list[list[str]]]:
         """The headings, and a row of texts for each contestant, in the order of the first column."""
         arrows = {m.name: ARROWS[m.direction] for each in self.results.values() for m in each.metrics}
-        headings = ["contestant", *(f"{each.title} {arrows[each.metric]}" for each in self.columns)]
-        names = list(dict.fromkeys(name for each in self.columns for name in each.ranks))
-        return headings, [[name, *(_cell(each, name) for each in self.columns)] for name in names]
+        headings = ["contestant", *(f"{each.title} {arrows[each.metric]}" for each in self.ranked)]
+        names = list(dict.fromkeys(name for each in self.ranked for name in each.ranks))
+        return headings, [[name, *(_cell(each, name) for each in self.ranked)] for name in names]
 
     @property
     def notes(self) -> list[str]:
         """Sentences below the table."""
         notes = []
-        if not self.columns:
+        if not self.ranked:
             notes.append("No column ranks two contestants on every data set.")
         for each in self.columns:
-            if len(each.data) < len(self.results):
+            if each.ranks and len(each.data) < len(self.results):
                 notes.append(f"{each.title}: on {', '.join(each.data)} only.")
+            if each.open:
+                notes.append(
+                    f"{each.title}: no ranks or wins from {', '.join(each.open)}, where a bound leaves the order of "
+                    "contestants open."
+                )
             for name, data in each.left_out.items():
                 notes.append(f"{each.title}: {name} is left out, as it has no rank on {', '.join(data)}.")
+            for name, data in each.declared.items():
+                notes.append(
+                    f"{each.title}: {name} has a declared noise, which training did not use, on {', '.join(data)}."
+                )
             if each.critical_difference is not None:
                 notes.append(_claim(each))
-        if self.columns and all(each.critical_difference is None for each in self.columns):
+        if self.ranked and all(each.critical_difference is None for each in self.ranked):
             notes.append(f"Whether mean ranks differ is tested from {FEWEST} data sets on.")
         notes += [f"{name} failed: {reason}" for name, reason in self.failed.items()]
         return notes
@@ -73,7 +87,7 @@ def summary_markdown(summary: Summary) -> str:
     lines = [headings, ["---"] + ["---:"] * (len(headings) - 1), *rows]
     table = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
     notes = "\n".join(f"- {note}" for note in summary.notes)
-    return "\n\n".join(filter(None, [f"**{summary.heading}**", table if summary.columns else "", notes])) + "\n"
+    return "\n\n".join(filter(None, [f"**{summary.heading}**", table if summary.ranked else "", notes])) + "\n"
 
 
 def summary_text(summary: Summary) -> str:
@@ -84,7 +98,7 @@ def summary_text(summary: Summary) -> str:
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(row[1:], widths[1:], strict=True))])
         for row in (headings, *rows)
     ]
-    return "\n".join([summary.heading, *(lines if summary.columns else []), *summary.notes])
+    return "\n".join([summary.heading, *(lines if summary.ranked else []), *summary.notes])
 
 
 def summary_html(summary: Summary, links: Mapping[str, str]) -> str:

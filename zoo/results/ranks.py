@@ -8,6 +8,9 @@ of them differ at the level α if (Nemenyi)
 A data set counts once, whatever its number of seeds. With five data sets, the exact Wilcoxon test, the usual
 alternative, cannot have a p-value below 1/16, so that it could tell no contestants apart.
 
+A rank needs an order: a data set on which a bound leaves the order of two contestants open does not count in that
+column. Where all bounds are beyond the other values, they have the ranks of their intervals.
+
 Reference: Demšar (2006), Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7.
 """
 
@@ -15,8 +18,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 
+from zoo.results.contrast import ends, overlap
 from zoo.results.interval import CONFIDENCE
 from zoo.results.schema import Metric, Results, Row
 
@@ -31,13 +36,16 @@ class ColumnRanks:
     Attributes:
         metric: its name.
         title: of the column.
-        data: names of the data sets on which every one of these contestants has a figure with a standing.
+        data: names of the data sets on which every one of these contestants has a figure with a standing, and no bound
+            leaves an order open.
         ranks: mean rank of each contestant, 1 for the best on every data set; the best first.
         wins: number of data sets on which a contestant has the best mean.
         left_out: other contestants, each with the data sets on which it has no such figure.
         friedman: p-value of the hypothesis that all contestants are alike; None for fewer than 3.
         critical_difference: of mean ranks, at 95 %; None for fewer than 5 data sets.
         groups: contestants whose mean ranks differ by less, as long as possible; those in no group are not listed.
+        open: data sets that do not count, since a bound leaves the order of two contestants open there.
+        declared: contestants whose likelihood rests on a noise that training did not use, each with those data sets.
     """
 
     metric: str
@@ -49,10 +57,14 @@ class ColumnRanks:
     friedman: float | None = None
     critical_difference: float | None = None
     groups: tuple[tuple[str, ...], ...] = ()
+    open: list[str] = field(default_factory=list)
+    declared: dict[str, list[str]] = field(default_factory=dict)
 
 
 def ranks_of(results: Mapping[str, Results]) -> list[ColumnRanks]:
     """Return the ranks in each column with a direction, those of a full comparison left out.
+
+    A column whose order is open on too many data sets is returned without ranks.
 
     A tuned contestant is the same contestant on every data set, `vae, tuned`, whatever its settings are there.
 
@@ -64,7 +76,7 @@ def ranks_of(results: Mapping[str, Results]) -> list[ColumnRanks]:
         metrics |= {m.name: m for m in each.metrics if m.sign and m.level != "full" and m.name not in metrics}
     rows = {name: _contestants(each) for name, each in results.items()}
     columns = [_column(metric, rows) for metric in metrics.values()]
-    return [column for column in columns if len(column.ranks) > 1]
+    return [column for column in columns if column.ranks or column.open]
 
 
 def mean_ranks(scores: Sequence[Sequence[float]]) -> list[float]:
@@ -99,16 +111,19 @@ def _contestants(results: Results) -> dict[str, Row]:
 def _column(metric: Metric, rows: Mapping[str, Mapping[str, Row]]) -> ColumnRanks:
     names = list(dict.fromkeys(name for each in rows.values() for name in each))
     scores = {data: {name: _score(each.get(name), metric) for name in names} for data, each in rows.items()}
-    used = [data for data, each in scores.items() if any(score is not None for score in each.values())]
+    scored = [data for data, each in scores.items() if any(score is not None for score in each.values())]
+    undecided = [data for data in scored if _is_open(rows[data], metric)]
+    used = [data for data in scored if data not in undecided]
     missing = {name: [data for data in used if scores[data][name] is None] for name in names}
     ranked = [name for name in names if used and not missing[name]]
     left_out = {name: data for name, data in missing.items() if data}
     if len(ranked) < 2:
-        return ColumnRanks(metric.name, metric.title, used, {}, {}, left_out)
+        return ColumnRanks(metric.name, metric.title, used, {}, {}, left_out, open=undecided)
     table = [[score for name in ranked if (score := scores[data][name]) is not None] for data in used]
     means = dict(sorted(zip(ranked, mean_ranks(table), strict=True), key=lambda pair: pair[1]))
     wins = {name: sum(row[place] == max(row) for row in table) for place, name in enumerate(ranked)}
     difference = critical_difference(len(ranked), len(used)) if len(used) >= FEWEST else None
+    declared = {name: [data for data in used if _is_declared(rows[data].get(name), metric)] for name in means}
     return ColumnRanks(
         metric.name,
         metric.title,
@@ -119,7 +134,22 @@ def _column(metric: Metric, rows: Mapping[str, Mapping[str, Row]]) -> ColumnRank
         _friedman(table) if difference is not None else None,
         difference,
         () if difference is None else groups(means, difference),
+        undecided,
+        {name: data for name, data in declared.items() if data},
     )
+
+
+def _is_open(rows: Mapping[str, Row], metric: Metric) -> bool:
+    """Whether a bound leaves the order of two contestants open, in the table or whatever the error."""
+    ranked = {id(row): row for row in rows.values() if _score(row, metric) is not None}.values()
+    if any((figure := row.figure(metric.name)) and figure.standing == "open" for row in ranked):
+        return True
+    return any(overlap(ends(a, metric), ends(b, metric)) for a, b in combinations(ranked, 2))
+
+
+def _is_declared(row: Row | None, metric: Metric) -> bool:
+    figure = row.figure(metric.name) if row else None
+    return figure is not None and figure.declared
 
 
 def _score(row: Row | None, metric: Metric) -> float | None:

@@ -94,6 +94,24 @@ def test_two_comparisons_differ_in_protocol_contestants_and_means(runs, capsys):
     assert all("" in pair for pair in figures.values())
 
 
+def test_bounds_differ_with_their_sign_bracket_and_declared_noise_as_in_the_tables(runs, capsys):
+    other = runs / "other"
+    shutil.copytree(runs / "c", other)
+    found = json.loads((other / "results.json").read_text())
+    rows = {row["contestant"]: row["summary"]["likelihood"] for row in found["rows"]}
+    rows["rbm"]["bracket"] = [-96.6, -84.5]
+    rows["vae"]["declared"] = True
+    rows["rbm:hidden=9"] |= {"kind": "estimate", "stderr": 0.31}
+    (other / "results.json").write_text(json.dumps(found))
+    assert run(["diff", "runs/c", "runs/other", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["figures"]
+    assert {each["what"]: (each["first"], each["second"]) for each in told} == {
+        "rbm, log-likelihood": ("≥ −96.60 ± 0.31 [−96.60, −84.90]", "≥ −96.60 ± 0.31 [−96.60, −84.50]"),
+        "vae, log-likelihood": ("≥ −91.20 ± 0.22", "≥ −91.20 ± 0.22 declared"),
+        "rbm:hidden=9, log-likelihood": ("= −101", "≈ −101 s.e. 0.310"),
+    }
+
+
 def test_a_run_and_a_comparison_have_no_differences(runs, capsys):
     assert run(["diff", "runs/a", "runs/c"]) == 2
     assert "Compare two runs, or two comparisons: runs/a and runs/c are one of each." in capsys.readouterr().err

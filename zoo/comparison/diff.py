@@ -10,7 +10,8 @@ from typing import Any
 
 from zoo.errors import CheckpointError, ConfigError
 from zoo.report.charts import read_log
-from zoo.report.figures import figure, interval
+from zoo.report.figures import figure
+from zoo.report.table_view import figure_cell
 from zoo.results.file import FILE as RESULTS
 from zoo.results.file import read_results
 from zoo.results.schema import Results, Row
@@ -35,7 +36,7 @@ class Differing:
 def diff(first: Path, second: Path) -> tuple[list[Differing], list[Differing]]:
     """Return the settings and the figures of two runs, or of two comparisons, that differ.
 
-    Figures of a run are its last losses; those of a comparison are the means with their intervals.
+    Figures of a run are its last losses; those of a comparison are its figures as the tables have them.
 
     Raises:
         ConfigError: for a run and a comparison.
@@ -90,4 +91,5 @@ def _figures(results: Results) -> dict[str, str]:
 def _means(results: Results, row: Row) -> Iterator[tuple[str, str]]:
     for metric in results.metrics:
         if found := row.figure(metric.name):
-            yield metric.title, interval(found.mean, found.half_width)
+            cell = figure_cell(found)
+            yield metric.title, f"{cell.text} {cell.below}".strip()

@@ -267,6 +267,12 @@ def scope(results: Results) -> str:
     )
 
 
+def figure_cell(found: Figure) -> TableCell:
+    """Return a figure with the sign of its kind and its interval; below it a bracket, `declared` or an error."""
+    text = f"{kind_mark(found.kind)} {interval(found.mean, found.half_width)}".strip()
+    return TableCell(text, _below(found), found.standing, bool(found.warning))
+
+
 def _column(metric: Metric) -> Column:
     return Column(metric.title, metric.direction, metric.summary)
 
@@ -279,8 +285,7 @@ def _cell(row: Row, name: str) -> TableCell:
     found = row.figure(name)
     if found is None:
         return TableCell("failed" if _all_failed(row) else "n/a")
-    text = f"{kind_mark(found.kind)} {interval(found.mean, found.half_width)}".strip()
-    return TableCell(text, _below(found), found.standing, bool(found.warning))
+    return figure_cell(found)
 
 
 def _below(found: Figure) -> str:

@@ -41,6 +41,13 @@ def test_the_best_is_named_with_its_figure_those_behind_and_those_not_told_from_
     )
 
 
+def test_bounds_have_their_sign_where_the_likelihood_orders_the_table(found):
+    found["metrics"], found["fooled"] = [each for each in found["metrics"] if each["name"] == "likelihood"], {}
+    standings(found, "likelihood", vae_gmm="best", rbm="behind")
+    best, *_ = answer(typed(found))
+    assert best.evidence == "log-likelihood ≥ −90.10 ± 0.40. Behind: rbm (≥ −96.60 ± 0.31)."
+
+
 def test_a_contestant_generates_best_only_if_all_others_are_behind(found):
     only_frechet(found, ae_gmm="best", vae_gmm="behind", vae="behind", ae_normal="behind")
     assert "ae@gmm generates best." in said(found)

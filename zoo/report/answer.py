@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from zoo.report.figures import figure, interval
-from zoo.report.table_view import figures_over_epochs, measured, ordered, ranking_metric
+from zoo.report.figures import figure
+from zoo.report.table_view import figure_cell, figures_over_epochs, measured, ordered, ranking_metric
 from zoo.results.schema import Metric, Missing, Results
 
 _TIMES = 1.5  # how many times another figure one must be for the ratio to be said
@@ -52,7 +52,7 @@ def _best(results: Results, metric: Metric) -> Iterator[Statement]:
     behind = _named(standing, "behind")
     real = [row.figure(metric.name) for row in ordered(results, "real")]
     floor = f"; real images that no model was trained on have {figure(real[0].mean)}" if real and real[0] else ""
-    parts = [f"{metric.title} {interval(found.mean, found.half_width)}{floor}."]
+    parts = [f"{metric.title} {figure_cell(found).text}{floor}."]
     if behind:
         parts.append(f"Behind: {_list(map(_with(results, metric), behind))}.")
     if tied:
@@ -86,8 +86,7 @@ def _same_decoder(results: Results, metric: Metric) -> Iterator[Statement]:
             if ratio
             else f"{worse.contestant} is behind {better.contestant}, with the same decoder.",
             "Both decode with one trained network and differ only in the distribution from which h is drawn: "
-            f"{metric.title} {interval(figures[1].mean, figures[1].half_width)}{ratio} against "
-            f"{interval(figures[0].mean, figures[0].half_width)}."
+            f"{metric.title} {figure_cell(figures[1]).text}{ratio} against {figure_cell(figures[0]).text}."
             + (f" Share of drawn codes told from real ones (by chance 0.5): {codes}." if codes else ""),
         )
 
@@ -165,7 +164,7 @@ def _with(results: Results, metric: Metric) -> Callable[[str], str]:
 
     def named(name: str) -> str:
         found = figures[name]
-        return f"{name} ({interval(found.mean, found.half_width)})" if found else name
+        return f"{name} ({figure_cell(found).text})" if found else name
 
     return named
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from zoo.report.figures import interval, kind_mark
-from zoo.report.table_view import Column
+from zoo.report.table_view import Column, figure_cell
 from zoo.results.merging import measured_how
 from zoo.results.schema import Figure, Metric, Results, Row
 from zoo.results.trained import all_trained
@@ -111,8 +110,7 @@ def _cell(row: Row, metric: str) -> Cell:
     summary = row.summary.get(metric)
     if not isinstance(summary, Figure):
         return Cell("n/a", title=summary.unsupported if summary else "not measured")
-    mark = kind_mark(summary.kind)
-    return Cell(f"{mark} {interval(summary.mean, summary.half_width)}".strip(), float(summary.mean), summary.note)
+    return Cell(figure_cell(summary).text, float(summary.mean), summary.note)
 
 
 @cache

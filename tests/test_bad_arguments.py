@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 
 import zoo
 from zoo.cli.main import run
@@ -20,6 +22,16 @@ def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs")
     assert run(["train", "vae:latent_dim=2,hidden=[4]", "--steps", "1", "--out", str(out)]) == 0
     return out / "vae-digits-1"
+
+
+X, Z = np.zeros((2, 2), dtype=np.float32), np.zeros((2, 1), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def real():
+    """A VAE of real-valued data of two columns, whose codes have one value."""
+    data = zoo.Data.from_arrays(np.random.default_rng(0).normal(size=(20, 2)))
+    return zoo.train("vae@gaussian:latent_dim=1,hidden=[2],sample.k=2", data, steps=1, progress=False)
 
 
 # Refused before any work
@@ -110,6 +122,54 @@ def test_the_number_of_samples_has_a_limit_in_python_too():
         ConfigError, match="At most 536,870,912 samples of 4 values are drawn at once, got 1,000,000,000,000"
     ):
         model.sample(10**12)
+
+
+WRONG_SEEDS = [-1, 1.5, True, "1", np.int64(-1)]
+
+
+@pytest.mark.parametrize("seed", WRONG_SEEDS, ids=repr)
+def test_a_wrong_seed_is_refused_before_any_training(tmp_path, seed):
+    with pytest.raises(ConfigError, match=rf"^seed must be a whole number >= 0, got {re.escape(repr(seed))}\.$"):
+        zoo.train("vae", seed=seed, epochs=1, folder=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", WRONG_SEEDS, ids=repr)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model, seed: model.sample(2, seed=seed),
+        lambda model, seed: model.encode(X, seed=seed),
+        lambda model, seed: model.decode(Z, seed=seed),
+        lambda model, seed: model.log_prob(X, seed=seed),
+        lambda model, seed: model.sample_codes(2, seed=seed),
+        lambda model, seed: zoo.create("vae", DataSpec((2,), "bits"), seed=seed),
+        lambda model, seed: zoo.plot(model, seed=seed),
+    ],
+    ids=["sample", "encode", "decode", "log_prob", "sample_codes", "create", "plot"],
+)
+def test_every_seed_has_the_same_limits(real, call, seed):
+    with pytest.raises(ConfigError, match=rf"^seed must be a whole number >= 0, got {re.escape(repr(seed))}\.$"):
+        call(real, seed)
+
+
+@pytest.mark.parametrize("seed", WRONG_SEEDS, ids=repr)
+def test_the_seed_of_a_split_has_the_same_limits(seed):
+    with pytest.raises(ConfigError, match=rf"^split_seed must be a whole number >= 0, got {re.escape(repr(seed))}\.$"):
+        zoo.Data.from_arrays(np.zeros((20, 2)), split_seed=seed)
+
+
+def test_a_seed_of_numpy_trains_and_splits_as_the_number_that_it_is(tmp_path):
+    weights = []
+    for seed in (3, np.int64(3), np.uint8(3)):
+        data = zoo.Data.from_arrays(np.random.default_rng(0).random((20, 2)), split_seed=seed)
+        run_folder = tmp_path / type(seed).__name__
+        model = zoo.train("vae:latent_dim=1,hidden=[2]", data, seed=seed, steps=2, folder=run_folder)
+        assert json.loads((run_folder / "run.json").read_text())["seed"] == 3
+        weights.append(torch.cat([each.flatten() for each in model.module.parameters()]))
+        assert zoo.resume(run_folder, data=data).sample(3, seed=1).equal(model.sample(3, seed=np.int64(1)))
+    assert weights[0].equal(weights[1])
+    assert weights[0].equal(weights[2])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 import zoo
 from zoo.runtime.randomness import generator, scoped_randomness
-from zoo.runtime.seeds import derive_seed
+from zoo.runtime.seeds import checked_seed, derive_seed
 
 
 def _draws():
@@ -21,6 +22,23 @@ def test_a_derived_seed_is_a_pure_function_of_seed_and_purpose():
     # printf 'zoo:0:train' | sha256sum: the first 8 bytes, little-endian, halved; a run of today can be repeated
     first_bytes = bytes.fromhex("ba544b825dc1f45f")
     assert derive_seed(0, "train") == int.from_bytes(first_bytes, "little") // 2
+
+
+WRONG_SEEDS = [-1, np.int64(-1), 1.5, 1.0, np.float64(1), True, np.True_, "1", None, [1], torch.tensor(1)]
+
+
+@pytest.mark.parametrize("seed", WRONG_SEEDS, ids=repr)
+def test_a_seed_is_a_whole_number_from_0_on(seed):
+    with pytest.raises(zoo.ConfigError, match=rf"^seed must be a whole number >= 0, got {re.escape(repr(seed))}\.$"):
+        derive_seed(seed, "train")
+    with pytest.raises(zoo.ConfigError, match="^seed must be a whole number >= 0"):
+        zoo.generator(seed, "train")
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.int32(3), np.uint8(3)], ids=lambda seed: str(seed.dtype))
+def test_an_integer_of_numpy_is_the_same_seed(seed):
+    assert derive_seed(seed, "train") == derive_seed(3, "train")
+    assert type(checked_seed(seed)) is int
 
 
 def test_seeds_and_purposes_do_not_meet():

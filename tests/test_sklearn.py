@@ -170,6 +170,18 @@ def test_bits_are_zeros_and_ones():
         GenerativeModel(TINY, support="bits").fit([[0, 1], [0.5, 1], [1, 1]])
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, True, np.True_, "1"], ids=repr)
+def test_an_invalid_random_state_is_refused_before_training(normal, seed):
+    with pytest.raises(ValueError, match="andom_?State|between 0 and 2|cannot be used to seed"):
+        GenerativeModel(TINY, random_state=seed).fit(X)
+    with pytest.raises(ValueError, match="andom_?State|between 0 and 2|cannot be used to seed"):
+        normal.sample(2, random_state=seed)
+
+
+def test_an_integer_of_numpy_is_the_same_random_state(normal):
+    assert np.array_equal(normal.sample(3, random_state=np.int64(7)), normal.sample(3, random_state=7))
+
+
 def test_codes_of_another_size_are_refused(normal):
     with pytest.raises(ValueError, match="Z must have 3 columns, one for each value of a code, got 2"):
         normal.inverse_transform(np.zeros((1, 2)))

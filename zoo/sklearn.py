@@ -191,7 +191,16 @@ class GenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
 
     @staticmethod
     def _seed(random_state: Any) -> int:
-        """Return a seed: of an int the same one at each call, of None a fresh one."""
+        """Return a seed: of an int the same one at each call, of None a fresh one.
+
+        Raises:
+            ValueError: for what scikit-learn does not take, and for a boolean, which it takes as a number.
+        """
+        if isinstance(random_state, bool | np.bool_):
+            raise ValueError(
+                f"random_state must be None, a whole number from 0 to 2^32 - 1 or a numpy.random.RandomState, got "
+                f"{random_state!r}"
+            )
         return int(check_random_state(random_state).randint(2**31 - 1))
 
     @property

@@ -16,6 +16,7 @@ from zoo.report.plots import KINDS, as_images, check_kind, curves, plot
 from zoo.report.show import Picture
 from zoo.report.table_view import ordered
 from zoo.results.file import FILE as RESULTS
+from zoo.runtime.seeds import checked_seed
 from zoo.training.record import FILE as RECORD
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ LOG = "metrics.jsonl"  # of a training
 def plotted(registry: PluginRegistry, what: Any, kind: str, data: Any = None, *, seed: int = 0) -> Picture:
     """Return one plot; see `zoo.plot`."""
     check_kind(kind)
+    seed = checked_seed(seed)
     if isinstance(what, str | Path):
         what = Path(what)
         if (what / RESULTS).is_file():

@@ -50,6 +50,7 @@ from zoo.results.schema import AtEpoch, BudgetFacts, Cell, Protocol, Results, Ro
 from zoo.results.summary import summarise
 from zoo.runtime.extras import optional
 from zoo.runtime.interruption import Interruption
+from zoo.runtime.seeds import is_seed
 from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
@@ -59,6 +60,7 @@ from zoo.training.names import check_names
 _SCRATCH = ".data-"  # prefix of a folder's name
 FULL_SEEDS = 5  # of `full`: an interval over fewer says little
 QUICK_SEEDS, QUICK_EPOCHS = 1, 20  # of `quick`, unless others are given
+_MOST_SEEDS = 1000
 
 # What the cells import: each would otherwise pay for it again.
 PRELOAD = (
@@ -588,9 +590,14 @@ def _check_data(data: Any) -> None:
 
 def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:
     given = plain(seeds)
-    numbers = list(range(given)) if isinstance(given, int) else [plain(seed) for seed in given]
-    if not numbers or len(set(numbers)) < len(numbers) or any(type(seed) is not int or seed < 0 for seed in numbers):
-        raise ConfigError(f"seeds must be a number >= 1, or distinct whole numbers >= 0, got {seeds!r}.")
+    if type(given) is int:
+        numbers: list[Any] = list(range(min(given, _MOST_SEEDS + 1)))
+    else:
+        numbers = [plain(seed) for seed in given] if isinstance(given, Iterable) else []
+    if not numbers or not all(map(is_seed, numbers)) or len(set(numbers)) < len(numbers):
+        raise ConfigError(f"seeds must be a number >= 1, or distinct whole numbers >= 0, got {seeds!r:.80}.")
+    if len(numbers) > _MOST_SEEDS:
+        raise ConfigError(f"A comparison has at most {_MOST_SEEDS:,} seeds, got {seeds!r:.80}; give fewer.")
     if len(numbers) < fewest:
         raise ConfigError(
             f"A full comparison needs at least {fewest} seeds, got {len(numbers)}; remove full for fewer."

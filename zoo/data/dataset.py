@@ -21,7 +21,7 @@ from zoo.errors import ConfigError, DataError
 from zoo.files.tensor_file import hash_tensors, map_plain, write_plain
 from zoo.runtime.notebook import facts_table, one_line
 from zoo.runtime.randomness import generator
-from zoo.runtime.seeds import SPLIT_SEED
+from zoo.runtime.seeds import SPLIT_SEED, checked_seed
 from zoo.scalars import plain
 
 SPLITS = ("train", "valid", "test")
@@ -134,6 +134,7 @@ class Data:
 
         Raises:
             DataError: for values that are not finite or outside the declared support, or labels that do not match.
+            ConfigError: for a seed that is not a whole number >= 0.
         """
         given = held(x, name)
         labels, columns = given.labels if labels is None else labels, columns or given.columns
@@ -144,7 +145,7 @@ class Data:
             name=name,
             support=support,
             scale=scale,
-            seed=split_seed,
+            seed=checked_seed(split_seed, "split_seed"),
             epochs=epochs,
             columns=columns,
         )

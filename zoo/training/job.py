@@ -14,6 +14,7 @@ from zoo.errors import ConfigError
 from zoo.models.model import Model
 from zoo.runtime.devices import CPU
 from zoo.runtime.ranks import ALONE, Ranks
+from zoo.runtime.seeds import checked_seed
 from zoo.scalars import plain
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import CheckpointPolicy
@@ -59,7 +60,7 @@ class TrainingJob:
     finished: Model | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", plain(self.seed))
+        object.__setattr__(self, "seed", checked_seed(self.seed))
         object.__setattr__(self, "threads", plain(self.threads))
         if type(self.threads) is not int or self.threads < 1:
             raise ConfigError(f"threads must be a whole number >= 1, got {self.threads!r}.")

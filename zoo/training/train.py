@@ -28,7 +28,7 @@ from zoo.runtime.devices import find_device
 from zoo.runtime.interruption import Interruption
 from zoo.runtime.randomness import bernoulli, generator, scoped_randomness
 from zoo.runtime.ranks import ALONE, LostRankError, Ranks
-from zoo.runtime.seeds import derive_seed
+from zoo.runtime.seeds import checked_seed, derive_seed
 from zoo.runtime.threads import several_threads, single_thread
 from zoo.training.budget import TrainingBudget
 from zoo.training.checkpoints import FILE, CheckpointPolicy
@@ -92,6 +92,7 @@ def plan(
     Raises:
         ConfigError, PluginError, DataError, CheckpointError: for anything that is wrong.
     """
+    seed = checked_seed(seed)
     resolved, place = resolve(registry, contestant), find_device(ranks.device(device))
     about = {"contestant": asdict(contestant), "source": source or source_of(data)}
     with single_thread():

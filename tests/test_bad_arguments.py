@@ -172,6 +172,76 @@ def test_a_seed_of_numpy_trains_and_splits_as_the_number_that_it_is(tmp_path):
     assert weights[0].equal(weights[2])
 
 
+A_CONTESTANT = (
+    r"A contestant must be text, got {}\. Write NAME.*; a trained model .*save it with model\.save\(folder\)\."
+)
+A_MODEL = r"{} must be a path, got <zoo\.Model vae@.*; save the model with model\.save\(folder\), and pass the folder\."
+A_NUMBER = r"{} must be a path, got 3; pass text or a pathlib\.Path\."
+SOME = r"The number of samples must be (a whole number >= 1|1 or more), got {}\."
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: zoo.compare(["vae", model]), A_CONTESTANT.format("<zoo.Model vae@gaussian on .*")),
+        (lambda model: zoo.compare(model), A_CONTESTANT.format("<zoo.Model vae@gaussian on .*")),
+        (lambda model: zoo.compare([3]), A_CONTESTANT.format(3)),
+        (lambda model: zoo.compare(3), A_CONTESTANT.format(3)),
+        (lambda model: zoo.compare(None), A_CONTESTANT.format(None)),
+        (lambda model: zoo.compare(["vae"], seeds=2.5), r"seeds must be a number >= 1, or distinct .*, got 2\.5\."),
+        (lambda model: zoo.compare(["vae"], n=2.5), r"n must be a whole number >= 2, or None, got 2\.5\."),
+        (lambda model: zoo.compare(["vae"], n=True), r"n must be a whole number >= 2, or None, got True\."),
+        (lambda model: zoo.compare(["vae"], jobs="2"), r"jobs must be a whole number >= 1, or None, got '2'\."),
+        (lambda model: zoo.compare(["vae"], jobs=-1), r"jobs must be a whole number >= 1, or None, got -1\."),
+        (lambda model: zoo.compare(["vae"], timeout=-2), r"timeout must be a number of seconds > 0, or None, got -2\."),
+        (lambda model: zoo.compare(["vae"], method=3), r"method must be fork, spawn or None, got 3\."),
+        (lambda model: zoo.compare(["vae"], device=3), r"device must be text, such as cpu, got 3\."),
+        (lambda model: zoo.compare(["vae"], features=3), r'features must be a name, or "", got 3\.'),
+        (lambda model: zoo.compare(["vae"], metrics="c2st"), r"metrics must be a list of names, got 'c2st'\."),
+        (lambda model: zoo.compare(["vae"], metrics=[3]), r"No metric named 3 is installed\."),
+        (lambda model: zoo.compare(["vae"], track=3), r"track must be the name of a tracker or several names, got 3\."),
+        (lambda model: zoo.compare(["vae"], out=3), A_NUMBER.format("out")),
+        (lambda model: zoo.compare(resume=3), A_NUMBER.format("resume")),
+        (lambda model: zoo.compare(experiment=3), A_NUMBER.format("experiment")),
+        (lambda model: zoo.compare_each(3), A_NUMBER.format("experiment")),
+        (lambda model: zoo.tune(3), A_CONTESTANT.format(3)),
+        (lambda model: zoo.tune(["vae", 3]), A_CONTESTANT.format(3)),
+        (lambda model: zoo.evaluate(model), A_MODEL.format("source")),
+        (lambda model: zoo.evaluate(3), A_NUMBER.format("source")),
+        (lambda model: zoo.load(3), A_NUMBER.format("path")),
+        (lambda model: zoo.load(model), A_MODEL.format("path")),
+        (lambda model: zoo.train(3), A_CONTESTANT.format(3)),
+        (lambda model: zoo.train(model), A_CONTESTANT.format("<zoo.Model vae@gaussian on .*")),
+        (lambda model: zoo.train("vae", epochs="1"), r"A budget must be a number of epochs, got '1'\."),
+        (lambda model: zoo.train("vae", steps=True), r"A budget must be a number of steps, got True\."),
+        (lambda model: zoo.train("vae", steps=1, folder=3), A_NUMBER.format("folder")),
+        (lambda model: zoo.train("vae", steps=1, weights=model), A_MODEL.format("weights")),
+        (lambda model: zoo.train("vae", save_every="a"), r"save_every must be a finite number of .* >= 0, got 'a'\."),
+        (lambda model: zoo.train("vae", keep=1.5), r"keep must be a whole number of checkpoints >= 1, got 1\.5\."),
+        (lambda model: zoo.train("vae", device=3), r"The device must be .*, got 3\."),
+        (lambda model: zoo.resume(3), A_NUMBER.format("run")),
+        (lambda model: zoo.create(3), A_CONTESTANT.format(3)),
+        (lambda model: zoo.info(3), A_NUMBER.format("name")),
+        (lambda model: zoo.push(model, "x"), A_MODEL.format("run")),
+        (lambda model: zoo.push("x", 3), A_NUMBER.format("destination")),
+        (lambda model: zoo.export(3, "x"), r"model must be a zoo\.Model or the path of one, got 3; load it"),
+        (lambda model: zoo.merge(3, "x"), r"folders must be a list of at least two folders, got 3\."),
+        (lambda model: zoo.merge([3, 4], "x"), A_NUMBER.format("a folder to merge")),
+        (lambda model: zoo.plot(3), r"what must be a zoo\.Model, a zoo\.Comparison or the path of one, got 3\."),
+        (lambda model: model.sample(2.5), SOME.format(r"2\.5")),
+        (lambda model: model.sample(True), SOME.format("True")),
+        (lambda model: model.sample("2"), SOME.format("'2'")),
+        (lambda model: model.sample_codes(-1, seed=0), SOME.format("-1")),
+        (lambda model: model.sample_codes(2.5, seed=0), SOME.format(r"2\.5")),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_before_any_work(real, tmp_path, monkeypatch, call, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        call(real)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_to_is_found_before_sampling(trained, tmp_path, capsys):
     tmp_path.chmod(0o500)

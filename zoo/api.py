@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo.contestant import Contestant, parse_contestant
 from zoo.contract.hookspecs import GROUPS, MODELS
 from zoo.errors import ConfigError, did_you_mean
+from zoo.files.paths import as_path
 from zoo.plugins.catalogue import Entry
 from zoo.plugins.registry import PluginRegistry
 from zoo.scalars import plain
@@ -57,10 +58,10 @@ class Registry(PluginRegistry):
                 return self._described(name, group)
             if entry := self.catalogue.find(name, group):
                 return _catalogue_info(entry)
-        if Path(name).is_dir():
+        if as_path(name, "name").is_dir():
             from zoo.comparison.runs import describe
 
-            if listed := describe(Path(name)):
+            if listed := describe(as_path(name, "name")):
                 return {key: str(value) if key == "path" else value for key, value in vars(listed).items()}
         names = {each for group in GROUPS for each in self.names(group)} | {
             each.name for each in self.catalogue.entries
@@ -177,10 +178,10 @@ class Registry(PluginRegistry):
             data,
             seed=seed,
             budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
-            folder=None if folder is None else Path(folder),
+            folder=None if folder is None else as_path(folder, "folder"),
             checkpoints=CheckpointPolicy(save_every, keep),
             device=device,
-            weights=None if weights is None else Path(weights),
+            weights=None if weights is None else as_path(weights, "weights"),
             threads=threads,
         )
         with training_progress(progress) as report:
@@ -230,7 +231,7 @@ class Registry(PluginRegistry):
         trackers = find_trackers(self, track)
         job = plan_resumed(
             self,
-            RunRecord.read(Path(run)),
+            RunRecord.read(as_path(run, "run")),
             contestant=None if contestant is None else parse_contestant(contestant),
             data=data,
             budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
@@ -260,12 +261,12 @@ class Registry(PluginRegistry):
         from zoo.files.addresses import is_remote
         from zoo.models.checkpoint import load_model
 
-        if is_remote(address := str(path)):
+        if is_remote(address := _address(path, "path")):
             from zoo.exchange.remote import load_remote
 
             return load_remote(address, self, device)
 
-        return load_model(Path(path), self, device)
+        return load_model(as_path(path, "path"), self, device)
 
     def push(self, run: str | Path, destination: str | Path, results: str | Path | None = None) -> str:
         """Write a model file with a model card to a hub, a folder or an address; return what `load` takes.
@@ -284,7 +285,12 @@ class Registry(PluginRegistry):
         """
         from zoo.exchange.remote import push
 
-        return push(Path(run), str(destination), self, None if results is None else Path(results))
+        return push(
+            as_path(run, "run"),
+            _address(destination, "destination"),
+            self,
+            None if results is None else as_path(results, "results"),
+        )
 
     def export(self, model: Model | str | Path, folder: str | Path, form: Literal["onnx", "torch"] = "onnx") -> Export:
         """Write a trained model as programs that run without genzoo: `encode`, `decode`, and `sample` from noise.
@@ -308,7 +314,7 @@ class Registry(PluginRegistry):
         from zoo.exchange.export import export_model
 
         given = self.load(model) if isinstance(model, str | Path) else model
-        return export_model(given, Path(folder), form)
+        return export_model(given, as_path(folder, "folder"), form)
 
     def compare(
         self,
@@ -419,7 +425,7 @@ class Registry(PluginRegistry):
         with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
             return compare(
                 self,
-                [contestants] if isinstance(contestants, str) else list(contestants),
+                contestants,
                 data,
                 seeds=seeds,
                 epochs=epochs,
@@ -491,14 +497,14 @@ class Registry(PluginRegistry):
         if isinstance(experiment, Mapping):
             asked = Experiment.parse(experiment, "the experiment")
         elif experiment is not None:
-            asked = Experiment.read(Path(experiment))
+            asked = Experiment.read(as_path(experiment, "experiment"))
         trackers = find_trackers(self, track)
         with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
             return compare_each(
                 self,
                 asked,
-                out=Path(out),
-                resume=None if resume is None else Path(resume),
+                out=as_path(out, "out"),
+                resume=None if resume is None else as_path(resume, "resume"),
                 allow_changes=allow_changes,
                 executor=executor,
                 save_every=save_every,
@@ -564,12 +570,12 @@ class Registry(PluginRegistry):
                 budget=TrainingBudget.choose(epochs=epochs, steps=steps, seconds=seconds),
                 device=device,
                 features=features,
-                out=Path(out),
+                out=as_path(out, "out"),
                 jobs=jobs,
                 method=method,
                 timeout=timeout,
                 executor=executor,
-                resume=None if resume is None else Path(resume),
+                resume=None if resume is None else as_path(resume, "resume"),
                 allow_changes=allow_changes,
                 on_event=shown,
             )
@@ -678,7 +684,9 @@ class Registry(PluginRegistry):
         """
         from zoo.exchange.merge import merge_folders
 
-        return merge_folders([Path(each) for each in folders], Path(out))
+        if isinstance(folders, str) or not isinstance(folders, Iterable):
+            raise ConfigError(f"folders must be a list of at least two folders, got {folders!r:.80}.")
+        return merge_folders([as_path(each, "a folder to merge") for each in folders], as_path(out, "out"))
 
 
 def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
@@ -686,6 +694,11 @@ def _contestant(text: str, config: Mapping[str, Any]) -> Contestant:
     parsed = parse_contestant(text)
     parsed.config.update(plain(dict(config)))
     return parsed
+
+
+def _address(given: str | Path, name: str) -> str:
+    """Return a path or an address, `PROTOCOL://PATH`, as text; refuse anything else."""
+    return given if isinstance(given, str) else str(as_path(given, name))
 
 
 def _catalogue_info(entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import math
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import product
@@ -114,12 +115,34 @@ def _split(text: str, mark: str) -> list[str]:
     return parts
 
 
+def as_texts(contestants: Any) -> list[str]:
+    """Return one contestant, or several, as a list of texts.
+
+    Raises:
+        ConfigError: for anything but text and iterables of text.
+    """
+    several = isinstance(contestants, Iterable) and not isinstance(contestants, str)
+    given = list(contestants) if several else [contestants]
+    for each in given:
+        _check_type(each)
+    return given
+
+
+def _check_type(text: Any) -> None:
+    if not isinstance(text, str):
+        raise ConfigError(
+            f"A contestant must be text, got {text!r:.80}. {_EXAMPLE}; a trained model is compared by its path: save "
+            "it with model.save(folder)."
+        )
+
+
 def check_text(text: str) -> None:
     """Refuse a text that a table cannot show: with control characters, terminal escapes or undecodable bytes.
 
     Raises:
-        ConfigError: if the text has such characters or is too long.
+        ConfigError: if it is not a text, has such characters or is too long.
     """
+    _check_type(text)
     if len(text) > _LONGEST:
         raise ConfigError(f"A contestant must have at most {_LONGEST:,} characters, got {len(text):,}.")
     if not text.isprintable():

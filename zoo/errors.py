@@ -65,7 +65,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that differs by case or by few slips, or that begins alike; otherwise ""."""
-    typed = name.casefold()
+    typed = str(name).casefold()
     slips = {each: _slips(typed, each.casefold()) for each in known}
     near = {each: number for each, number in slips.items() if number is not None}
     return min(near, key=lambda each: (near[each], each), default="")

@@ -46,6 +46,8 @@ def plotted(registry: PluginRegistry, what: Any, kind: str, data: Any = None, *,
         from zoo.models.checkpoint import load_model
 
         model, place = load_model(what, registry), what
+    if not hasattr(model, "plugin"):  # a `zoo.Model`, whose file imports torch
+        raise ConfigError(f"what must be a zoo.Model, a zoo.Comparison or the path of one, got {what!r:.80}.")
     loaded = None if kind == "samples" else _data(registry, data, place)
     return plot(kind, {model.name: model_pictures(model, loaded, seed)})
 

@@ -33,7 +33,7 @@ from zoo.comparison.run_data import data_of_runs
 from zoo.comparison.schedule import OnEvent, Outcome, ScheduledJob, Scheduler
 from zoo.comparison.sensitivity import measured, varied_samplings, varied_trainings
 from zoo.comparison.tuning import STUDY, Search, tune_contestants
-from zoo.contestant import expand
+from zoo.contestant import as_texts, expand
 from zoo.data.paths import looks_like_a_path, split_path
 from zoo.data.source import source_of
 from zoo.engine.dask import client_of, dask_executor
@@ -42,6 +42,7 @@ from zoo.engine.processes import Method, process_executor
 from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.files.folder_lock import locked
 from zoo.files.names import slug
+from zoo.files.paths import as_path
 from zoo.files.storage import new_folder
 from zoo.plugins.registry import PluginRegistry
 from zoo.results.file import write_results
@@ -116,8 +117,10 @@ def compare(
         place: the comparison's new folder; None makes one in `out`.
         directory: the folder that relative paths of contestants start from; None takes the current one.
     """
-    given = (contestants,) if isinstance(contestants, str) else tuple(contestants)
+    given = as_texts(contestants)
     lengths = (epochs, steps, seconds, over_epochs)
+    n, jobs, timeout = plain(n), plain(jobs), plain(timeout)
+    _check_types(n=n, jobs=jobs, timeout=timeout, method=method, device=device, features=features, metrics=metrics)
     metrics = tuple(metrics)
     asked = bool(given or full or quick or controls or features or metrics or tune)
     asked = asked or device != "cpu" or measure != "kernel"
@@ -128,7 +131,7 @@ def compare(
                 f"{experiment} says what is compared, how, and on which data; change it there, and leave out all else "
                 "but out, jobs, method, executor, timeout, save_every, save and track."
             )
-        arguments = Experiment.read(Path(experiment)).arguments
+        arguments = Experiment.read(as_path(experiment, "experiment")).arguments
         _check_data(arguments["data"])
         own = {"jobs": jobs, "timeout": timeout, "method": method}
         arguments |= {name: value for name, value in own.items() if value is not None}
@@ -173,7 +176,7 @@ def compare(
             budget,
             full=full,
             controls=controls,
-            n=plain(n),
+            n=n,
             device=device,
             features=features,
             metrics=metrics,
@@ -188,14 +191,14 @@ def compare(
                 "A resumed comparison keeps its contestants, seeds, budget, device, features and n; remove them, or "
                 "start a new one."
             )
-        plan = Plan.read(Path(resume))
+        plan = Plan.read(as_path(resume, "resume"))
     started = begun(
         registry,
         plan,
         data,
-        folder=place if resume is None else Path(resume),
+        folder=place if resume is None else as_path(resume, "resume"),
         resumed=resume is not None,
-        out=Path(out),
+        out=as_path(out, "out"),
         jobs=jobs,
         method=method,
         executor=executor,
@@ -387,10 +390,10 @@ def evaluated(registry: PluginRegistry, source: str | Path, data: Any = None) ->
         data: as for `compare`; None takes the data set that the run was trained on.
 
     Raises:
-        ConfigError: for samples without data.
+        ConfigError: for samples without data, and for a source that is not a path.
         CheckpointError: for anything but a run or samples, and for a damaged run.
     """
-    text = str(source)
+    text = str(source if isinstance(source, str) else as_path(source, "source"))
     row = parse_row(text if "/" in text or text.startswith("samples:") else f"./{text}")
     if row.kind == "trained":
         raise CheckpointError(f"{text} is not a run folder, model file or samples:FILE; train one with 'zoo train'.")
@@ -586,6 +589,24 @@ def _check_data(data: Any) -> None:
     """Refuse several data sets: each has a comparison of its own."""
     if isinstance(data, list | tuple) and len(data) and all(isinstance(each, str) for each in data):
         raise ConfigError(f"zoo.compare takes one data set, got {', '.join(data)}; use zoo.compare_each for several.")
+
+
+def _check_types(*, n: Any, jobs: Any, timeout: Any, method: Any, device: Any, features: Any, metrics: Any) -> None:
+    """Refuse arguments of another type, or out of range, which the jobs could not be given."""
+    seconds = type(timeout) in (int, float)
+    several = isinstance(metrics, Iterable) and not isinstance(metrics, str)
+    rules = {
+        "n must be a whole number >= 2, or None": (n, n is None or type(n) is int),
+        "jobs must be a whole number >= 1, or None": (jobs, jobs is None or (type(jobs) is int and jobs >= 1)),
+        "timeout must be a number of seconds > 0, or None": (timeout, timeout is None or (seconds and timeout > 0)),
+        "method must be fork, spawn or None": (method, method in (None, "fork", "spawn")),
+        "device must be text, such as cpu": (device, isinstance(device, str)),
+        'features must be a name, or ""': (features, isinstance(features, str)),
+        "metrics must be a list of names": (metrics, several),
+    }
+    for rule, (given, is_valid) in rules.items():
+        if not is_valid:
+            raise ConfigError(f"{rule}, got {given!r:.80}.")
 
 
 def _seeds(seeds: int | Iterable[int], fewest: int) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from zoo.comparison.plan import TUNED, Plan
 from zoo.comparison.run import begun, plan_of
 from zoo.comparison.schedule import OnEvent
-from zoo.contestant import expand
+from zoo.contestant import as_texts, expand
 from zoo.engine.processes import Method
 from zoo.errors import CheckpointError, ConfigError
 from zoo.files.storage import write_atomically
@@ -98,7 +98,7 @@ def tune(
     Raises:
         ZooError: for everything that is wrong, before any training.
     """
-    texts = (contestants,) if isinstance(contestants, str) else tuple(contestants)
+    texts = as_texts(contestants)
     trials = plain(trials)
     if resume is None:
         if not texts:

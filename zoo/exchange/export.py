@@ -105,6 +105,8 @@ def export_model(model: Model, folder: Path, form: Form) -> Export:
         Unsupported: if none of the programs can be exported.
         ZooError: if the folder cannot be written.
     """
+    if not isinstance(model, Model):
+        raise ConfigError(f"model must be a zoo.Model or the path of one, got {model!r:.80}; load it with zoo.load.")
     if form not in get_args(Form):
         raise ConfigError(f"The form of an export must be {' or '.join(get_args(Form))}, got {form!r}.")
     if form == "onnx":

@@ -216,9 +216,7 @@ class Model:
                 is not conditional.
             Unsupported: if the model cannot generate; the message gives the reason.
         """
-        n = plain(n)
-        if n < 1:
-            raise ConfigError(f"The number of samples must be 1 or more, got {n}.")
+        n = _count(n)
         if n > (most := _MOST // self.spec.size):
             raise ConfigError(
                 f"At most {most:,} samples of {self.spec.size:,} values are drawn at once, got {n:,}; draw the rest "
@@ -240,6 +238,7 @@ class Model:
         """
         if not self.class_shares:
             raise ConfigError(f"{self.name} is not conditional, so it has no classes to draw.")
+        n = _count(n)
         if self.label is not None:
             return torch.full((n,), self.label)
         return draw_labels(self.class_shares, n, generator(seed, "labels"))
@@ -313,7 +312,7 @@ class Model:
             ConfigError: for invalid classes, and for classes if the model is not conditional.
             Unsupported: if the model does not define a distribution of its codes.
         """
-        n = plain(n)
+        n = _count(n)
         draws, labels = generator(seed, "sample codes", self.device), self._sampled(y, n, seed)
         if self.density is not None:
             return self._drawn(n, labels, draws).cpu()
@@ -340,8 +339,8 @@ class Model:
             ConfigError: if n is out of range, and as for `sample`.
             Unsupported: if the model does not sample step by step, or draws from a latent density.
         """
-        n = plain(n)
-        if not 1 <= n <= BLOCK:
+        n = _count(n)
+        if n > BLOCK:
             raise ConfigError(f"A path has from 1 to {BLOCK:,} samples, got {n}.")
         if self.density is not None or not self.plugin.implements("sample_path"):
             why = "it decodes draws from a density" if self.density is not None else "its plugin has no sample_path"
@@ -593,6 +592,16 @@ class Model:
     def _on_the_cpu(self) -> Model:
         """Return a copy that computes on the CPU, for hooks that may compute in float64."""
         return replace(self, module=copy.deepcopy(self.module).to(CPU))
+
+
+def _count(n: Any) -> int:
+    """Return a number of samples as an `int`; refuse anything but a whole number >= 1."""
+    number = plain(n)
+    if type(number) is not int:
+        raise ConfigError(f"The number of samples must be a whole number >= 1, got {n!r:.80}.")
+    if number < 1:
+        raise ConfigError(f"The number of samples must be 1 or more, got {number}.")
+    return number
 
 
 def _origin(plugin: Any) -> dict[str, str]:

@@ -26,8 +26,8 @@ def find_device(name: str) -> torch.device:
     Raises:
         ConfigError: if the name is invalid, or torch does not see that GPU.
     """
-    if not DEVICE_NAME.fullmatch(name):
-        raise ConfigError(f"The device {RULE}, got {name!r}.")
+    if not isinstance(name, str) or not DEVICE_NAME.fullmatch(name):
+        raise ConfigError(f"The device {RULE}, got {name!r:.80}.")
     if name == "auto":
         name = "cuda" if torch.cuda.device_count() else "mps" if torch.backends.mps.is_available() else "cpu"
     if name == "cpu":

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from zoo.contestant import Contestant
 from zoo.contract.tracked_run import Setting
-from zoo.errors import TrackerWarning
+from zoo.errors import ConfigError, TrackerWarning
 from zoo.plugins.plugin import Plugin
 from zoo.plugins.registry import PluginRegistry
 
@@ -18,6 +18,8 @@ def find_trackers(registry: PluginRegistry, names: str | Iterable[str]) -> list[
     Raises:
         ConfigError, PluginError: for a tracker that is not installed or cannot be used.
     """
+    if not isinstance(names, Iterable):
+        raise ConfigError(f"track must be the name of a tracker or several names, got {names!r:.80}.")
     chosen = [names] if isinstance(names, str) else list(names)
     return [registry.plugin(name, "zoo.trackers") for name in dict.fromkeys(chosen)]
 

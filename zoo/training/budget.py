@@ -23,6 +23,8 @@ class TrainingBudget:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", plain(self.value))
+        if type(self.value) not in (int, float):
+            raise ConfigError(f"A budget must be a number of {self.unit}, got {self.value!r:.80}.")
         if not (math.isfinite(self.value) and self.value > 0):
             raise ConfigError(f"A budget must be a finite number above 0, got {self.value} {self.unit}.")
         if self.unit == "steps" and self.value != int(self.value):

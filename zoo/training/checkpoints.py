@@ -41,8 +41,11 @@ class CheckpointPolicy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "every", plain(self.every))
-        if not (math.isfinite(self.every) and self.every >= 0):
-            raise ConfigError(f"save_every must be a finite number of seconds >= 0, got {self.every}.")
+        object.__setattr__(self, "keep", plain(self.keep))
+        if type(self.every) not in (int, float) or not (math.isfinite(self.every) and self.every >= 0):
+            raise ConfigError(f"save_every must be a finite number of seconds >= 0, got {self.every!r:.80}.")
+        if type(self.keep) is not int:
+            raise ConfigError(f"keep must be a whole number of checkpoints >= 1, got {self.keep!r:.80}.")
         if self.keep < 1:
             raise ConfigError(f"keep must be at least 1, got {self.keep}.")
 

@@ -1,14 +1,18 @@
 """`zoo push` and loading from where it was pushed: real files, a local server that speaks a hub's endpoints."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import zoo
 from tests.hub_server import Hub
 from zoo.cli.main import run
+from zoo.exchange.export import _description
+from zoo.exchange.provenance import short_path, without_folders
 from zoo.models.model import FILE
 from zoo.results.file import read_results
 
@@ -84,6 +88,59 @@ def test_the_results_of_an_evaluation_are_found_by_the_path_of_the_run(tmp_path,
     shutil.copy(MODEL, "renamed.safetensors")
     with pytest.raises(zoo.CheckpointError, match=r"has no row of renamed.*, but rbm:hidden=6, ae@gaussian.*'zoo eval"):
         zoo.push("renamed.safetensors", "out", TABLE)
+
+
+def test_a_published_model_names_no_folder_of_the_machine(tmp_path):
+    """Weights, data and splits are given by absolute paths, and so is the run in its evaluation."""
+    scratch = tmp_path / "secret"
+    scratch.mkdir()
+    x = np.random.default_rng(0).random((30, 4))
+    np.savetxt(scratch / "mine.csv", x, delimiter=",")
+    np.savetxt(scratch / "tested.csv", x[:12], delimiter=",")
+    data, small = f"{scratch}/mine.csv:test={scratch}/tested.csv", "ae@gaussian:latent_dim=2,hidden=[4]"
+    zoo.train(small, data, steps=2, folder=scratch / "first", progress=False)
+    model = zoo.train(small, data, steps=2, weights=scratch / "first", folder=scratch / "second", progress=False)
+    assert model.protocol["weights"]["path"] == str(scratch / "first" / FILE)  # the run still names it
+    content = (TABLE / "results.json").read_text()
+    content = content.replace("ae@gaussian:hidden=[8],latent_dim=2", f"{scratch}/second:sample.k=5")
+    (scratch / "evaluation").mkdir()
+    (scratch / "evaluation" / "results.json").write_text(content)
+
+    out = tmp_path / "out"
+    zoo.push(scratch / "second", out, scratch / "evaluation")
+    assert {path.name for path in out.iterdir()} == {FILE, "README.md"}
+    for path in out.iterdir():
+        published = path.read_bytes()
+        assert b"secret" not in published
+        assert str(tmp_path).encode() not in published
+        assert str(tmp_path).replace("_", "\\_").encode() not in published  # as the card escapes it
+    card = (out / "README.md").read_text()
+    assert "| weights.path | first/model.safetensors |" in card
+    assert f"| weights.sha256 | {model.protocol['weights']['sha256']} |" in card
+    assert "As second:sample.k=5 in a comparison" in card
+    assert "secret" not in json.dumps(_description(model, "torch", {}, {}))  # export.json
+    again = zoo.load(out)
+    weights = model.protocol["weights"] | {"path": "first/model.safetensors"}
+    assert again.protocol == model.protocol | {"weights": weights}
+    assert again.sample(5, seed=1).equal(model.sample(5, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("/home/us/runs/vae-digits-1/model.safetensors", "vae-digits-1/model.safetensors"),
+        ("/model.safetensors", "model.safetensors"),
+        ("/home/us/vae/seed-0/vae@gmm.safetensors", "vae@gmm.safetensors"),
+        (r"C:\us\runs\vae-1\model.safetensors", "vae-1/model.safetensors"),
+        ("/home/us/x.csv", "x.csv"),
+        ("runs/vae-1", "runs/vae-1"),
+        ("zoo-rbm/rbm:hidden=6", "zoo-rbm/rbm:hidden=6"),
+        ("40 steps", "40 steps"),
+    ],
+)
+def test_an_absolute_path_is_cut_to_the_run_and_the_file(text, short):
+    assert short_path(text) == short
+    assert without_folders({"a": [text, 1], "b": None}) == {"a": [short, 1], "b": None}
 
 
 @pytest.mark.parametrize("destination", ["memory://travel/one", "file://{folder}"])

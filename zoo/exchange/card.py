@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from zoo.data.paths import before_colon
 from zoo.errors import CheckpointError
+from zoo.exchange.provenance import short_path
 from zoo.files.names import slug
 from zoo.models.model import FILE, Model
 from zoo.results.file import FILE as RESULTS
@@ -81,8 +83,10 @@ def _results(results: Results, row: Row) -> list[str]:
         for metric, figure in figures
         if isinstance(figure, Figure)
     ]
+    path, settings = before_colon(row.contestant)
+    contestant = ":".join([short_path(path), *([settings] if settings else [])])
     told = (
-        f"As {row.contestant} in a comparison on {protocol.data.name} (sha256 {protocol.data.sha256[:12]}), with "
+        f"As {contestant} in a comparison on {protocol.data.name} (sha256 {protocol.data.sha256[:12]}), with "
         f"{protocol.samples:,} samples, {protocol.reference}; features: {protocol.features.description} (sha256 "
         f"{protocol.features.sha256[:12]}). Means over trainings, ± half-widths of the 95 % interval."
     )

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ConfigError, Unsupported, ZooError, clause
 from zoo.exchange.noise import Recorder, Replay
+from zoo.exchange.provenance import without_folders
 from zoo.files.storage import write_atomically, writing
 from zoo.models.density import DensityPerClass
 from zoo.models.model import Model
@@ -294,7 +295,7 @@ def _description(model: Model, form: Form, written: dict[str, Program], refused:
         "options": model._options({}).model_dump(mode="json"),
         "data": {"shape": model.spec.shape, "support": model.spec.support, "columns": model.columns}
         | ({"table": model.table.facts()} if model.table else {}),
-        "protocol": dict(model.protocol),
+        "protocol": without_folders(model.protocol),
         "programs": {name: dataclasses.asdict(each) for name, each in written.items()},
         "refused": refused,
     }

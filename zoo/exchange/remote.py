@@ -15,11 +15,13 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.exchange.card import found_results, model_card, results_of
+from zoo.exchange.provenance import without_folders
 from zoo.files.addresses import HUB, redacted
 from zoo.files.storage import write_atomically, writing
 from zoo.models.checkpoint import load_model, model_file
@@ -35,7 +37,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def push(run: Path, destination: str, registry: PluginRegistry, results: Path | None = None) -> str:
     """Write a model file and its card to a hub, a folder or an address, and return what `zoo.load` takes.
 
-    The model is loaded first, so that no damaged file is pushed.
+    The model is loaded first, so that no damaged file is pushed. If its protocol has local paths, those of the initial
+    weights for example, they are cut to the names of the run and the file.
 
     Args:
         run: a run folder or model file.
@@ -50,8 +53,12 @@ def push(run: Path, destination: str, registry: PluginRegistry, results: Path | 
         ZooError: if the destination cannot be written; it then has no part of the files.
     """
     file = model_file(run)
-    content = file.read_bytes()
-    card = model_card(load_model(file, registry), results_of(file, results) if results else found_results(file))
+    content, model = file.read_bytes(), load_model(file, registry)
+    protocol = without_folders(model.protocol)
+    if protocol != model.protocol:
+        model = replace(model, protocol=protocol)
+        content = _content(model)
+    card = model_card(model, results_of(file, results) if results else found_results(file))
     files = {CARD: card.encode(), FILE: content}  # the model last: where it is, the card is
     if destination.startswith(HUB):
         return _push_to_hub(destination, files)
@@ -63,6 +70,12 @@ def push(run: Path, destination: str, registry: PluginRegistry, results: Path | 
     for name, each in files.items():
         write_atomically(folder / name, each)
     return destination
+
+
+def _content(model: Model) -> bytes:
+    """Return the content of a model's file."""
+    with tempfile.TemporaryDirectory() as folder:
+        return model.save(Path(folder)).read_bytes()
 
 
 def load_remote(address: str, registry: PluginRegistry, device: str = "cpu") -> Model:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -161,6 +161,82 @@ def test_values_in_the_unit_interval_give_samples_in_it():
     samples = GenerativeModel(TINY, support="unit", steps=1).fit(unit).sample(50)
     assert samples.min() >= 0
     assert samples.max() <= 1
+
+
+class Coins:
+    """Bits with P(b = 1) = p, p the mean of each pixel: log p(b) = sum_d b_d log p_d + (1 - b_d) log(1 - p_d)."""
+
+    card = zoo.Card(name="coins", summary="coins", config=zoo.Config, trains_on="grey", latent=None, samples="draws")
+
+    @zoo.hookimpl
+    def build(self, data):
+        module = nn.Module()
+        module.p = nn.Parameter(torch.full(data.shape, 0.5), requires_grad=False)
+        return module
+
+    @zoo.hookimpl
+    def fit(self, model, train):
+        model.p.copy_(train.mean(0))
+
+    @zoo.hookimpl
+    def encode(self):
+        raise zoo.Unsupported("no code")
+
+    @zoo.hookimpl
+    def decode(self):
+        raise zoo.Unsupported("no code")
+
+    @zoo.hookimpl
+    def sample(self, model, n, generator):
+        return zoo.bernoulli(model.p.detach().expand(n, *model.p.shape), generator)
+
+    @zoo.hookimpl
+    def log_prob(self, model, x):
+        return (zoo.LogProb(torch.distributions.Bernoulli(model.p).log_prob(x).flatten(1).sum(1), "exact"),)
+
+
+UNIT = RNG.random((400, 3))
+
+
+@pytest.fixture
+def coins(monkeypatch):
+    """The model above, fitted to grayscale values."""
+    registry = zoo.Registry()
+    registry.register(Coins)
+    monkeypatch.setattr("zoo.api.train", registry.train)
+    return GenerativeModel("coins", support="unit", steps=1, random_state=5).fit(UNIT)
+
+
+def test_grayscale_values_are_scored_as_one_draw_of_bits(coins):
+    p = UNIT.mean(0)
+    of_pattern = {bits: stats.bernoulli.logpmf(bits, p).sum() for bits in np.ndindex(2, 2, 2)}
+    seed = int(np.random.RandomState(5).randint(2**31 - 1))
+    bits = zoo.bernoulli(torch.from_numpy(UNIT.astype(np.float32)), zoo.generator(seed, "bits of the scores"))
+    expected = [of_pattern[tuple(map(int, row))] for row in bits.tolist()]
+    scores = coins.score_samples(UNIT)
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    assert coins.score(UNIT) == pytest.approx(np.mean(expected), rel=1e-5)
+    entropy, each = (stats.bernoulli.entropy(p)).sum(), np.std(scores) / len(scores) ** 0.5
+    assert scores.mean() == pytest.approx(-entropy, abs=4 * each)  # E[b] = x, whose mean is p
+
+
+def test_the_draw_of_bits_is_that_of_the_random_state_and_bits_are_kept(coins):
+    scores = coins.score_samples(UNIT)
+    assert np.array_equal(scores, coins.score_samples(UNIT))
+    assert not np.array_equal(scores, coins.set_params(random_state=6).score_samples(UNIT))
+    bits = np.array(list(np.ndindex(2, 2, 2)))
+    np.testing.assert_allclose(coins.score_samples(bits), stats.bernoulli.logpmf(bits, UNIT.mean(0)).sum(1), rtol=1e-5)
+
+
+def test_a_search_scores_grayscale_values():
+    grid = {"epochs": [0.01, 30]}
+    pixels = load_digits().data[:300] / 16
+    tuned = GenerativeModel("vae:hidden=[32],latent_dim=4,sample.k=5", support="unit")
+    search = GridSearchCV(tuned, grid, cv=2).fit(pixels)
+    assert search.best_params_ == {"epochs": 30}
+    low, high = search.cv_results_["mean_test_score"]
+    assert low < high < 0
+    assert search.score(pixels) == search.best_estimator_.score(pixels)
 
 
 def test_bits_are_zeros_and_ones():

@@ -47,7 +47,7 @@ class GenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
         shape: shape of an example for models of images, (8, 8) for X with 64 columns; None is (columns,).
         epochs, steps, seconds: the training budget, at most one of the three; by default 100 epochs.
         device: `cpu`, `cuda`, `cuda:1` for the second GPU, `mps` for the GPU of a Mac, or `auto`.
-        random_state: seed of the training and of the draws of a score.
+        random_state: seed of the training and of the draws of a score, those of the bits of grayscale values included.
 
     Attributes:
         model_: the trained `zoo.Model`.
@@ -131,10 +131,19 @@ class GenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Return log p(x) in nats, shape (n,): the lower end where a model gives bounds, and of standardized values.
 
-        A bound that is estimated with draws varies with the order of the examples.
+        With support="unit", it is log p of one draw of bits b, P(b = 1) = x, with the draws of `random_state`; values
+        that are 0 or 1 are kept. These draws, and those of a bound that is estimated, depend on the order of the
+        examples.
         """
+        import torch
+
+        from zoo.models.bits import PURPOSE, bits_to_score
+        from zoo.runtime.randomness import generator
+
         x, dtype = self._checked(X)
-        bounds = self.model_.log_prob(x, seed=self._seed(self.random_state))
+        seed = self._seed(self.random_state)
+        bits = bits_to_score(self.model_, torch.from_numpy(x), generator(seed, PURPOSE))
+        bounds = self.model_.log_prob(bits, seed=seed)
         nats = np.stack([each.nats.double().numpy() for each in bounds])
         lowest: NDArray[Any] = nats.min(0).astype(dtype)
         return lowest

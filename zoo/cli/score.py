@@ -66,10 +66,11 @@ def command(
     from zoo.api import default
 
     model = default.load(run, device=device)
+    from zoo.models.bits import PURPOSE
     from zoo.runtime.randomness import generator
     from zoo.runtime.seeds import BITS_SEED
 
-    count, about, draws = 0, dict[str, str](), generator(BITS_SEED, "bits of the scores")
+    count, about, draws = 0, dict[str, str](), generator(BITS_SEED, PURPOSE)
     with table_output(output) as add:
         for rows in rows_for(model, run, data, split):
             say_notes(rows)
@@ -94,7 +95,7 @@ def scores(
     """
     from zoo.data.dataset import standardised
     from zoo.errors import Unsupported
-    from zoo.runtime.randomness import bernoulli
+    from zoo.models.bits import bits_to_score
 
     x, y = rows.x, rows.labels
     columns: dict[str, NDArray[Any]] = {"row": rows.numbers}
@@ -102,10 +103,9 @@ def scores(
         columns["label"] = y.numpy()
     about: dict[str, str] = {}
     reasons = []
-    grey = model.spec.support == "unit"  # bits are drawn as they are
+    grey = model.spec.support == "unit"
     try:
-        bits = bernoulli(x, draws) if grey else x
-        for answer in model.log_prob(bits, y, seed=seed, **options):
+        for answer in model.log_prob(bits_to_score(model, x, draws), y, seed=seed, **options):
             columns[_COLUMN[answer.kind]] = answer.nats.cpu().double().numpy()
             given = "log p(x|y)" if y is not None else "log p(x)"
             units = ", of one draw of bits" if grey else ", of standardised values" if model.standardisation else ""

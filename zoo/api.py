@@ -6,6 +6,7 @@ Imports neither torch nor pydantic before a function is called.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,15 +54,20 @@ class Registry(PluginRegistry):
             ConfigError: for an unknown name.
             PluginError: if the plugin is blocked, incompatible or broken.
         """
+        if not isinstance(name, str | PathLike):
+            raise ConfigError(
+                f"name must be the name of a plugin or the path of a run or comparison, got {name!r:.80}."
+            )
+        name = str(name)
         for group in GROUPS:
             if self.is_registered(name, group) or self._named(name, group):
                 return self._described(name, group)
             if entry := self.catalogue.find(name, group):
                 return _catalogue_info(entry)
-        if as_path(name, "name").is_dir():
+        if Path(name).is_dir():
             from zoo.comparison.runs import describe
 
-            if listed := describe(as_path(name, "name")):
+            if listed := describe(Path(name)):
                 return {key: str(value) if key == "path" else value for key, value in vars(listed).items()}
         names = {each for group in GROUPS for each in self.names(group)} | {
             each.name for each in self.catalogue.entries

@@ -298,6 +298,12 @@ def begun(
         ZooError: for everything that is wrong, before any training.
     """
     jobs, timeout = plain(jobs), plain(timeout)
+    if not (executor is None or isinstance(executor, str) or hasattr(executor, "submit")):
+        raise ConfigError(
+            "executor must be a concurrent.futures.Executor, a Dask client or the address of a Dask scheduler, got "
+            f"{executor!r:.80}."
+        )
+    save = None if save is None else as_path(save, "save")
     if executor is not None and method is not None:
         raise ConfigError("method chooses an executor, and executor is one; give one of them.")
     if save is not None and plan.source is None:
@@ -362,7 +368,7 @@ def begun(
             repeating = Experiment.of(plan, budget if contestants_trained else None, executor_settings)
             for path in (place / EXPERIMENT, save):
                 if path is not None:
-                    repeating.write(Path(path))
+                    repeating.write(path)
         budget = TrainingBudget(float(budget.value), budget.unit)  # as it comes out of the plan, too
         if plan.tune and plan.tuning is None:
             try:

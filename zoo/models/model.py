@@ -24,6 +24,7 @@ from zoo.data.dataset import standardised
 from zoo.data.in_memory import columns_of, is_dataframe
 from zoo.data.table import Table
 from zoo.errors import ConfigError, PluginError, Unsupported
+from zoo.files.paths import as_path
 from zoo.files.storage import writing
 from zoo.files.tensor_file import write
 from zoo.models.arrays import Array, as_tensor
@@ -420,6 +421,8 @@ class Model:
         Raises:
             ConfigError: for options that the model's card does not have, or invalid values.
         """
+        if not isinstance(changes, Mapping):
+            raise ConfigError(f'The options must be a dictionary, such as {{"k": 50}}, got {changes!r:.80}.')
         self._options(changes)
         return replace(self, options=plain({**self.options, **changes}))
 
@@ -444,7 +447,7 @@ class Model:
         Args:
             path: a file named `*.safetensors`, or a folder, in which `model.safetensors` is written.
         """
-        path = file if (file := Path(path)).suffix == ".safetensors" else file / FILE
+        path = file if (file := as_path(path, "path")).suffix == ".safetensors" else file / FILE
         with writing(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {f"model.{key}": value for key, value in self.module.state_dict().items()}

@@ -61,7 +61,7 @@ def test_tables_never_break_a_name_and_never_leave_the_terminal(folder, columns)
     lines = on_terminal(columns, "report", str(folder))
     assert max(map(len, lines)) <= columns
     blocks = sum(line.startswith("  contestant ") for line in lines)
-    assert blocks == len([line for line in lines if line.startswith("  ae@normal ")])
+    assert blocks == len([line for line in lines if line.startswith("  ae@normal  ")])
     starts = ["  vae@gmm:latent_dim=8,", "  train.learning_rate=0.0025,", "  train.batch_size=64"]
     for start in starts:
         assert sum(line.startswith(f"{start}  ") for line in lines) == blocks  # unlike a note's line

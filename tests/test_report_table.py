@@ -130,7 +130,7 @@ def test_a_figure_without_a_standing_is_said_to_be_unranked_and_why(found):
     rbm["likelihood"]["kind"], failed["coverage"] = "estimate", {"unsupported": "it does not generate"}
     (headline, *_) = sheets(typed(found))
     assert headline.notes[-1] == (
-        "No mark here means not ranked, not behind the best: "
+        "Not ranked, and therefore without a mark: "
         "log-likelihood of rbm (an estimate promises nothing); "
         "log-likelihood, Fréchet distance of rbm:hidden=9 (a seed failed); coverage (an error is not known)"
     )

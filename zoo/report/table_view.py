@@ -415,7 +415,7 @@ def _unranked(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
             whose = "" if len(names) == len(figures) else f" of {', '.join(names)}"
             titles.setdefault((reason, whose), []).append(metric.title)
     parts = [f"{', '.join(columns)}{whose} ({reason})" for (reason, whose), columns in titles.items()]
-    return [f"No mark here means not ranked, not behind the best: {'; '.join(parts)}"] if parts else []
+    return [f"Not ranked, and therefore without a mark: {'; '.join(parts)}"] if parts else []
 
 
 def _why_unranked(row: Row, found: Figure) -> str:

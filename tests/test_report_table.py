@@ -136,7 +136,7 @@ def test_a_figure_without_a_standing_is_said_to_be_unranked_and_why(found):
     )
     (ranked, *_) = [row for row in found["rows"] if row["contestant"] == "vae"]
     found["rows"] = [ranked]
-    assert not any("not ranked" in note for note in sheets(typed(found))[0].notes)
+    assert not any("without a mark" in note for note in sheets(typed(found))[0].notes)
 
 
 def test_text_names_reasons_brackets_failures_and_the_protocol(found):

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo.contestant import Contestant, parse_contestant
+from zoo.contestant import Contestant, as_texts, parse_contestant
 from zoo.contract.hookspecs import GROUPS, MODELS
 from zoo.errors import ConfigError, did_you_mean
 from zoo.files.paths import as_path
@@ -431,7 +431,7 @@ class Registry(PluginRegistry):
         with comparison_progress(progress, on_event) as shown, tracked_comparison(trackers, shown) as listening:
             return compare(
                 self,
-                contestants,
+                as_texts(contestants),
                 data,
                 seeds=seeds,
                 epochs=epochs,

@@ -59,6 +59,7 @@ def test_every_table_is_there_with_its_notes_and_all_environments_end():
     [
         ("a_b & 5% #1 {x} $", r"a\_b \& 5\% \#1 \{x\} \$"),
         ("\\input{/etc/passwd}", r"\textbackslash{}input\{/etc/passwd\}"),
+        ("≈ −9 × 2", r"$\approx$ $-$9 $\times$ 2"),
         ("−1 ≥ x^2 ~ 3\n*", r"$-$1 $\geq$ x\textasciicircum{}2 $\sim$ 3 $^*$"),
     ],
 )

@@ -2,8 +2,6 @@ r"""A comparison's tables in LaTeX, for `\input` in a document that uses the pac
 
 from __future__ import annotations
 
-import re
-
 from zoo.report.table_view import TableCell, TableRow, TableView, all_failures, incidents, legend, scope, sheets
 from zoo.results.schema import Results
 from zoo.results.trained import in_brief, in_full
@@ -21,6 +19,8 @@ _SPECIAL = {
     "−": "$-$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
+    "≈": r"$\approx$",
+    "×": r"$\times$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "\N{NO-BREAK SPACE}": "~",
@@ -44,7 +44,7 @@ def to_latex(results: Results) -> str:
 
 def latex(text: str) -> str:
     """Return text with the characters that have a meaning in LaTeX, or none, written as commands."""
-    return re.sub(r"[\\&%$#_{}~^*<>|±−≥≤↑↓\u00a0\n]", lambda match: _SPECIAL[match[0]], text)
+    return "".join(_SPECIAL.get(sign, sign) for sign in text)
 
 
 def _table(sheet: TableView, notes: list[str], data: str) -> str:

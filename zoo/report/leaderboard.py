@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from zoo.report.table_view import Column, figure_cell
 from zoo.results.merging import measured_how
 from zoo.results.schema import Figure, Metric, Results, Row
-from zoo.results.trained import all_trained
+from zoo.results.trained import budget_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -97,11 +97,10 @@ def _section(id_: str, group: Mapping[str, Results], links: Mapping[str, str]) -
     columns = [Column(each.title, each.direction, each.summary) for each in metrics.values()]
     section = Section(id_, protocol.data.name, text, columns)
     for name, results in group.items():
-        how = all_trained(results)
         for row in results.rows:
             cells = [_cell(row, metric) for metric in metrics]
             seeds = len(row.cells) - len(row.failed_cells)
-            budget = how[row.contestant].budget if row.contestant in how else ""
+            budget = budget_of(row, results.protocol)
             section.lines.append(Line(row.contestant, row.role, name, links.get(name, ""), budget, seeds, cells))
     return section
 

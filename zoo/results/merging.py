@@ -19,7 +19,7 @@ from zoo.errors import ConfigError
 from zoo.results.ranking import fools_metrics, rank
 from zoo.results.schema import Cell, Protocol, Results, Row, Variation
 from zoo.results.summary import summarise
-from zoo.results.trained import trained
+from zoo.results.trained import budget_of
 
 
 def merge(parts: Mapping[str, Results]) -> Results:
@@ -43,7 +43,7 @@ def merge(parts: Mapping[str, Results]) -> Results:
     for part, results in parts.items():
         names = {}
         for row in results.rows:
-            text, budget = row.contestant, _budget(row, results.protocol)
+            text, budget = row.contestant, budget_of(row, results.protocol)
             known = rows.get(text)
             if known is None or row.role == "real":
                 joined = known or row
@@ -137,12 +137,6 @@ def _changes(first: Results, other: str, results: Results) -> list[str]:
     differ = [key for key in {**ours, **theirs} if ours.get(key, "none") != theirs.get(key, "none")]
     own = [f"{other}: {each}" for each in results.protocol.changes]
     return [f"{other}: {key} {theirs.get(key, 'none')} instead of {ours.get(key, 'none')}" for key in differ] + own
-
-
-def _budget(row: Row, protocol: Protocol) -> str:
-    """Return the budget of a row's trainings; "" if it was not trained."""
-    how = trained(row, protocol)
-    return how.budget if how else ""
 
 
 def _with_budget(row: Row, budget: str) -> Row:

@@ -51,6 +51,12 @@ def trained(row: Row, protocol: Protocol) -> Trained | None:
     return Trained(budget, seeds, row.kind == "run", settings.get("weights", "")) if budget else None
 
 
+def budget_of(row: Row, protocol: Protocol) -> str:
+    """Return the budget of a row's trainings; "" for a row that was not trained."""
+    how = trained(row, protocol)
+    return how.budget if how else ""
+
+
 def all_trained(results: Results) -> dict[str, Trained]:
     """Return how each contestant was trained, by its text; without those that were not."""
     found = {row.contestant: trained(row, results.protocol) for row in results.rows}

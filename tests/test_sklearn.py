@@ -1,5 +1,6 @@
 """`zoo.sklearn.GenerativeModel`: scikit-learn's own checks, and what a `zoo.Model` returns behind them."""
 
+import dataclasses
 import importlib
 import pickle
 import sys
@@ -17,6 +18,7 @@ from sklearn.utils import estimator_checks
 from torch import nn
 
 import zoo
+from tests.independent_pixels import IndependentPixels
 from zoo.sklearn import GenerativeModel
 
 TINY = "vae@gaussian:hidden=[4],latent_dim=2,sample.k=2"
@@ -163,36 +165,14 @@ def test_values_in_the_unit_interval_give_samples_in_it():
     assert samples.max() <= 1
 
 
-class Coins:
-    """Bits with P(b = 1) = p, p the mean of each pixel: log p(b) = sum_d b_d log p_d + (1 - b_d) log(1 - p_d)."""
+class Coins(IndependentPixels):
+    """Independent pixels whose p is the mean of grayscale values."""
 
-    card = zoo.Card(name="coins", summary="coins", config=zoo.Config, trains_on="grey", latent=None, samples="draws")
-
-    @zoo.hookimpl
-    def build(self, data):
-        module = nn.Module()
-        module.p = nn.Parameter(torch.full(data.shape, 0.5), requires_grad=False)
-        return module
+    card = dataclasses.replace(IndependentPixels.card, trains_on="grey")
 
     @zoo.hookimpl
     def fit(self, model, train):
         model.p.copy_(train.mean(0))
-
-    @zoo.hookimpl
-    def encode(self):
-        raise zoo.Unsupported("no code")
-
-    @zoo.hookimpl
-    def decode(self):
-        raise zoo.Unsupported("no code")
-
-    @zoo.hookimpl
-    def sample(self, model, n, generator):
-        return zoo.bernoulli(model.p.detach().expand(n, *model.p.shape), generator)
-
-    @zoo.hookimpl
-    def log_prob(self, model, x):
-        return (zoo.LogProb(torch.distributions.Bernoulli(model.p).log_prob(x).flatten(1).sum(1), "exact"),)
 
 
 UNIT = RNG.random((400, 3))
